@@ -1,0 +1,1 @@
+"""Hornbook teaches a language model from your own pages."""
