@@ -1,0 +1,21 @@
+"""What an objective gives the loop: a sum, and the weight to divide it by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A loss as a sum over what is learned (tokens, pairs), never as a mean.
+
+    The loop adds the totals of every micro-batch and every rank and divides once, by the weight of the whole global
+    batch: one batch of sixteen and four of four give the same gradient, however the tokens fall among them.
+    `metrics` are sums of the same kind (a count of right answers, a sum of entropies) and are divided by the same weight.
+    """
+
+    total: Tensor
+    weight: Tensor | float
+    metrics: dict[str, Tensor] = field(default_factory=dict)
