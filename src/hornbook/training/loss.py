@@ -13,7 +13,7 @@ class Loss:
 
     The loop adds the totals of every micro-batch and every rank and divides once, by the weight of the whole global
     batch: one batch of sixteen and four of four give the same gradient, however the tokens fall among them.
-    `metrics` are sums of the same kind (a count of right answers, a sum of entropies) and are divided by the same weight.
+    `metrics` are sums of the same kind (a count of right answers, a sum of entropies), divided by the same weight.
     """
 
     total: Tensor
