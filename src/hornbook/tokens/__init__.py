@@ -1,0 +1,1 @@
+"""Text to ids and ids to batches: tokenizer, chat template, shards on disk, packing, the data loader. No torch."""
