@@ -1,0 +1,72 @@
+"""What a recipe may say about a stage, and the one dial from which everything it does not say is derived."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path, PosixPath
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationInfo
+from pydantic_core import CoreSchema, core_schema
+
+
+@dataclass(frozen=True)
+class Dial:
+    """The top of a recipe: `size` names a machine, `depth` the model's, `seed` starts every random choice."""
+
+    size: str
+    depth: int
+    seed: int
+
+
+class InputPath(PosixPath):
+    """A file or folder from outside the run. Its content, not its path, bears identity.
+
+    A relative path in a recipe is read from the recipe's own folder.
+    """
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.with_info_plain_validator_function(
+            cls._validated, serialization=core_schema.plain_serializer_function_ser_schema(str)
+        )
+
+    @classmethod
+    def _validated(cls, value: object, info: ValidationInfo) -> InputPath:
+        if not isinstance(value, str | Path):
+            raise ValueError("must be the path of a file or folder")
+        folder = (info.context or {}).get("folder", Path())
+        path = cls(Path(folder, Path(value).expanduser()).absolute())
+        if not path.exists():
+            raise ValueError(f"there is no {path}")
+        return path
+
+
+class StageConfig(BaseModel):
+    """The base of every stage's configuration. All of it bears identity, so it holds only what changes the result.
+
+    Frozen, and an unknown key is an error. Use `Field(ge=..., le=...)`, `Literal[...]` and field descriptions freely:
+    the command line shows them when a value is wrong.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)
+
+    @classmethod
+    def defaults(cls, dial: Dial) -> dict[str, Any]:
+        """Values for the keys that the recipe leaves out, derived from the dial."""
+        return {}
+
+    def settle(self, dial: Dial) -> Self:
+        """Called once, when the run is first planned: a horizon in minutes becomes tokens on this machine.
+
+        What it returns is kept in the run's plan.json and used again, so it may measure this machine.
+        """
+        return self
+
+    def label(self) -> str | None:
+        """What the artifact's folder is called before the dash, such as "en-8k"; the recipe's size when None."""
+        return None
+
+    def about_seconds(self) -> float | None:
+        """A rough guess of the stage's time, for `hornbook plan` before anything like it was ever run here."""
+        return None
