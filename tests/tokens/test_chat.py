@@ -1,4 +1,4 @@
-"""The ids equal transformers' rendering of our template; the weights fall on the assistant's words and turn end alone."""
+"""Ids equal transformers' rendering of our template; weights fall on the assistant's words and turn end alone."""
 
 from __future__ import annotations
 
@@ -36,7 +36,8 @@ def test_text_is_chatml(tokenizer):
     ]
     text = tokenizer.decode(render(tokenizer, messages, for_answer=True).ids, skip_special=False)
     assert text == (
-        "<|im_start|>system\nBe kind.<|im_end|>\n<|im_start|>user\nWho?<|im_end|>\n<|im_start|>assistant\nEdda.<|im_end|>\n"
+        "<|im_start|>system\nBe kind.<|im_end|>\n<|im_start|>user\nWho?<|im_end|>\n"
+        "<|im_start|>assistant\nEdda.<|im_end|>\n"
         "<|im_start|>user\n<tool_response>\n1\n</tool_response>\n<tool_response>\n2\n</tool_response><|im_end|>\n"
         "<|im_start|>assistant\n"
     )

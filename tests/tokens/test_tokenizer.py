@@ -59,7 +59,8 @@ def test_ids_equal_the_trainers_own_and_tokenizers(tokenizer, folder):
 
 def test_reads_itself_back(tokenizer, folder):
     again = Tokenizer.load(folder)
-    assert again.special == tokenizer.special and again.vocab_size == tokenizer.vocab_size == 420
+    assert again.special == tokenizer.special
+    assert again.vocab_size == tokenizer.vocab_size == 420
     assert [again.encode(page) for page in PAGES] == [tokenizer.encode(page) for page in PAGES]
 
 
@@ -73,7 +74,8 @@ def test_a_model_folder_keeps_our_tokenizer_in_transformers(tokenizer, tmp_path)
     text = "Cafe\u0301 12,5 km² it's\n\n  déjà"
     assert peer.encode(text) == tokenizer.encode(text)
     assert peer.decode(peer.encode(text)) == text
-    assert peer.eos_token_id == tokenizer.end_of_turn and len(peer) == tokenizer.vocab_size
+    assert peer.eos_token_id == tokenizer.end_of_turn
+    assert len(peer) == tokenizer.vocab_size
 
 
 def test_specials_enter_by_id_alone(tokenizer, peer):
@@ -89,7 +91,8 @@ def test_specials_enter_by_id_alone(tokenizer, peer):
 def test_batches_equal_single_texts(tokenizer):
     texts = [*PAGES, "", " " * 1000]
     for text, ids in zip(texts, tokenizer.encode_batch(texts), strict=True):
-        assert ids.dtype == np.int32 and ids.tolist() == tokenizer.encode(text)
+        assert ids.dtype == np.int32
+        assert ids.tolist() == tokenizer.encode(text)
 
 
 def test_long_runs_of_white_space_neither_crash_nor_get_lost(tokenizer):
@@ -116,7 +119,7 @@ def test_training_is_the_same_on_any_number_of_threads():
 
 
 def test_a_vocabulary_the_text_cannot_fill_names_the_largest():
-    with pytest.raises(InputError, match="it fills 2[0-9]{2}") as caught:
+    with pytest.raises(InputError, match=r"it fills 2\d\d") as caught:
         Tokenizer.train(["abc abc"], 1000)
     largest = int(str(caught.value).split("at most ")[1].split(",")[0])
     assert Tokenizer.train(["abc abc"], largest).vocab_size == largest
@@ -130,7 +133,8 @@ def test_a_damaged_file_is_one_line(folder, tmp_path, damage):
     (tmp_path / "tokenizer.json").write_text(damage, "latin-1")
     with pytest.raises(DamagedError) as caught:
         Tokenizer.load(tmp_path)
-    assert "\n" not in str(caught.value) and "tokenizer.json" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert "tokenizer.json" in str(caught.value)
 
 
 def test_a_missing_or_a_foreign_tokenizer_is_refused(folder, tmp_path):

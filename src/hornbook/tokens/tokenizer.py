@@ -23,7 +23,7 @@ SPLIT = (
     r"|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
 HIDDEN = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")  # never shown to a reader
-MARKUP = ("<tool_call>", "</tool_call>", "<tool_response>", "</tool_response>", "<think>", "</think>")  # part of an answer
+MARKUP = ("<tool_call>", "</tool_call>", "<tool_response>", "</tool_response>", "<think>", "</think>")  # text to a reader
 SPECIAL = HIDDEN + MARKUP
 SMALLEST = 256 + len(SPECIAL)
 
@@ -61,7 +61,7 @@ class Tokenizer:
 
         if vocab_size < SMALLEST:
             raise InputError(
-                f"a vocabulary of {vocab_size:,} tokens is too small for the 256 bytes and {len(SPECIAL)} special tokens",
+                f"{vocab_size:,} tokens are too few for the 256 bytes and {len(SPECIAL)} special tokens",
                 where="tokenizer.vocab_size", fix=f"ask for at least {SMALLEST}",
             )
         trainer = rustbpe.Tokenizer()
@@ -81,7 +81,7 @@ class Tokenizer:
         one that no longer reads as it was written."""
         path = Path(folder) / "tokenizer.json"
         if not path.is_file():
-            raise InputError("there is no tokenizer.json here", where=folder, fix="name a tokenizer's or model's folder")
+            raise InputError("there is no tokenizer.json here", where=folder, fix="name a tokenizer's folder")
         try:
             parsed = json.loads(path.read_text("utf-8"))
             vocabulary: dict[str, int] = parsed["model"]["vocab"]
@@ -94,7 +94,8 @@ class Tokenizer:
         if split != SPLIT or added != {text: len(pieces) + index for index, text in enumerate(SPECIAL)}:
             raise InputError("this tokenizer splits text or names its special tokens otherwise than Hornbook's",
                              where=path, fix="use a tokenizer that Hornbook trained")
-        if pieces[:256] != [bytes([byte]) for byte in range(256)] or sorted(vocabulary.values()) != [*range(len(pieces))]:
+        whole = sorted(vocabulary.values()) == list(range(len(pieces)))
+        if not whole or pieces[:256] != [bytes([byte]) for byte in range(256)]:
             raise DamagedError("its vocabulary has holes", where=path, fix="make the tokenizer again")
         return cls(pieces)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from functools import cache
 
@@ -27,7 +28,7 @@ def byte_pairs(pieces: Sequence[bytes]) -> Iterator[tuple[bytes, bytes]]:
     for own in range(256, len(pieces)):
         parts = [bytes([byte]) for byte in pieces[own]]
         while len(parts) > 2:
-            ranks = [rank.get(left + right, own) for left, right in zip(parts, parts[1:], strict=False)]
+            ranks = [rank.get(left + right, own) for left, right in itertools.pairwise(parts)]
             at = min(range(len(ranks)), key=ranks.__getitem__)
             if ranks[at] >= own:
                 raise ValueError(f"{pieces[own]!r} is not a merge of two tokens before it")
