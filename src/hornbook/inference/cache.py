@@ -1,0 +1,102 @@
+"""Keys and values of what has been read, a slot a request, and the two ways attention passes over them.
+
+A model calls `cache.attend(layer, q_BHTE, k_BKTE, v_BKTE) -> o_BHTE` in every layer; which cache it was given decides
+whether that fills slots with prompts (`Filling`) or adds one token to every slot (`Extending`).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+LENGTH_STEP = 64  # the room a slot has grows by this many tokens
+LEAST_SLOTS = 8  # and the number of slots by doubling from here
+
+
+class SlotCache:
+    """`kv`: (2, layers, slots, kv heads, length, head size), keys first; it grows by need in slots and in length.
+
+    On the CPU it is kept in fp32 whatever the model's type: attention of one query over a short past is twice as fast
+    there as in bf16, whose kernel repacks every key (docs/log.md). Elsewhere it has the model's type.
+    """
+
+    def __init__(self, layers: int, kv_heads: int, head_size: int, *, device: torch.device, dtype: torch.dtype):
+        self.dtype = torch.float32 if device.type == "cpu" else dtype
+        self.device = device
+        self.kv = torch.empty(2, layers, 0, kv_heads, 0, head_size, device=device, dtype=self.dtype)
+
+    def reserve(self, slots: int, length: int) -> None:
+        """Make room for at least this many slots of this many tokens, keeping what is there."""
+        _, _, have_slots, _, have_length, _ = self.kv.shape
+        if slots <= have_slots and length <= have_length:
+            return
+        need_slots = have_slots if slots <= have_slots else max(LEAST_SLOTS, 1 << (slots - 1).bit_length())
+        need_length = have_length if length <= have_length else -(-length // LENGTH_STEP) * LENGTH_STEP
+        shape = (*self.kv.shape[:2], need_slots, self.kv.shape[3], need_length, self.kv.shape[5])
+        # Zeros and not whatever was in memory: a masked place still meets its value times zero, and NaN x 0 is NaN.
+        grown = torch.zeros(shape, device=self.device, dtype=self.dtype)
+        grown[:, :, :have_slots, :, :have_length] = self.kv
+        self.kv = grown
+
+    def move(self, source: np.ndarray, target: np.ndarray, length: int) -> None:
+        """Copy the first `length` tokens of the slots `source` over the slots `target`."""
+        source_R, target_R = torch.from_numpy(source).to(self.device), torch.from_numpy(target).to(self.device)
+        self.kv[:, :, target_R, :, :length] = self.kv[:, :, source_R, :, :length]
+
+    def clear(self) -> None:
+        """Give the memory back."""
+        self.kv = self.kv[:, :, :0, :, :0].clone()
+
+
+class Filling:
+    """Reads U prompts, right-padded to T tokens, and writes what row `rows_R[i]` left behind into slot `slots_R[i]`.
+
+    `prefix_kv` (2, layers, kv heads, P, head size) is what all of them begin with and was read before.
+    """
+
+    def __init__(self, cache: SlotCache, rows: np.ndarray, slots: np.ndarray, prefix_kv: Tensor | None = None):
+        self.cache, self.prefix_kv = cache, prefix_kv
+        self.rows_R = torch.from_numpy(rows).to(cache.device)
+        self.slots_R = torch.from_numpy(slots).to(cache.device)
+
+    def attend(self, layer: int, q_BHTE: Tensor, k_BKTE: Tensor, v_BKTE: Tensor) -> Tensor:
+        kv, length = self.cache.kv, k_BKTE.shape[2]
+        start, mask_TS = 0, None
+        if self.prefix_kv is not None:
+            start = self.prefix_kv.shape[3]
+            before_KPE = self.prefix_kv[:, layer]
+            kv[:, layer, self.slots_R, :, :start] = before_KPE[:, None]
+            before_KPE = before_KPE.to(k_BKTE.dtype)[:, None].expand(-1, k_BKTE.shape[0], -1, -1, -1)
+            mask_TS = torch.ones(length, start + length, dtype=torch.bool, device=k_BKTE.device).tril(start)
+        kv[0, layer, self.slots_R, :, start : start + length] = k_BKTE[self.rows_R].to(kv.dtype)
+        kv[1, layer, self.slots_R, :, start : start + length] = v_BKTE[self.rows_R].to(kv.dtype)
+        if self.prefix_kv is not None:
+            k_BKTE, v_BKTE = torch.cat([before_KPE[0], k_BKTE], 2), torch.cat([before_KPE[1], v_BKTE], 2)
+        return F.scaled_dot_product_attention(
+            q_BHTE, k_BKTE, v_BKTE, attn_mask=mask_TS, is_causal=mask_TS is None, enable_gqa=True
+        )
+
+
+class Extending:
+    """Adds one token to each of the first R slots; slot r held `length_R[r]` tokens before."""
+
+    def __init__(self, cache: SlotCache, length: np.ndarray):
+        self.cache, self.rows, self.longest = cache, len(length), int(length.max()) + 1
+        self.slots_R = torch.arange(self.rows, device=cache.device)
+        self.length_R = torch.from_numpy(length).to(cache.device)
+        place_L = torch.arange(self.longest, device=cache.device)
+        unread_RL = place_L > self.length_R[:, None]
+        mask_RL = torch.zeros(unread_RL.shape, device=cache.device, dtype=cache.dtype)
+        self.mask_R11L = mask_RL.masked_fill_(unread_RL, -torch.inf)[:, None, None]
+
+    def attend(self, layer: int, q_BHTE: Tensor, k_BKTE: Tensor, v_BKTE: Tensor) -> Tensor:
+        kv = self.cache.kv
+        kv[0, layer, self.slots_R, :, self.length_R] = k_BKTE[:, :, 0].to(kv.dtype)
+        kv[1, layer, self.slots_R, :, self.length_R] = v_BKTE[:, :, 0].to(kv.dtype)
+        k_RKLE, v_RKLE = kv[:, layer, : self.rows, :, : self.longest]
+        # The heads that share keys are so many queries of one head: no key is copied.
+        q_RKGE = q_BHTE.reshape(self.rows, k_RKLE.shape[1], -1, q_BHTE.shape[-1]).to(kv.dtype)
+        o_RKGE = F.scaled_dot_product_attention(q_RKGE, k_RKLE, v_RKLE, attn_mask=self.mask_R11L)
+        return o_RKGE.reshape(q_BHTE.shape).to(q_BHTE.dtype)

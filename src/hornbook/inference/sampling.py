@@ -1,0 +1,108 @@
+"""The next token of every row at once: greedy or drawn, filtered or not, each row by its own seed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+@dataclass
+class RowSettings:
+    """The sampling settings of R rows, as arrays: `Sampling`'s fields by row, and how many tokens each has drawn."""
+
+    temperature: np.ndarray
+    top_k: np.ndarray
+    top_p: np.ndarray
+    min_p: np.ndarray
+    seed: np.ndarray
+    step: np.ndarray
+
+
+def sample(logits_RV: Tensor, settings: RowSettings) -> tuple[Tensor, Tensor]:
+    """One token a row: ids_R (int64) and the natural log-probability of each under the untempered model, logprobs_R.
+
+    `logits_RV` is fp32. Rows with temperature 0 take the largest logit (the lowest id among equals); others invert the
+    cumulative distribution at `uniforms(seed, step)`, which no other row can disturb.
+    """
+    device = logits_RV.device
+    drawn = np.flatnonzero(settings.temperature > 0)
+    if len(drawn) == 0:
+        ids_R = logits_RV.argmax(-1)
+    else:
+        whole = len(drawn) == len(settings.temperature)
+        rows = torch.from_numpy(drawn).to(device)
+        temperature = torch.from_numpy(settings.temperature[drawn]).to(device, torch.float32)
+        chosen_RV = (logits_RV if whole else logits_RV[rows]) / temperature[:, None]
+        chosen_RV = _filter(chosen_RV, settings.top_k[drawn], settings.top_p[drawn], settings.min_p[drawn])
+        uniform_R = torch.from_numpy(uniforms(settings.seed[drawn], settings.step[drawn])).to(device, torch.float32)
+        drawn_ids = invert(chosen_RV.softmax(-1), uniform_R)
+        ids_R = drawn_ids if whole else logits_RV.argmax(-1).index_put_((rows,), drawn_ids)
+    logprobs_R = logits_RV.gather(-1, ids_R[:, None])[:, 0] - logits_RV.logsumexp(-1)
+    return ids_R, logprobs_R
+
+
+def invert(probabilities_RV: Tensor, uniform_R: Tensor) -> Tensor:
+    """The id at which each row's cumulative distribution passes `uniform_R` (in [0, 1)); never one of probability 0."""
+    cumulative_RV = probabilities_RV.cumsum(-1)
+    total_R = cumulative_RV[:, -1]
+    # A product that rounds up to the whole would point past the last id that has any probability.
+    place_R = torch.minimum(uniform_R * total_R, torch.nextafter(total_R, torch.zeros_like(total_R)))
+    return torch.searchsorted(cumulative_RV, place_R[:, None], right=True)[:, 0]
+
+
+def uniforms(seed_R: np.ndarray, step_R: np.ndarray) -> np.ndarray:
+    """A number in [0, 1) for each (seed, step), by a counter and not by a state: float64 of 24 random bits.
+
+    splitmix64 (Steele, Lea and Flood 2014) of the seed, then of that plus the step. 24 bits survive fp32 unrounded.
+    """
+    with np.errstate(over="ignore"):
+        mixed = _splitmix(_splitmix(seed_R.astype(np.uint64)) + step_R.astype(np.uint64))
+    return (mixed >> np.uint64(40)).astype(np.float64) / float(1 << 24)
+
+
+def _splitmix(x: np.ndarray) -> np.ndarray:
+    x = x + np.uint64(0x9E3779B97F4A7C15)
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
+
+
+def _filter(logits_RV: Tensor, top_k: np.ndarray, top_p: np.ndarray, min_p: np.ndarray) -> Tensor:
+    """-inf for what top-k, then top-p, then min-p drop; tokens that tie with the last one kept are kept."""
+    vocabulary = logits_RV.shape[-1]
+    top_k = np.where((top_k <= 0) | (top_k > vocabulary), vocabulary, top_k)
+    if (top_k < vocabulary).any():
+        logits_RV = _keep_top_k(logits_RV, top_k)
+    if (top_p < 1).any():
+        logits_RV = _keep_top_p(logits_RV, top_p)
+    if (min_p > 0).any():
+        floor_R = torch.from_numpy(min_p).to(logits_RV.device, torch.float32).log()  # log 0 = -inf keeps all
+        low_RV = logits_RV < logits_RV.amax(-1, keepdim=True) + floor_R[:, None]
+        logits_RV = logits_RV.masked_fill(low_RV, -torch.inf)
+    return logits_RV
+
+
+def _keep_top_k(logits_RV: Tensor, top_k: np.ndarray) -> Tensor:
+    some = np.flatnonzero(top_k < logits_RV.shape[-1])
+    rows = torch.from_numpy(some).to(logits_RV.device)
+    k_R = torch.from_numpy(top_k[some]).to(logits_RV.device)
+    largest_RK = logits_RV[rows].topk(int(k_R.max()), dim=-1).values
+    least_R = torch.full_like(logits_RV[:, 0], -torch.inf)
+    least_R[rows] = largest_RK.gather(-1, k_R[:, None] - 1)[:, 0]
+    return logits_RV.masked_fill(logits_RV < least_R[:, None], -torch.inf)
+
+
+def _keep_top_p(logits_RV: Tensor, top_p: np.ndarray) -> Tensor:
+    some = np.flatnonzero(top_p < 1)
+    rows = torch.from_numpy(some).to(logits_RV.device)
+    p_R = torch.from_numpy(top_p[some]).to(logits_RV.device, torch.float32)
+    sorted_RV = logits_RV[rows].sort(dim=-1, descending=True).values
+    probabilities_RV = sorted_RV.softmax(-1)
+    before_RV = probabilities_RV.cumsum(-1) - probabilities_RV  # what lies above a token, itself apart
+    kept_R = (before_RV < p_R[:, None]).sum(-1).clamp(min=1)
+    least_R = torch.full_like(logits_RV[:, 0], -torch.inf)
+    least_R[rows] = sorted_RV.gather(-1, kept_R[:, None] - 1)[:, 0]
+    return logits_RV.masked_fill(logits_RV < least_R[:, None], -torch.inf)
