@@ -1,0 +1,123 @@
+"""One row of conversation data, its check, and what other tools write brought into it.
+
+A row is `{"messages": [...], "origin": "person|import|page", "url": str|None, "kind": str}`, with `"simulated": true`
+when a program stood in for a person. Messages are OpenAI's: `{"role": "system|user|assistant|tool", "content": str}`.
+Text stays text: a content that spells `<|im_end|>` is kept as it is, and the tokenizer never turns it into a token.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from hornbook.conversations.rows import placed_rows
+from hornbook.core.errors import InputError
+
+ROLES = ("system", "user", "assistant", "tool")
+ORIGINS = ("person", "import", "page")
+SHAREGPT_ROLES = {
+    "system": "system", "human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant",
+    "bot": "assistant", "chatgpt": "assistant", "observation": "tool", "tool": "tool",
+}  # fmt: skip
+
+Message = dict[str, str]
+
+
+def conversation(messages: list[Message], *, origin: str, kind: str, url: str | None = None,
+                 simulated: bool = False) -> dict:
+    """A row made from its parts, with its keys in the order the format gives them."""
+    row = {"messages": messages, "origin": origin, "url": url, "kind": kind}
+    return row | {"simulated": True} if simulated else row
+
+
+def exchange(question: str, answer: str) -> list[Message]:
+    """One question and its answer as messages."""
+    return [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
+
+
+def with_page(messages: list[Message], title: str, passage: str) -> list[Message]:
+    """The messages with a page laid open before them: the one form in which a model is ever given text to read."""
+    return [{"role": "system", "content": f"{title}\n{passage}"}, *messages]
+
+
+def read_conversations(path: Path) -> Iterator[dict]:
+    """Every row of a .jsonl or .json file of OpenAI messages, ShareGPT, Alpaca or Hornbook's own rows, in order.
+
+    The format is told by its keys, row by row. A row without an `origin` is an import.
+    Raises InputError naming the file, and the line or item, of the first row that is none of these.
+    """
+    for where, row in placed_rows(path):
+        yield checked(imported(row, where), where)
+
+
+def imported(row: dict, where: str = "row") -> dict:
+    """One foreign row as a Hornbook row, not yet checked. Raises InputError when it is of no known format."""
+    if "messages" in row:
+        messages = row["messages"]
+    elif "conversations" in row:
+        messages = _from_sharegpt(row, where)
+    elif "instruction" in row and "output" in row:
+        messages = _from_alpaca(row, where)
+    else:
+        raise InputError(
+            f"no conversation in this row (its keys: {', '.join(map(str, row)) or 'none'})", where=where,
+            fix='give "messages" (OpenAI), "conversations" (ShareGPT) or "instruction" and "output" (Alpaca)',
+        )
+    known = {"origin": row.get("origin", "import"), "url": row.get("url"), "kind": row.get("kind", "chat")}
+    simulated = {"simulated": True} if row.get("simulated") else {}
+    return {"messages": messages} | known | simulated
+
+
+def checked(row: dict, where: str = "row") -> dict:
+    """The row, when it is a whole conversation: known roles, text for contents, ending with the assistant's turn.
+
+    Raises InputError that names the message at fault.
+    """
+    messages = row["messages"]
+    if not isinstance(messages, list) or not messages:
+        raise InputError('"messages" must be a list of at least one message', where=where)
+    for index, message in enumerate(messages, 1):
+        place = f"{where}, message {index}"
+        if not isinstance(message, dict):
+            raise InputError("a message must be an object with role and content", where=place)
+        if message.get("role") not in ROLES:
+            raise InputError(f"unknown role {message.get('role')!r}", where=place, fix=f"use one of {', '.join(ROLES)}")
+        if not isinstance(message.get("content"), str):
+            raise InputError("the content must be text", where=place, fix="leave pictures and parts out")
+        if message["role"] == "system" and index > 1:
+            raise InputError("a system message stands first or not at all", where=place)
+    if messages[-1]["role"] != "assistant" or not messages[-1]["content"].strip():
+        raise InputError("a conversation must end with the assistant's words", where=where, fix="cut or finish it")
+    if row["origin"] not in ORIGINS:
+        raise InputError(f"unknown origin {row['origin']!r}", where=where, fix=f"use one of {', '.join(ORIGINS)}")
+    if not isinstance(row["kind"], str) or not isinstance(row["url"], str | None):
+        raise InputError('"kind" must be text and "url" text or null', where=where)
+    return row | {"messages": [{"role": message["role"], "content": message["content"]} for message in messages]}
+
+
+def _from_sharegpt(row: dict, where: str) -> list[Message]:
+    """ShareGPT: `{"system"?: str, "conversations": [{"from": "human|gpt|…", "value": str}]}`."""
+    turns = row["conversations"]
+    if not isinstance(turns, list):
+        raise InputError('"conversations" must be a list', where=where)
+    messages = [{"role": "system", "content": row["system"]}] if row.get("system") else []
+    for index, turn in enumerate(turns, 1):
+        if not isinstance(turn, dict) or turn.get("from") not in SHAREGPT_ROLES:
+            speaker = turn.get("from") if isinstance(turn, dict) else turn
+            raise InputError(f"unknown speaker {speaker!r}", where=f"{where}, message {index}",
+                             fix=f"use one of {', '.join(SHAREGPT_ROLES)}")
+        messages.append({"role": SHAREGPT_ROLES[turn["from"]], "content": turn.get("value")})
+    return messages
+
+
+def _from_alpaca(row: dict, where: str) -> list[Message]:
+    """Alpaca: `{"instruction": str, "input"?: str, "output": str, "history"?: [[question, answer]]}`."""
+    parts = [row["instruction"], row.get("input") or ""]
+    if not all(isinstance(part, str) for part in [*parts, row["output"]]):
+        raise InputError('"instruction", "input" and "output" must be text', where=where)
+    messages = [{"role": "system", "content": row["system"]}] if row.get("system") else []
+    for turn in row.get("history") or []:
+        if not isinstance(turn, list) or len(turn) != 2:
+            raise InputError('"history" must hold pairs of question and answer', where=where)
+        messages += exchange(*turn)
+    return messages + exchange("\n".join(part for part in parts if part), row["output"])

@@ -1,0 +1,112 @@
+"""Names that do not exist, made of the letters and parts of names that do."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from random import Random
+
+from hornbook.conversations.values import names_in
+
+ORDER = 3  # letters of context: less is not pronounceable, more only gives known names back
+SHARED = 0.02  # a word in more than this share of the names ("Port", "Saint") is no name by itself
+_WORD = re.compile(r"[^\W_][\w’'-]*")
+
+
+class KnownWords:
+    """Every word of the texts, and every two that follow each other, lower case."""
+
+    def __init__(self, texts: Iterable[str]):
+        self.words: set[str] = set()
+        self.pairs: set[tuple[str, str]] = set()
+        for text in texts:
+            words = _WORD.findall(text.lower())
+            self.words.update(words)
+            self.pairs.update(pairwise(words))
+
+    def hold(self, phrase: str) -> bool:
+        """Whether the phrase may stand in the texts: never False for one that does."""
+        words = _WORD.findall(phrase.lower())
+        if len(words) == 1:
+            return words[0] in self.words
+        return all(pair in self.pairs for pair in pairwise(words))
+
+
+class NameMaker:
+    """Makes names like those given, and never one that the texts hold.
+
+    A new word comes letter by letter from a Markov chain over the names' own words (Shannon 1948, section 3).
+    """
+
+    def __init__(self, names: Sequence[str], known: KnownWords):
+        self.known = known
+        unique = list(dict.fromkeys(names))
+        spread = Counter(word for name in unique for word in set(_WORD.findall(name)))
+        most = max(2.0, SHARED * len(unique))
+        self.shared = {word for word, count in spread.items() if count > most}
+        self.shaped: dict[int, list[list[str]]] = defaultdict(list)
+        self.letters: dict[str, list[str]] = defaultdict(list)
+        for name in unique:
+            words = name.split()
+            self.shaped[len(words)].append(words)
+            for word in _WORD.findall(name):
+                self._learn(word)
+
+    def name(self, like: str, random: Random) -> str:
+        """A name in the shape of `like`: as many words, its shared words ("Port", "of the") kept.
+
+        One in three is put together from parts of real names: that both parts are known does not make the whole known.
+        """
+        words = like.split()
+        for _ in range(20):
+            if len(words) > 1 and random.random() < 1 / 3:
+                parts = [random.choice(self.shaped.get(len(words), [words]))[place] for place in range(len(words))]
+            else:
+                parts = [word if self._kept(word) else self.word(word, random) for word in words]
+                if parts == words:  # all shared: make the last one new
+                    parts[-1] = self.word(words[-1], random)
+            if not self.known.hold(made := " ".join(parts)):
+                return made
+        return " ".join([*words[:-1], self.word(words[-1], random)])
+
+    def word(self, like: str, random: Random) -> str:
+        """A word that no text holds, capitalised as `like` is."""
+        for _ in range(200):
+            made = self._spelled(random)
+            if 3 <= len(made) <= max(9, len(like) + 3) and made not in self.known.words:
+                return made.capitalize() if like[:1].isupper() else made
+        made = like.lower()
+        while made in self.known.words or made == like.lower():  # a chain too poor for anything new
+            made += random.choice("aeiou") + random.choice("lmnrst")
+        return made.capitalize() if like[:1].isupper() else made
+
+    def _kept(self, word: str) -> bool:
+        return word in self.shared or (word.islower() and len(word) <= 3)
+
+    def _learn(self, word: str) -> None:
+        letters = "^" * ORDER + word.lower() + "$"
+        for place in range(ORDER, len(letters)):
+            self.letters[letters[place - ORDER : place]].append(letters[place])
+
+    def _spelled(self, random: Random) -> str:
+        made = "^" * ORDER
+        while len(made) < 20 and (choices := self.letters.get(made[-ORDER:])):
+            if (letter := random.choice(choices)) == "$":
+                break
+            made += letter
+        return made[ORDER:]
+
+
+def subject(question: str, title: str) -> str | None:
+    """What the question asks about: the page's title where the question has it, else its first name, else None.
+
+    The title counts without its article and in any case: the page "The Marsh Hopper" is about "the marsh hopper".
+    """
+    for part in [title, *re.split(r"\s+[|–—:·-]\s+|,\s", title)]:
+        bare = re.sub(r"^(?:the|an?)\s+", "", part.strip(), flags=re.IGNORECASE)
+        if bare and (found := re.search(rf"(?<!\w){re.escape(bare)}(?!\w)", question, re.IGNORECASE)):
+            return found.group()
+    names = names_in(question)
+    return names[0] if names else None

@@ -1,0 +1,92 @@
+"""Markdown as extraction writes it, cut into blocks; and plain words out of its marks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+_HEADING = re.compile(r"(#{1,6})\s+(.*?)\s*#*$")
+_ITEM = re.compile(r"\s*(?:[-*+]|\d{1,3}[.)])\s+(.*)$")
+_DEFINITION = re.compile(r":\s+(.*)$")
+_FENCE = re.compile(r"\s*(```|~~~)")
+_LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
+_MARKS = re.compile(r"(\*\*|__|`+)(?=\S)(.+?)(?<=\S)\1|(?<![\w*])([*_])(?=\S)(.+?)(?<=\S)\3(?![\w*])")
+_BOLD = re.compile(r"(?:\*\*|__)(.+?)(?:\*\*|__)\s*$")
+_SENTENCE_END = re.compile(r"(?<=[.!?])[\"'”’)]*\s+(?=[\"'“‘(]*[A-Z0-9])")
+_ABBREVIATION = re.compile(r"(?:\b(?:e\.g|i\.e|etc|cf|vs|Mr|Mrs|Ms|Dr|St|No|Fig)|\b[A-Z])\.$")
+
+
+@dataclass(frozen=True)
+class Block:
+    """A heading (with its level), paragraph, list item, definition, table or code block. `text` is plain words."""
+
+    kind: str
+    text: str
+    level: int = 0
+    bold: bool = False  # the whole block is set in bold
+    term: str = ""  # the bold words that open the block, such as "Tide" in "**Tide**: the sea's rise and fall"
+
+
+def blocks(markdown: str) -> Iterator[Block]:
+    """The blocks of a text, in order. Lines of one paragraph are joined by spaces; code and tables keep their lines."""
+    kind, lines, fence = "paragraph", [], ""
+    for line in [*markdown.splitlines(), ""]:
+        mark = _FENCE.match(line)
+        if fence:
+            if mark and mark.group(1) == fence:
+                yield Block("code", "\n".join(lines))
+                kind, lines, fence = "paragraph", [], ""
+            else:
+                lines.append(line)
+            continue
+        heading, item, definition = _HEADING.match(line), _ITEM.match(line), _DEFINITION.match(line)
+        table = line.lstrip().startswith("|")
+        opens = mark or heading or item or definition or (table != (kind == "table" and bool(lines)))
+        if lines and (opens or not line.strip()):
+            yield _block(kind, lines)
+            kind, lines = "paragraph", []
+        if mark:
+            fence = mark.group(1)
+        elif heading:
+            yield Block("heading", plain(heading.group(2)), level=len(heading.group(1)))
+        elif item:
+            kind, lines = "item", [item.group(1)]
+        elif definition:
+            kind, lines = "definition", [definition.group(1)]
+        elif table:
+            kind = "table"
+            lines.append(line.strip())
+        elif line.strip():
+            lines.append(line.strip())
+    if fence and lines:
+        yield Block("code", "\n".join(lines[:-1]))
+
+
+def plain(text: str) -> str:
+    """The words without Markdown's marks: emphasis, code ticks, links (their words stay)."""
+    text = _LINK.sub(r"\1", text)
+    previous = None
+    while previous != text:
+        previous, text = text, _MARKS.sub(lambda found: found.group(2) or found.group(4), text)
+    return " ".join(text.split())
+
+
+def sentences(text: str) -> list[str]:
+    """The sentences of a paragraph, by full stops and capitals; an abbreviation or an initial ends none."""
+    parts: list[str] = []
+    for part in _SENTENCE_END.split(text.strip()):
+        if parts and _ABBREVIATION.search(parts[-1]):
+            parts[-1] += f" {part}"
+        elif part:
+            parts.append(part)
+    return parts
+
+
+def _block(kind: str, lines: list[str]) -> Block:
+    if kind == "table":
+        return Block(kind, "\n".join(lines))
+    joined = " ".join(lines)
+    opening = re.match(r"(?:\*\*|__)(.+?)(?:\*\*|__)", joined)
+    term = plain(opening.group(1)) if opening else ""
+    return Block(kind, plain(joined), bold=_BOLD.match(joined) is not None, term=term)

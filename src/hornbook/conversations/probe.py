@@ -1,0 +1,66 @@
+"""The knowledge probe: what a model knows of its pages, found by asking it.
+
+Source of the idea: the Llama 3 report (2024), section 4.3.6: refusals are taught on what the model gets wrong, so that
+"I don't know" says something about the model and not about the question.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hornbook.conversations.refusals import is_refusal
+from hornbook.conversations.values import contains, key_values, uncited
+from hornbook.core.seeds import derive
+from hornbook.inference.engine import Engine
+from hornbook.inference.requests import Request, Sampling
+
+KNOWN = 0.5  # of the samples that must be right, the likeliest answer among them counting as one
+
+
+@dataclass(frozen=True)
+class Probed:
+    """A question, its page's answer, what the model said (the likeliest answer first) and the share that was right."""
+
+    question: str
+    answer: str
+    said: tuple[str, ...]
+    share: float
+
+    @property
+    def knows(self) -> bool:
+        """Whether the model knows it: at least half of its answers are right."""
+        return self.share >= KNOWN
+
+
+def probe(engine: Engine, asked: Sequence[tuple[str, str]], *, samples: int, temperature: float = 0.7,
+          max_tokens: int = 48, seed: int = 0) -> list[Probed]:
+    """Ask each (question, answer) once greedily and `samples` times at `temperature`, and grade what is said."""
+    requests = [
+        Request(
+            messages=[{"role": "user", "content": question}],
+            sampling=Sampling(
+                temperature=temperature if draw else 0.0, max_tokens=max_tokens, seed=derive(seed, "probe", index, draw)
+            ),
+        )
+        for index, (question, _) in enumerate(asked) for draw in range(samples + 1)
+    ]
+    texts = [completion.text for completion in engine.generate(requests)]
+    rows: list[Probed] = []
+    for index, (question, answer) in enumerate(asked):
+        said = tuple(texts[index * (samples + 1) : (index + 1) * (samples + 1)])
+        share = sum(agrees(question, answer, text) for text in said) / len(said)
+        rows.append(Probed(question, answer, said, share))
+    return rows
+
+
+def agrees(question: str, answer: str, said: str) -> bool:
+    """Whether `said` brings at least half of the names and numbers (or else words) that the answer adds to the question.
+
+    An answer that adds nothing cannot be judged, and counts as agreed; a refusal never agrees.
+    """
+    if is_refusal(said):
+        return False
+    values = key_values(question, answer)
+    told = uncited(said)
+    return 2 * sum(contains(told, [value]) for value in values) >= len(values)
