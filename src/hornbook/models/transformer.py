@@ -1,0 +1,203 @@
+"""The decoder: Qwen3ForCausalLM, and by configuration Llama, Mistral and Qwen2, under Hugging Face's parameter names.
+
+Weights may be kept in fp32 while `compute_dtype` is bf16: every product casts its weight on the way in, so that the
+optimiser sees full-precision masters and the processor sees bf16. Shapes: B rows, T places, D width, H heads, K key-value heads,
+E head width, V vocabulary.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from hornbook.models.attention import attend, document_mask
+from hornbook.models.config import TransformerConfig
+
+
+Rotation = tuple[Tensor, Tensor]  # cos and sin of every place's angles
+
+
+class Cache(Protocol):
+    """Where an engine keeps keys and values between calls."""
+
+    def attend(self, layer: int, q_BHTE: Tensor, k_BKTE: Tensor, v_BKTE: Tensor) -> Tensor:
+        """Store the new keys and values of `layer` and return what the queries find: o_BHTE."""
+        ...
+
+
+class Transformer(nn.Module):
+    """A decoder-only language model (Vaswani et al. 2017; Qwen3 report, arXiv:2505.09388).
+
+    `compute_dtype` is the type of the activations; None means that of the weights.
+    """
+
+    def __init__(self, config: TransformerConfig, *, compute_dtype: torch.dtype | None = None, seed: int | None = 0):
+        super().__init__()
+        self.config, self.compute_dtype = config, compute_dtype
+        self.model = Trunk(config)
+        self.lm_head = Linear(config.hidden_size, config.vocab_size)
+        if config.tie_word_embeddings:
+            self.lm_head.weight = self.model.embed_tokens.weight
+        if seed is not None:
+            initialise(self, seed)
+
+    def hidden(
+        self,
+        ids_BT: Tensor,
+        positions_BT: Tensor | None = None,
+        documents_BT: Tensor | None = None,
+        cache: Cache | None = None,
+    ) -> Tensor:
+        """x_BTD after the final norm.
+
+        `positions_BT` count from 0 by default. `documents_BT` says who may attend to whom: a place sees the earlier
+        places of its own number only. With a `cache` the cache does the attending and `documents_BT` must be None.
+        """
+        embedding_VD = self.model.embed_tokens.weight
+        x_BTD = F.embedding(ids_BT, embedding_VD).to(self.compute_dtype or embedding_VD.dtype)
+        if positions_BT is None:
+            positions_BT = torch.arange(ids_BT.shape[1], device=ids_BT.device)[None]
+        rotation = rotations(positions_BT, self.config, x_BTD.dtype)
+        mask = None if documents_BT is None else document_mask(documents_BT)
+        for layer in self.model.layers:
+            x_BTD = layer(x_BTD, rotation, mask, cache)
+        return self.model.norm(x_BTD)
+
+    def logits(self, x: Tensor) -> Tensor:
+        """Scores over the vocabulary, (..., V), of the hidden states (..., D)."""
+        return self.lm_head(x)
+
+    def forward(self, ids_BT: Tensor, positions_BT=None, documents_BT=None, cache: Cache | None = None) -> Tensor:
+        """logits_BTV."""
+        return self.logits(self.hidden(ids_BT, positions_BT, documents_BT, cache))
+
+
+class Trunk(nn.Module):
+    """Embedding, blocks and final norm, under the names Hugging Face gives them."""
+
+    def __init__(self, config: TransformerConfig):
+        super().__init__()
+        self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
+        self.layers = nn.ModuleList(Block(config, index) for index in range(config.num_hidden_layers))
+        self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
+
+
+class Block(nn.Module):
+    """x + attention(norm(x)), then x + mlp(norm(x))."""
+
+    def __init__(self, config: TransformerConfig, index: int):
+        super().__init__()
+        self.self_attn = Attention(config, index)
+        self.mlp = MLP(config)
+        self.input_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
+        self.post_attention_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
+
+    def forward(self, x_BTD: Tensor, rotation: Rotation, mask: Tensor | None, cache: Cache | None) -> Tensor:
+        x_BTD = x_BTD + self.self_attn(self.input_layernorm(x_BTD), rotation, mask, cache)
+        return x_BTD + self.mlp(self.post_attention_layernorm(x_BTD))
+
+
+class Attention(nn.Module):
+    """Causal attention with rotary positions and grouped keys and values (arXiv:2104.09864, arXiv:2305.13245)."""
+
+    def __init__(self, config: TransformerConfig, index: int):
+        super().__init__()
+        self.index, self.head_dim = index, config.head_dim
+        queries, keys = config.num_attention_heads * config.head_dim, config.num_key_value_heads * config.head_dim
+        self.q_proj = Linear(config.hidden_size, queries, config.query_key_value_bias)
+        self.k_proj = Linear(config.hidden_size, keys, config.query_key_value_bias)
+        self.v_proj = Linear(config.hidden_size, keys, config.query_key_value_bias)
+        self.o_proj = Linear(queries, config.hidden_size, config.output_bias)
+        self.q_norm = RMSNorm(config.head_dim, config.rms_norm_eps) if config.query_key_norm else nn.Identity()
+        self.k_norm = RMSNorm(config.head_dim, config.rms_norm_eps) if config.query_key_norm else nn.Identity()
+
+    def forward(self, x_BTD: Tensor, rotation: Rotation, mask: Tensor | None, cache: Cache | None) -> Tensor:
+        heads = (*x_BTD.shape[:2], -1, self.head_dim)
+        q_BHTE = rotate(self.q_norm(self.q_proj(x_BTD).view(heads)).transpose(1, 2), rotation)
+        k_BKTE = rotate(self.k_norm(self.k_proj(x_BTD).view(heads)).transpose(1, 2), rotation)
+        v_BKTE = self.v_proj(x_BTD).view(heads).transpose(1, 2)
+        if cache is None:
+            o_BHTE = attend(q_BHTE, k_BKTE, v_BKTE, mask)
+        else:
+            o_BHTE = cache.attend(self.index, q_BHTE, k_BKTE, v_BKTE)
+        return self.o_proj(o_BHTE.transpose(1, 2).flatten(2))
+
+
+class MLP(nn.Module):
+    """SwiGLU: down(silu(gate(x)) * up(x)) (arXiv:2002.05202)."""
+
+    def __init__(self, config: TransformerConfig):
+        super().__init__()
+        self.gate_proj = Linear(config.hidden_size, config.intermediate_size)
+        self.up_proj = Linear(config.hidden_size, config.intermediate_size)
+        self.down_proj = Linear(config.intermediate_size, config.hidden_size)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
+
+
+class Linear(nn.Linear):
+    """A product in the type of its input, whatever the type the weight is kept in."""
+
+    def __init__(self, inputs: int, outputs: int, bias: bool = False):
+        super().__init__(inputs, outputs, bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.weight.to(x.dtype), None if self.bias is None else self.bias.to(x.dtype))
+
+
+class RMSNorm(nn.Module):
+    """x / rms(x) * weight over the last axis, in fp32 inside (arXiv:1910.07467)."""
+
+    def __init__(self, size: int, eps: float):
+        super().__init__()
+        self.weight, self.eps = nn.Parameter(torch.ones(size)), eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = x.float()
+        y = y * torch.rsqrt(y.square().mean(-1, keepdim=True) + self.eps)
+        return self.weight.to(x.dtype) * y.to(x.dtype)
+
+
+def rotations(positions_BT: Tensor, config: TransformerConfig, dtype: torch.dtype) -> Rotation:
+    """cos and sin of every place's angles, each (B, 1, T, E), computed in fp32."""
+    half = torch.arange(0, config.head_dim, 2, device=positions_BT.device, dtype=torch.int64).float()
+    frequencies = 1.0 / (config.rope_theta ** (half / config.head_dim))
+    angles_BTE = (positions_BT[..., None].float() * frequencies).repeat(1, 1, 2)[:, None]
+    return angles_BTE.cos().to(dtype), angles_BTE.sin().to(dtype)
+
+
+def rotate(x_BHTE: Tensor, rotation: Rotation) -> Tensor:
+    """Turn the pairs (e, e + E/2) of every head by its place's angles, as Llama's checkpoints have them."""
+    cos, sin = rotation
+    left, right = x_BHTE.chunk(2, dim=-1)
+    return x_BHTE * cos + torch.cat((-right, left), dim=-1) * sin
+
+
+@torch.no_grad()
+def initialise(model: Transformer, seed: int) -> None:
+    """Fresh weights: normal embeddings, products that keep the variance of their input, zero output projections.
+
+    With zero `o_proj` and `down_proj` every block starts as the identity (Fixup, arXiv:1901.09321, and GPT speedruns).
+    """
+    generator = torch.Generator().manual_seed(seed % 2**63)
+    for name, parameter in model.named_parameters():
+        if name.endswith("norm.weight"):
+            parameter.fill_(1.0)
+        elif name.endswith(("bias", "o_proj.weight", "down_proj.weight")):
+            parameter.zero_()
+        else:
+            parameter.copy_(torch.randn(parameter.shape, generator=generator) * _spread(name, parameter, model.config))
+
+
+def _spread(name: str, parameter: Tensor, config: TransformerConfig) -> float:
+    """The standard deviation a matrix starts with."""
+    if name.startswith("model.embed_tokens"):
+        return 0.02 if config.tie_word_embeddings else 1.0
+    if name.startswith("lm_head"):
+        return 0.001
+    return 1.0 / math.sqrt(parameter.shape[1])

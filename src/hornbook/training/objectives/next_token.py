@@ -1,0 +1,70 @@
+"""Next-token prediction: what pretraining and fine-tuning learn."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from hornbook.models.transformer import Transformer
+from hornbook.training.loss import Loss
+
+CHUNK_TOKENS = 1024
+
+
+def next_token(model: Transformer, batch: Any) -> Loss:
+    """- log p(target), in nats, summed with the batch's weights; the weight is the sum of the weights.
+
+    `batch` is a `hornbook.tokens.batch.Batch` of tensors: ids_BT, targets_BT, positions_BT, documents_BT, weights_BT.
+    Pretraining weighs every token 1, fine-tuning (arXiv:2203.02155) only the assistant's.
+    """
+    x_BTD = model.hidden(batch.ids_BT, batch.positions_BT, batch.documents_BT)
+    weights_N = batch.weights_BT.flatten()
+    total = head_loss(x_BTD.flatten(0, 1), model.lm_head.weight, batch.targets_BT.flatten(), weights_N)
+    return Loss(total, weights_N.sum())
+
+
+def head_loss(
+    x_ND: Tensor, head_VD: Tensor, targets_N: Tensor, weights_N: Tensor, *, chunk: int = CHUNK_TOKENS
+) -> Tensor:
+    """sum_n weights_N[n] * cross entropy(head_VD x_ND[n], targets_N[n]) without ever holding tokens x vocabulary.
+
+    The gradient is made in the forward pass, `chunk` tokens at a time, while their logits are at hand: nothing is
+    computed twice and nothing of the vocabulary's size is kept. The product is taken in the type of `x_ND`, the softmax
+    in fp32. Source of the idea: Liger kernel, arXiv:2410.10989.
+    """
+    if not torch.is_grad_enabled():
+        return _chunks(x_ND, head_VD, targets_N, weights_N, chunk, gradients=False)[0]
+    return _HeadLoss.apply(x_ND, head_VD, targets_N, weights_N, chunk)
+
+
+class _HeadLoss(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x_ND: Tensor, head_VD: Tensor, targets_N: Tensor, weights_N: Tensor, chunk: int) -> Tensor:
+        total, x_gradient_ND, head_gradient_VD = _chunks(x_ND, head_VD, targets_N, weights_N, chunk, gradients=True)
+        ctx.save_for_backward(x_gradient_ND, head_gradient_VD)
+        return total
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor):
+        x_gradient_ND, head_gradient_VD = ctx.saved_tensors
+        return x_gradient_ND * gradient.to(x_gradient_ND.dtype), head_gradient_VD * gradient, None, None, None
+
+
+def _chunks(x_ND: Tensor, head_VD: Tensor, targets_N: Tensor, weights_N: Tensor, chunk: int, *, gradients: bool):
+    head = head_VD.to(x_ND.dtype)
+    total = torch.zeros((), dtype=torch.float32, device=x_ND.device)
+    x_gradients, head_gradient_VD = [], torch.zeros_like(head_VD) if gradients else None
+    for begin in range(0, len(x_ND), chunk):
+        part = slice(begin, begin + chunk)
+        logits_CV = (x_ND[part] @ head.T).float()
+        logprobs_CV = torch.log_softmax(logits_CV, dim=-1)
+        targets_C1, weights_C1 = targets_N[part, None], weights_N[part, None]
+        total = total - (logprobs_CV.gather(1, targets_C1) * weights_C1).sum()
+        if gradients:
+            # d loss / d logits = weight (softmax - one-hot of the target)
+            wrong_CV = (logprobs_CV.exp() * weights_C1).scatter_add(1, targets_C1, -weights_C1).to(x_ND.dtype)
+            x_gradients.append(wrong_CV @ head)
+            head_gradient_VD = head_gradient_VD + wrong_CV.T @ x_ND[part]
+    return total, torch.cat(x_gradients) if gradients else None, head_gradient_VD

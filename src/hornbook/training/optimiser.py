@@ -1,0 +1,156 @@
+"""Muon for the matrices inside the blocks, AdamW for everything else, as one optimiser."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)  # fast to a spread of singular values around 1, not to 1 exactly
+NEWTON_SCHULZ_STEPS = 5
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Learning rates at the schedule's height, and what goes with them."""
+
+    matrices: float = 0.02
+    embedding: float = 0.02
+    head: float = 0.004
+    vectors: float = 0.02
+    momentum: float = 0.95
+    weight_decay: float = 0.0  # of the matrices, times the learning rate, each step
+    betas: tuple[float, float] = (0.9, 0.95)
+    eps: float = 1e-10
+
+
+class Optimiser:
+    """Muon + AdamW over a model's trainable parameters. `step(factor)` multiplies every rate with the schedule's factor.
+
+    Matrices of the blocks go to Muon (Jordan et al. 2024, kellerjordan.github.io/posts/muon); embedding, head,
+    norms, biases and every other parameter to AdamW (arXiv:1711.05101).
+    """
+
+    def __init__(self, model: nn.Module, rates: Rates = Rates()):
+        self.rates = rates
+        self.names = {parameter: name for name, parameter in model.named_parameters() if parameter.requires_grad}
+        matrices = [p for p, name in self.names.items() if _is_hidden_matrix(name, p)]
+        groups: dict[float, list[Tensor]] = defaultdict(list)
+        for parameter, name in self.names.items():
+            if not _is_hidden_matrix(name, parameter):
+                groups[_adam_rate(name, rates)].append(parameter)
+        self.muon = Muon(matrices, lr=rates.matrices, momentum=rates.momentum, weight_decay=rates.weight_decay)
+        self.adam = torch.optim.AdamW(
+            [{"params": parameters, "lr": lr, "peak": lr} for lr, parameters in groups.items()],
+            betas=rates.betas, eps=rates.eps, weight_decay=0.0, fused=True,
+        )
+
+    @property
+    def parameters(self) -> list[Tensor]:
+        """Every trainable parameter, once."""
+        return list(self.names)
+
+    def step(self, factor: float = 1.0) -> None:
+        """One update from the gradients at hand."""
+        self.muon.step(factor)
+        for group in self.adam.param_groups:
+            group["lr"] = group["peak"] * factor
+        self.adam.step()
+
+    def zero_grad(self) -> None:
+        """Forget the gradients."""
+        for parameter in self.names:
+            parameter.grad = None
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Momenta and moments under `kind.parameter name`: plain tensors, fit for a safetensors file."""
+        state = {f"momentum.{self.names[p]}": buffer for p, buffer in self.muon.momenta()}
+        for parameter, values in self.adam.state.items():
+            state |= {f"{key}.{self.names[parameter]}": value for key, value in values.items()}
+        return state
+
+    @torch.no_grad()
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Go on from what `state_dict` gave. Raises ValueError when it is another model's."""
+        parameters = {name: parameter for parameter, name in self.names.items()}
+        momenta: dict[Tensor, Tensor] = {}
+        self.adam.state.clear()
+        for key, value in state.items():
+            kind, name = key.split(".", 1)
+            parameter = parameters.get(name)
+            if parameter is None or (value.ndim and value.shape != parameter.shape):
+                raise ValueError(f"the optimiser's state has {key} {tuple(value.shape)}, the model has none such")
+            if kind == "momentum":
+                momenta[parameter] = value
+            else:
+                device = parameter.device if value.ndim or parameter.is_cuda else "cpu"
+                self.adam.state[parameter][kind] = value.to(device).clone()
+        self.muon.load_momenta(momenta)
+
+
+class Muon:
+    """Momentum whose update is made orthogonal: every direction of a matrix learns at the same speed.
+
+    Matrices of one shape are stacked and go through Newton-Schulz together, in bf16. Same arithmetic as
+    torch.optim.Muon with nesterov and adjust_lr_fn="original": the rate is multiplied by sqrt(max(1, rows / columns)).
+    """
+
+    def __init__(self, parameters: Iterable[Tensor], *, lr: float, momentum: float = 0.95, weight_decay: float = 0.0):
+        self.lr, self.momentum, self.weight_decay = lr, momentum, weight_decay
+        self.groups: dict[tuple[int, int], list[Tensor]] = defaultdict(list)
+        for parameter in parameters:
+            self.groups[tuple(parameter.shape)].append(parameter)
+        self.buffers = {
+            shape: torch.zeros(len(group), *shape, dtype=torch.float32, device=group[0].device)
+            for shape, group in self.groups.items()
+        }
+
+    @torch.no_grad()
+    def step(self, factor: float = 1.0) -> None:
+        """One update; a matrix without a gradient counts as one of zero gradient."""
+        for (rows, columns), group in self.groups.items():
+            buffer_GRC = self.buffers[rows, columns]
+            gradient_GRC = torch.stack([p.grad if p.grad is not None else torch.zeros_like(p) for p in group]).float()
+            buffer_GRC.lerp_(gradient_GRC, 1 - self.momentum)
+            update_GRC = orthogonalised(gradient_GRC.lerp(buffer_GRC, self.momentum))
+            lr = self.lr * factor
+            if self.weight_decay:
+                torch._foreach_mul_(group, 1 - lr * self.weight_decay)
+            scale = lr * max(1.0, rows / columns) ** 0.5
+            torch._foreach_add_(group, list(update_GRC.to(group[0].dtype).unbind()), alpha=-scale)
+
+    def momenta(self) -> list[tuple[Tensor, Tensor]]:
+        """Each parameter with its momentum."""
+        return [pair for shape, group in self.groups.items() for pair in zip(group, self.buffers[shape], strict=True)]
+
+    def load_momenta(self, momenta: dict[Tensor, Tensor]) -> None:
+        for parameter, buffer in self.momenta():
+            buffer.copy_(momenta[parameter])
+
+
+def orthogonalised(matrices_GRC: Tensor, steps: int = NEWTON_SCHULZ_STEPS) -> Tensor:
+    """Each matrix with its singular values moved near 1, in bf16, by `steps` of a quintic Newton-Schulz iteration."""
+    a, b, c = NEWTON_SCHULZ
+    tall = matrices_GRC.shape[1] > matrices_GRC.shape[2]
+    x = matrices_GRC.bfloat16()
+    x = x.mT if tall else x
+    x = x / x.norm(dim=(1, 2), keepdim=True).clamp(min=1e-7)
+    for _ in range(steps):
+        gram = x @ x.mT
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    return x.mT if tall else x
+
+
+def _is_hidden_matrix(name: str, parameter: Tensor) -> bool:
+    return ".layers." in name and parameter.ndim == 2
+
+
+def _adam_rate(name: str, rates: Rates) -> float:
+    if "embed_tokens" in name:
+        return rates.embedding
+    if name.endswith("lm_head.weight"):
+        return rates.head
+    return rates.vectors
