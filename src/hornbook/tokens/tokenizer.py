@@ -23,7 +23,7 @@ SPLIT = (
     r"|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
 HIDDEN = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")  # never shown to a reader
-MARKUP = ("<tool_call>", "</tool_call>", "<tool_response>", "</tool_response>", "<think>", "</think>")  # text to a reader
+MARKUP = ("<tool_call>", "</tool_call>", "<tool_response>", "</tool_response>", "<think>", "</think>")  # shown
 SPECIAL = HIDDEN + MARKUP
 SMALLEST = 256 + len(SPECIAL)
 
