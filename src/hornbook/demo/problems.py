@@ -1,0 +1,117 @@
+"""Word problems with their working, and tables to practise on. Small numbers: sums and differences from 0 to 60."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from hornbook.demo.page import Page
+from hornbook.demo.sizes import IslandSize
+from hornbook.demo.wordings import read
+
+LARGEST = 60
+THINGS = (
+    "apples", "pears", "nails", "eggs", "shells", "candles", "buttons", "fish", "ropes", "hats", "spoons", "lamps", "bells",
+    "stones", "feathers", "keys", "jars", "kites", "boots", "maps", "plums", "nuts", "cups", "coats", "books", "pots",
+    "barrels", "chairs", "drums", "pipes", "carrots", "roses", "turnips", "lanterns", "pins", "masks", "saddles", "needles",
+    "ribbons", "marbles", "oars", "bricks", "brushes", "cakes", "flutes", "tiles", "gloves", "blankets", "baskets", "coins",
+)  # fmt: skip
+SIGNS = {"+": "+", "-": "-", "*": "x"}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A story, its steps as text ("3 x 7 = 21.") and the number asked for. `key` is the story and its numbers."""
+
+    text: str
+    working: str
+    answer: int
+    key: tuple
+
+    @property
+    def worked(self) -> str:
+        """Working first, then the answer."""
+        return f"Working: {self.working} Answer: {self.answer}."
+
+    @property
+    def blurted(self) -> str:
+        """The answer alone."""
+        return f"Answer: {self.answer}."
+
+
+class Problems:
+    """Draws problems, never the same story with the same numbers twice, so that exam and training cannot share one."""
+
+    def __init__(self, rng: random.Random, first_names: list[str]):
+        self._random, self._first_names = rng, first_names
+        self._stories = read("stories")["story"]
+        self._used: set[tuple] = set()
+
+    def draw(self) -> Problem:
+        """A new problem."""
+        while True:
+            # Stories of two and three steps have fewer templates, so the number of steps is drawn first.
+            steps = self._random.choices((1, 2, 3), weights=(5, 4, 1))[0]
+            index = self._random.choice([i for i, story in enumerate(self._stories) if len(story["steps"]) == steps])
+            story = self._stories[index]
+            numbers, lines, result = solve(self._random, story["steps"])
+            key = (index, *numbers.values())
+            if result is None or key in self._used:
+                continue
+            self._used.add(key)
+            names = self._random.sample(self._first_names, 2)
+            slots = dict(zip("nm", names, strict=True)) | {"t": self._random.choice(THINGS)} | numbers
+            return Problem(story["text"].format(**slots), " ".join(lines), result, key)
+
+
+def solve(rng: random.Random, steps: list[str]) -> tuple[dict[str, int], list[str], int | None]:
+    """Numbers for the slots of the steps, the lines of the working, and the result (None if it leaves the range).
+
+    "#" stands for the result of the step before.
+    """
+    numbers: dict[str, int] = {}
+    lines, result = [], None
+    for step in steps:
+        left, sign, right = step.split()
+        if sign == "*":
+            numbers[left], numbers[right] = rng.randint(2, 9), rng.randint(2, 9)
+        else:
+            if left != "#":
+                numbers[left] = rng.randint(3, 48)
+            numbers[right] = rng.randint(2, 12)
+        a, b = (result if left == "#" else numbers[left]), numbers[right]
+        assert a is not None
+        result = {"+": a + b, "-": a - b, "*": a * b}[sign]
+        if result < 0 or (result > LARGEST and sign != "*"):
+            return numbers, lines, None
+        lines.append(f"{a} {SIGNS[sign]} {b} = {result}.")
+    return numbers, lines, result
+
+
+def exercise_pages(rng: random.Random, problems: Problems, size: IslandSize) -> Iterator[Page]:
+    """Sheets of worked problems, and the tables."""
+    for number, start in enumerate(range(0, size.problems, size.problems_per_page), 1):
+        page = Page(f"/exercises/sheet-{number}.html", f"Sums in stories, sheet {number}", "exercises")
+        for _ in range(min(size.problems_per_page, size.problems - start)):
+            problem = problems.draw()
+            page.add("p", f"{problem.text} {problem.worked}")
+        yield page
+    yield from table_pages(rng)
+
+
+def table_pages(rng: random.Random) -> Iterator[Page]:
+    """Every sum, difference and product that the problems use, in shuffled rows."""
+    tables = {
+        "Adding": [f"{a} + {b} = {a + b}." for a in range(LARGEST + 1) for b in range(1, 13) if a + b <= LARGEST],
+        "Taking away": [f"{a} - {b} = {a - b}." for a in range(LARGEST + 1) for b in range(1, 13) if a >= b],
+        "Times": [f"{a} x {b} = {a * b}." for a in range(1, 10) for b in range(1, 10)],
+    }
+    for title, rows in tables.items():
+        rng.shuffle(rows)
+        for number, start in enumerate(range(0, len(rows), 60), 1):
+            page = Page(f"/tables/{title.lower().replace(' ', '-')}-{number}.html", f"{title}, table {number}", "tables")
+            page.add("p", f"{title}: say each line aloud until you know it.")
+            for row in range(start, min(start + 60, len(rows)), 6):
+                page.add("p", " ".join(rows[row : row + 6]))
+            yield page

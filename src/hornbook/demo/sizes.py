@@ -1,0 +1,48 @@
+"""How much island: counts for each size. `laptop` is what a model of four million parameters learns in ten minutes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class IslandSize:
+    """Counts of things to invent, pages to write and questions to ask."""
+
+    people: int
+    relations_per_person: int
+    places: int
+    creatures: int
+    dishes: int
+    trades: int
+    statements_asked: int  # times a fact that is asked about is told, own page included
+    statements_unasked: int
+    asks_on_pages: int  # wordings of an asked fact on the pages, and as many more in the chats
+    asks_in_chats: float
+    mixed_facts: int  # facts on one letter, newspaper, diary or almanac page
+    quiz_questions: int  # questions on one quiz page
+    readers: int  # pages about fresh names
+    problems: int  # word problems on pages
+    problems_per_page: int
+    tales: int
+    chat_problems: int
+    chat_open_book: int
+    chat_small_talk: int
+    exam_rows: int
+    faults: float  # multiplies the planted faults
+
+
+SIZES = {
+    "laptop": IslandSize(
+        people=450, relations_per_person=6, places=48, creatures=40, dishes=40, trades=40,
+        statements_asked=3, statements_unasked=5, asks_on_pages=3, asks_in_chats=1.5, mixed_facts=12, quiz_questions=14,
+        readers=430, problems=1250, problems_per_page=9, tales=50,
+        chat_problems=1400, chat_open_book=900, chat_small_talk=160, exam_rows=1000, faults=1.0,
+    ),
+    "tiny": IslandSize(
+        people=36, relations_per_person=5, places=10, creatures=6, dishes=6, trades=10,
+        statements_asked=3, statements_unasked=4, asks_on_pages=3, asks_in_chats=1.5, mixed_facts=12, quiz_questions=14,
+        readers=12, problems=60, problems_per_page=9, tales=5,
+        chat_problems=60, chat_open_book=30, chat_small_talk=20, exam_rows=40, faults=0.15,
+    ),
+}  # fmt: skip
