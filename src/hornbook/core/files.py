@@ -7,13 +7,13 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from hornbook.core.errors import HornbookError
 
 
 @contextmanager
-def atomic_writer(path: Path, mode: str = "wb") -> Iterator[IO]:
+def atomic_writer(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
     """A file that appears at `path` only when the block ends well. `mode` is "wb" or "w" (UTF-8).
 
     Raises HornbookError, and leaves what was at `path` as it was, when the disk is full.
@@ -70,6 +70,8 @@ def explained(error: OSError, path: Path) -> Exception:
     """A full disk, a read-only folder or a quota in the user's words; any other error as it came."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return HornbookError("the disk is full", where=path, fix="free some space and run the same command again")
+    if error.errno == errno.EFBIG:
+        return HornbookError("no file may grow so large here", where=path, fix="raise `ulimit -f` and run again")
     if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
         return HornbookError("this place cannot be written", where=path, fix="choose another folder (HORNBOOK_RUNS)")
     return error

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from hornbook.core.errors import InputError
 from hornbook.core.files import atomic_writer
 
 
-def read_jsonl(path: Path) -> Iterator[dict]:
+def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
     """Every object of the file, in order. Raises InputError naming the line that is no JSON object."""
     with open(path, "rb") as file:
         for number, line in enumerate(file, 1):
@@ -29,7 +30,7 @@ def read_jsonl(path: Path) -> Iterator[dict]:
             yield row
 
 
-def write_jsonl(path: Path, rows: Iterable[dict]) -> int:
+def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any]]) -> int:
     """Write the rows atomically, keys in the order given; returns how many there were."""
     count = 0
     with atomic_writer(path, "w") as file:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path, PosixPath
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationInfo
 from pydantic_core import CoreSchema, core_schema
@@ -28,14 +28,15 @@ class InputPath(PosixPath):
     @classmethod
     def __get_pydantic_core_schema__(cls, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.with_info_plain_validator_function(
-            cls._validated, serialization=core_schema.plain_serializer_function_ser_schema(str)
+            cls._validated, serialization=core_schema.plain_serializer_function_ser_schema(str, when_used="json")
         )
 
     @classmethod
     def _validated(cls, value: object, info: ValidationInfo) -> InputPath:
         if not isinstance(value, str | Path):
             raise ValueError("must be the path of a file or folder")
-        folder = (info.context or {}).get("folder", Path())
+        context = cast(dict[str, Path], info.context or {})
+        folder = context.get("folder", Path())
         path = cls(Path(folder, Path(value).expanduser()).absolute())
         if not path.exists():
             raise ValueError(f"there is no {path}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from hornbook.core.digest import digest_bytes, digest_file, digest_sorted
 from hornbook.core.jsonl import read_jsonl
@@ -41,9 +41,10 @@ def _family(path: Path) -> str:
 
 
 def _parquet_rows(path: Path) -> Iterator[dict[str, Any]]:
-    import pyarrow.parquet as parquet
+    from pyarrow import parquet  # pyright: ignore[reportMissingTypeStubs]
 
-    for batch in parquet.ParquetFile(path).iter_batches(BLOCK_ROWS):
+    table = cast(Any, parquet.ParquetFile(path))
+    for batch in table.iter_batches(BLOCK_ROWS):
         yield from batch.to_pylist()
 
 
@@ -57,9 +58,10 @@ def _row_digest(row: object, without: frozenset[str]) -> str:
 
 def _kept(value: object, without: frozenset[str]) -> object:
     if isinstance(value, Mapping):
-        return {key: _kept(part, without) for key, part in value.items() if key not in without}
+        items = cast(Mapping[str, object], value).items()
+        return {key: _kept(part, without) for key, part in items if key not in without}
     if isinstance(value, list | tuple):
-        return [_kept(part, without) for part in value]
+        return [_kept(part, without) for part in cast(list[object], value)]
     return value
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import cached_property
@@ -30,12 +31,12 @@ class Run:
         threads: int | None = None,
         device: str | Callable[[], str] = "cpu",
         compile: bool | Callable[[], bool] = False,
-        previous: Path | None = None,
+        previous: Path | str | None = None,
     ):
         self.step = step
         self.seed = seed  # derived for this step; derive further with core.seeds.derive(run.seed, "part")
         self.threads = threads or len(os.sched_getaffinity(0))
-        self.previous = previous  # the artifact this step made last, if it is still there: only ever to save work
+        self.previous = None if previous is None else Path(previous)  # the artifact this step made last, if it is still there: only ever to save work
         self.out = Path(folder) / "out"  # becomes the artifact; what is finished in it survives a kill
         self.work = Path(folder) / "work"  # scratch that survives a kill and goes when the stage ends: checkpoints
         self.out.mkdir(parents=True, exist_ok=True)
@@ -55,6 +56,11 @@ class Run:
         """Whether graphs are worth compiling here."""
         return self._compile if isinstance(self._compile, bool) else self._compile()
 
+    @property
+    def looked_up(self) -> dict[str, Any]:
+        """What the stage asked of the machine, for the record."""
+        return {name: self.__dict__[name] for name in ("device", "compile") if name in self.__dict__}
+
     def metric(self, **values: Any) -> None:
         """Keep figures in the record: numbers, strings, lists and dicts of them."""
         self.metrics.update(values)
@@ -68,6 +74,7 @@ class Run:
         """One line that is shown now and kept in the record."""
         if text not in self.warnings:
             self.warnings.append(text)
+            print(f"{self.step}: {text}", file=sys.stderr)
 
     def progress(self, label: str, total: int | None = None, unit: str = "") -> AbstractContextManager[Bar]:
         """A bar: `with run.progress("pages", total, "pages") as bar: bar.advance(1)`."""
