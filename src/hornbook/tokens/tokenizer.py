@@ -103,7 +103,7 @@ class Tokenizer:
         """Write `tokenizer.json`, which `tokenizers` reads, and `tokenizer_config.json` with the chat template, for
         transformers (4 and 5), vLLM and llama.cpp."""
         folder = Path(folder)
-        write_text(folder / "tokenizer.json", self._library().to_str(pretty=True) + "\n")
+        write_text(folder / "tokenizer.json", json.dumps(self._description(), indent=1, ensure_ascii=False) + "\n")
         write_text(folder / "tokenizer_config.json", json.dumps(self._configuration(), indent=2) + "\n")
 
     def encode(self, text: str) -> list[int]:
@@ -129,32 +129,38 @@ class Tokenizer:
         hidden = self._hidden if skip_special else frozenset()
         return b"".join(self._pieces[token] for token in ids if token not in hidden)
 
-    def _library(self):
-        """The same tokenizer as an object of the `tokenizers` library."""
-        import tokenizers
-        from tokenizers import AddedToken, decoders, models, pre_tokenizers
-
+    def _description(self) -> dict:
+        """tokenizer.json, in the format of the `tokenizers` library."""
         pieces = self._pieces[: -len(SPECIAL)]
-        vocabulary = {letters_of(piece): rank for rank, piece in enumerate(pieces)}
-        merges = [(letters_of(left), letters_of(right)) for left, right in byte_pairs(pieces)]
-        # ignore_merges: a split that is a token as it stands is taken whole, as tiktoken does.
-        library = tokenizers.Tokenizer(models.BPE(vocab=vocabulary, merges=merges, ignore_merges=True))
-        library.pre_tokenizer = pre_tokenizers.Sequence([
-            pre_tokenizers.Split(tokenizers.Regex(SPLIT), behavior="isolated"),
-            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-        ])
-        library.decoder = decoders.ByteLevel()
-        library.add_tokens([AddedToken(text, special=text in HIDDEN, normalized=False) for text in SPECIAL])
-        return library
+        split = {"type": "Split", "pattern": {"Regex": SPLIT}, "behavior": "Isolated", "invert": False}
+        letters = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False}
+        return {
+            "version": "1.0",
+            "truncation": None,
+            "padding": None,
+            "added_tokens": [{"id": token, **_added(text)} for text, token in self.special.items()],
+            "normalizer": None,
+            "pre_tokenizer": {"type": "Sequence", "pretokenizers": [split, letters]},
+            "post_processor": None,
+            "decoder": {**letters, "add_prefix_space": True, "use_regex": True},
+            "model": {
+                "type": "BPE",
+                "dropout": None,
+                "unk_token": None,
+                "continuing_subword_prefix": None,
+                "end_of_word_suffix": None,
+                "fuse_unk": False,
+                "byte_fallback": False,
+                "ignore_merges": True,  # a split that is a token as it stands is taken whole, as tiktoken does
+                "vocab": {letters_of(piece): rank for rank, piece in enumerate(pieces)},
+                "merges": [[letters_of(left), letters_of(right)] for left, right in byte_pairs(pieces)],
+            },
+        }
 
     def _configuration(self) -> dict:
         return {
             "tokenizer_class": "PreTrainedTokenizerFast",
-            "added_tokens_decoder": {
-                str(token): {"content": text, "lstrip": False, "normalized": False, "rstrip": False,
-                             "single_word": False, "special": text in HIDDEN}
-                for text, token in self.special.items()
-            },
+            "added_tokens_decoder": {str(token): _added(text) for text, token in self.special.items()},
             "bos_token": None,
             "eos_token": "<|im_end|>",
             "pad_token": "<|endoftext|>",
@@ -163,6 +169,13 @@ class Tokenizer:
             "model_max_length": 1_000_000_000,
             "chat_template": CHAT_TEMPLATE,
         }
+
+
+def _added(text: str) -> dict:
+    return {
+        "content": text, "single_word": False, "lstrip": False, "rstrip": False, "normalized": False,
+        "special": text in HIDDEN,
+    }
 
 
 def _without_long_runs(texts: Iterable[str]) -> Iterator[str]:

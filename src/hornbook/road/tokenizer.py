@@ -1,0 +1,45 @@
+"""Step 3, the tokenizer: byte-level BPE learnt from the pages, with the chat protocol's special tokens."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from hornbook.pipeline.config import Dial, StageConfig
+from hornbook.pipeline.run import Run
+from hornbook.pipeline.stage import stage
+from hornbook.road.artifacts import Corpus, TokenizerArtifact
+
+VOCABULARY = {"tiny": 1024, "laptop": 4096}  # a small model cannot afford a large head
+LARGE_VOCABULARY = 32768
+
+
+class TokenizerConfig(StageConfig):
+    """The section `[tokenizer]`."""
+
+    vocab_size: int = Field(4096, ge=265, le=1 << 20, description="how many tokens, special ones included, from 265")
+
+    @classmethod
+    def defaults(cls, dial: Dial) -> dict[str, Any]:
+        return {"vocab_size": VOCABULARY.get(dial.size, LARGE_VOCABULARY)}
+
+    def label(self) -> str:
+        return f"{self.vocab_size / 1024:g}k" if self.vocab_size % 1024 == 0 else str(self.vocab_size)
+
+    def about_seconds(self) -> float:
+        return 3.0
+
+
+@stage(version=1)
+def tokenizer(config: TokenizerConfig, corpus: Corpus, run: Run) -> TokenizerArtifact:
+    """Train on the documents to train on; those held out play no part. Raises InputError when they are too few."""
+    from hornbook.tokens.tokenizer import Tokenizer
+
+    texts = list(corpus.texts())
+    trained = Tokenizer.train(texts, config.vocab_size)
+    trained.save(run.out)
+    longest = sorted((trained.decode([token]) for token in range(256, trained.vocab_size)), key=len)[-20:]
+    run.metric(vocab_size=trained.vocab_size, longest_tokens=longest[::-1])
+    run.count(inputs=len(texts), outputs=trained.vocab_size)
+    return TokenizerArtifact(run.out)

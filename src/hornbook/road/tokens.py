@@ -1,0 +1,74 @@
+"""Step 4, the tokens: documents as ids in shards, those to train on and those held out apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pydantic import Field
+
+from hornbook.core.progress import Bar
+from hornbook.pipeline.config import StageConfig
+from hornbook.pipeline.run import Run
+from hornbook.pipeline.stage import stage
+from hornbook.road.artifacts import Corpus, TokenizerArtifact, Tokens
+
+if TYPE_CHECKING:
+    import pyarrow
+
+    from hornbook.tokens.tokenizer import Tokenizer
+
+DOCUMENTS_AT_ONCE = 512
+
+
+class TokensConfig(StageConfig):
+    """The section `[tokens]`."""
+
+    shard_tokens: int = Field(1 << 25, ge=1024, description="a shard closes at this many tokens, from 1024")
+
+    def about_seconds(self) -> float:
+        return 2.0
+
+
+@stage(version=1)
+def tokens(config: TokensConfig, corpus: Corpus, tokenizer: TokenizerArtifact, run: Run) -> Tokens:
+    """Write `train/` and `heldout/`: each document's ids and `<|endoftext|>`, under the document's id.
+
+    What an interrupted attempt finished is kept. Metrics: documents, tokens and bytes of each, and bytes a token.
+    """
+    from hornbook.tokens.shards import finished, write_tokens
+
+    encoder = tokenizer.load()
+    figures: dict[str, dict[str, Any]] = {}
+    for name, table in (("train", corpus.documents()), ("heldout", corpus.heldout())):
+        folder = run.out / name
+        rest = table.select(["id", "text"]).slice(finished(folder))
+        with run.progress(f"tokens: {name}", rest.num_rows, "documents") as bar:
+            encoded = _encoded(rest, encoder, run.threads, bar)
+            manifest = write_tokens(folder, encoded, vocab_size=encoder.vocab_size, shard_tokens=config.shard_tokens)
+        figures[name] = _figures(manifest, table)
+    run.metric(**figures)
+    total = sum(figure["tokens"] for figure in figures.values())
+    run.count(inputs=sum(figure["documents"] for figure in figures.values()), outputs=total, tokens=total)
+    return Tokens(run.out)
+
+
+def _encoded(table: pyarrow.Table, encoder: Tokenizer, threads: int, bar: Bar) -> Iterator[tuple[str, np.ndarray]]:
+    for batch in table.to_batches(DOCUMENTS_AT_ONCE):
+        columns = batch.to_pydict()
+        for document, ids in zip(columns["id"], encoder.encode_batch(columns["text"], threads), strict=True):
+            yield document, np.append(ids, encoder.end_of_document)
+        bar.advance(batch.num_rows)
+
+
+def _figures(manifest: dict[str, Any], table: pyarrow.Table) -> dict[str, Any]:
+    """Bytes a token leave out the ends of documents, which are no text."""
+    written = sum(len(text.encode("utf-8")) for text in table.column("text").to_pylist())
+    words = manifest["tokens"] - manifest["documents"]
+    return {
+        "documents": manifest["documents"],
+        "tokens": manifest["tokens"],
+        "bytes": written,
+        "bytes_per_token": round(written / words, 4) if words else None,
+    }

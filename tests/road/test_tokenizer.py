@@ -1,0 +1,55 @@
+"""The tokenizer stage, and what it says when the pages are too few."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pyarrow.parquet as parquet
+import pytest
+
+from hornbook.core.errors import InputError
+from hornbook.pipeline.config import Dial
+from hornbook.pipeline.run import Run
+from hornbook.road.artifacts import Corpus
+from hornbook.road.tokenizer import TokenizerConfig, tokenizer
+
+TEXTS = [f"The ferry of {name} sails at {hour} o'clock.\n\nIt's kept by Edda Rowan." for name in
+         ("Marrow", "Vell", "Tansy", "Quill") for hour in range(5)]
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    folder = tmp_path / "corpus"
+    folder.mkdir()
+    table = pa.table({"id": [f"d{i}" for i in range(len(TEXTS))], "text": TEXTS})
+    parquet.write_table(table, folder / "documents.parquet")
+    parquet.write_table(table.slice(0, 0), folder / "heldout.parquet")
+    return Corpus(folder)
+
+
+def test_trains_on_the_documents(corpus, tmp_path):
+    run = Run(tmp_path / "run")
+    artifact = tokenizer(TokenizerConfig(vocab_size=300), corpus, run)
+    loaded = artifact.load()
+    assert loaded.vocab_size == run.metrics["vocab_size"] == 300
+    assert loaded.decode(loaded.encode(TEXTS[0])) == TEXTS[0]
+    assert run.counts == {"inputs": 20, "outputs": 300}
+
+
+def test_the_result_is_held(corpus, tmp_path):
+    """When this digest changes, raise the stage's version."""
+    artifact = tokenizer(TokenizerConfig(vocab_size=300), corpus, Run(tmp_path / "run"))
+    assert tokenizer.version == 1
+    assert artifact.content_digest()[:16] == "23870f30700ce286"
+
+
+def test_too_few_pages_name_the_largest_vocabulary(corpus, tmp_path):
+    with pytest.raises(InputError, match=r"tokenizer\.vocab_size: .* it fills \d+; ask for at most \d+"):
+        tokenizer(TokenizerConfig(vocab_size=4096), corpus, Run(tmp_path / "run"))
+
+
+def test_the_dial_chooses():
+    assert TokenizerConfig.defaults(Dial("tiny", 2, 0)) == {"vocab_size": 1024}
+    assert TokenizerConfig.defaults(Dial("laptop", 4, 0)) == {"vocab_size": 4096}
+    assert TokenizerConfig.defaults(Dial("gpu", 12, 0)) == {"vocab_size": 32768}
+    assert TokenizerConfig(vocab_size=4096).label() == "4k"
+    assert TokenizerConfig(vocab_size=300).label() == "300"
