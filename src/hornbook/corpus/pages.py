@@ -1,0 +1,55 @@
+"""A crawl's table: one row a URL, taken or not, with the reason and the place of its record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pyarrow
+import pyarrow.parquet
+
+from hornbook.core.files import atomic_writer
+
+SCHEMA = pyarrow.schema([
+    ("url", pyarrow.string()), ("depth", pyarrow.int32()), ("outcome", pyarrow.string()), ("reason", pyarrow.string()),
+    ("detail", pyarrow.string()), ("canonical", pyarrow.string()), ("status", pyarrow.int32()),
+    ("content_type", pyarrow.string()), ("bytes", pyarrow.int64()), ("sha256", pyarrow.string()),
+    ("fetched_at", pyarrow.string()), ("warc_file", pyarrow.string()), ("warc_offset", pyarrow.int64()),
+    ("warc_length", pyarrow.int64()),
+])
+
+
+@dataclass(frozen=True)
+class PageRow:
+    """`outcome` is "taken" or "refused"; `reason` one of a few words, `detail` the rest of the story.
+
+    `bytes` and `sha256` are of the payload, content encoding undone; `fetched_at` is ISO 8601, UTC.
+    """
+
+    url: str
+    depth: int
+    outcome: str
+    reason: str | None = None
+    detail: str | None = None
+    canonical: str | None = None
+    status: int | None = None
+    content_type: str | None = None
+    bytes: int | None = None
+    sha256: str | None = None
+    fetched_at: str | None = None
+    warc_file: str | None = None
+    warc_offset: int | None = None
+    warc_length: int | None = None
+
+
+def write_pages(path: Path, rows: Iterable[PageRow]) -> None:
+    """Write the table atomically, sorted by URL."""
+    table = pyarrow.Table.from_pylist([asdict(row) for row in sorted(rows, key=lambda row: row.url)], schema=SCHEMA)
+    with atomic_writer(path) as file:
+        pyarrow.parquet.write_table(table, file, compression="zstd")
+
+
+def read_pages(path: Path) -> list[PageRow]:
+    """The rows of a table."""
+    return [PageRow(**row) for row in pyarrow.parquet.read_table(path).to_pylist()]
