@@ -92,8 +92,9 @@ def checked(row: dict, where: str = "row") -> dict:
 
 
 def _check_ranking(ranking: object, count: int, key: str, where: str) -> None:
-    groups = ranking if isinstance(ranking, list) and all(isinstance(group, list) for group in ranking) else None
-    if groups is None or sorted((index for group in groups for index in group), key=str) != sorted(range(count), key=str):
+    whole = isinstance(ranking, list) and all(isinstance(group, list) for group in ranking)
+    named = sorted(str(index) for group in ranking for index in group) if whole else []
+    if named != sorted(map(str, range(count))):
         raise InputError(f'"{key}" must name each of the {count} answers once', where=where,
                          fix="count from 0, best first: [[2], [0, 1]]")
 

@@ -16,22 +16,22 @@ _WORD = re.compile(r"[^\W_][\w’'-]*")
 
 
 class KnownWords:
-    """Every word of the texts, and every two that follow each other, lower case."""
+    """Every word of the texts, and every two that follow each other, lower case, with how many texts have them."""
 
     def __init__(self, texts: Iterable[str]):
-        self.words: set[str] = set()
-        self.pairs: set[tuple[str, str]] = set()
+        self.words: Counter[str] = Counter()
+        self.pairs: Counter[tuple[str, str]] = Counter()
         for text in texts:
             words = _WORD.findall(text.lower())
-            self.words.update(words)
-            self.pairs.update(pairwise(words))
+            self.words.update(set(words))
+            self.pairs.update(set(pairwise(words)))
 
-    def hold(self, phrase: str) -> bool:
-        """Whether the phrase may stand in the texts: never False for one that does."""
+    def texts_with(self, phrase: str) -> int:
+        """At most so many texts hold the phrase: 0 only when it stands in none of them."""
         words = _WORD.findall(phrase.lower())
         if len(words) == 1:
-            return words[0] in self.words
-        return all(pair in self.pairs for pair in pairwise(words))
+            return self.words[words[0]]
+        return min((self.pairs[pair] for pair in pairwise(words)), default=0)
 
 
 class NameMaker:
@@ -57,17 +57,13 @@ class NameMaker:
     def name(self, like: str, random: Random) -> str:
         """A name in the shape of `like`: as many words, its shared words ("Port", "of the") kept.
 
-        One in three is put together from parts of real names: that both parts are known does not make the whole known.
+        Each word is new, or with one chance in three taken from another real name: that its parts are known does not
+        make a name known.
         """
         words = like.split()
-        for _ in range(20):
-            if len(words) > 1 and random.random() < 1 / 3:
-                parts = [random.choice(self.shaped.get(len(words), [words]))[place] for place in range(len(words))]
-            else:
-                parts = [word if self._kept(word) else self.word(word, random) for word in words]
-                if parts == words:  # all shared: make the last one new
-                    parts[-1] = self.word(words[-1], random)
-            if not self.known.hold(made := " ".join(parts)):
+        for _ in range(50):
+            parts = [self._part(words, place, random) for place in range(len(words))]
+            if not self.known.texts_with(made := " ".join(parts)):
                 return made
         return " ".join([*words[:-1], self.word(words[-1], random)])
 
@@ -82,8 +78,13 @@ class NameMaker:
             made += random.choice("aeiou") + random.choice("lmnrst")
         return made.capitalize() if like[:1].isupper() else made
 
-    def _kept(self, word: str) -> bool:
-        return word in self.shared or (word.islower() and len(word) <= 3)
+    def _part(self, words: list[str], place: int, random: Random) -> str:
+        word = words[place]
+        if (word in self.shared or (word.islower() and len(word) <= 3)) and len(words) > 1:
+            return word
+        if len(words) > 1 and random.random() < 1 / 3:
+            return random.choice(self.shaped.get(len(words), [words]))[place]
+        return self.word(word, random)
 
     def _learn(self, word: str) -> None:
         letters = "^" * ORDER + word.lower() + "$"

@@ -51,7 +51,7 @@ def opened(drawn: Drawn, most_words: int, random: Random) -> OpenQuestion | None
 
 
 def renamed(asked: OpenQuestion, maker: NameMaker, random: Random) -> OpenQuestion:
-    """The same about what does not exist: the subject has a name never seen, so that only the passage can tell.
+    """The same about what does not exist: its name was never seen, so only the passage can tell.
 
     Half the time the answer's own names and numbers are new as well.
     """
@@ -66,7 +66,8 @@ def renamed(asked: OpenQuestion, maker: NameMaker, random: Random) -> OpenQuesti
     for name in names:
         for old, new in zip(name.split(), maker.name(name, random).split(), strict=True):
             if old[0].isupper() or name.islower():  # the "of" in a name is no name
-                table.setdefault(old.lower(), new.lower())
+                taken = new.lower() in table.values()
+                table.setdefault(old.lower(), maker.word(old, random).lower() if taken else new.lower())
     for number in numbers:
         table.setdefault(number, _other_number(number, random))
     change = _changer(table)
@@ -77,7 +78,8 @@ def renamed(asked: OpenQuestion, maker: NameMaker, random: Random) -> OpenQuesti
 def _shared(sentence: str, drawn: Drawn, values: list[str]) -> int:
     """How much of the question and of the answer's values the sentence holds."""
     about = subject(drawn.question, drawn.page.title)
-    return 2 * sum(contains(sentence, [value]) for value in values) + (about is not None and contains(sentence, [about]))
+    named = about is not None and contains(sentence, [about])
+    return 2 * sum(contains(sentence, [value]) for value in values) + named
 
 
 def _other_number(number: str, random: Random) -> str:
@@ -94,8 +96,8 @@ def _changer(table: dict[str, str]) -> Callable[[str], str]:
     """Replaces whole words, keeping the capital a word began with."""
     if not table:
         return lambda text: text
-    pattern = re.compile("|".join(rf"(?<!\w){re.escape(old)}(?!\w)" for old in sorted(table, key=len, reverse=True)),
-                         re.IGNORECASE)
+    longest_first = sorted(table, key=len, reverse=True)
+    pattern = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, longest_first))})(?!\w)", re.IGNORECASE)
 
     def put(found: re.Match[str]) -> str:
         new = table[found.group().lower()]

@@ -55,7 +55,7 @@ def probe(engine: Engine, asked: Sequence[tuple[str, str]], *, samples: int, tem
 
 
 def agrees(question: str, answer: str, said: str) -> bool:
-    """Whether `said` brings at least half of the names and numbers (or else words) that the answer adds to the question.
+    """Whether `said` brings at least half of the names and numbers (or words) that the answer adds to the question.
 
     An answer that adds nothing cannot be judged, and counts as agreed; a refusal never agrees.
     """

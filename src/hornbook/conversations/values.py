@@ -18,7 +18,7 @@ SMALL_WORDS = frozenset(
 _NAME = re.compile(
     r"\b[A-Z][\w’'-]*(?:\s+(?:(?:of|the|de|von|van)\s+){0,2}[A-Z][\w’'-]*)*"
 )
-_NUMBER = re.compile(r"(?<![\w.,])\d[\d,]*(?:\.\d+)?(?![\w])")
+_NUMBER = re.compile(r"(?<![\w.,])\d(?:[\d,]*\d)?(?:\.\d+)?(?![\w])")
 _WORD = re.compile(r"[^\W_][\w’'-]*")
 _PLAIN_WORD = re.compile(r"\w+")
 _CITATION = re.compile(r"\s*\(Page: [^()]*(?:\([^()]*\)[^()]*)*\)\s*$")

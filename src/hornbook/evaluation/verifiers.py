@@ -20,8 +20,8 @@ _OPERATORS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.m
 def arithmetic(expected: Callable[[Sequence[Message]], str | None], *, working: float = 0.2) -> Verifier:
     """A verifier of worked arithmetic. `expected` gives the right number for a conversation, None where it has none.
 
-    The number after "Answer:" earns 1 - `working` when right; each "a + b = c" of the working its part of `working` when it
-    is true. A right answer with no working at all earns no part for it.
+    The number after "Answer:" earns 1 - `working` when right; each "a + b = c" of the working earns its part of
+    `working` when it is true. A right answer with no working at all earns no part for it.
     """
 
     def verify(conversation: Sequence[Message], answer: str) -> float:

@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from hornbook.conversations.from_pages import draw, draw_page
+from hornbook.conversations.invent import KnownWords, NameMaker
+from hornbook.conversations.markdown import blocks, plain, sentences
+from hornbook.conversations.open_book import opened, renamed
+from hornbook.conversations.values import contains, key_values, names_in
+
+PAGE = """# Mara Tolly
+
+Mara Tolly is a baker in Port Ellery. She was born in 1243. Her house has blue windows.
+
+## Asked and answered
+
+### Where does Mara Tolly live?
+
+Mara Tolly lives in Port Ellery.
+
+### Can you tell me when Mara Tolly was born?
+
+Mara Tolly was born in 1243.
+
+- Who bakes here?
+- Mara Tolly bakes.
+
+**Q: Who is her friend?** A: Bren Oake.
+
+Q: I would like to know where Bren lives.
+A: Bren lives in Marby.
+
+Bren has 3 apples. Mara gives Bren 4 more. How many apples has Bren? Working: 3 + 4 = 7. Answer: 7.
+
+## History
+
+Bread came late. Why did it come at all? Nobody knows. It was so. It is so. It will be so.
+
+```
+# What is a comment?
+It is no heading.
+```
+
+| What is a table? | Nothing |
+
+- **Rye**: a dark grain of the hills
+
+Tide
+: The rise and fall of the sea.
+"""
+
+
+def test_everything_a_page_asks_is_drawn_exactly():
+    drawn = [(item.kind, item.question, item.answer, item.form) for item in draw_page(PAGE, "Mara Tolly", "http://a/m")]
+    assert drawn == [
+        ("asked", "Where does Mara Tolly live?", "Mara Tolly lives in Port Ellery.", "### {question}\n\n{answer}\n\n"),
+        ("asked", "Can you tell me when Mara Tolly was born?", "Mara Tolly was born in 1243.",
+         "### {question}\n\n{answer}\n\n"),
+        ("asked", "Who bakes here?", "Mara Tolly bakes.", "- {question}\n- {answer}\n\n"),
+        ("asked", "Who is her friend?", "Bren Oake.", "Q: {question}\nA: {answer}\n\n"),
+        ("asked", "I would like to know where Bren lives.", "Bren lives in Marby.", "Q: {question}\nA: {answer}\n\n"),
+        ("exercise", "Bren has 3 apples. Mara gives Bren 4 more. How many apples has Bren?",
+         "Working: 3 + 4 = 7. Answer: 7.", "{question} {answer}\n"),
+        ("definition", "What is Rye?", "Rye: a dark grain of the hills", ""),
+        ("definition", "What is Tide?", "Tide: The rise and fall of the sea.", ""),
+        ("definition", "Who is Mara Tolly?",
+         "Mara Tolly is a baker in Port Ellery. She was born in 1243. Her house has blue windows.", ""),
+        ("about", "Tell me about History.",
+         "Bread came late. Why did it come at all? Nobody knows. It was so. It is so. It will be so.", ""),
+    ]
+
+
+def test_prose_is_the_page_without_what_it_asks():
+    prose = draw_page(PAGE, "Mara Tolly", "u")[0].page.prose
+    assert prose[:2] == ("Mara Tolly is a baker in Port Ellery.", "She was born in 1243.")
+    assert not any("lives in Port Ellery" in sentence or "apples" in sentence for sentence in prose)
+    assert not any("comment" in sentence or "table" in sentence for sentence in prose)
+
+
+def test_a_page_without_questions_is_only_told_about():
+    drawn = draw_page("Some words stand here under no heading at all.", "Words", "u")
+    assert [(item.kind, item.question) for item in drawn] == [("about", "Tell me about Words.")]
+    assert draw_page("", "Words", "u") == []
+
+
+def test_a_question_without_an_answer_is_not_drawn():
+    assert not [item for item in draw_page("## Who?\n\n## What?\n\nWhy?\n", "T", "u") if item.kind == "asked"]
+    chapter = "## Who was that man?\n\n" + "word " * 300
+    assert not [item for item in draw_page(chapter, "T", "u") if item.kind == "asked"]
+
+
+def test_draw_reads_rows_in_order():
+    rows = [{"url": f"http://a/{n}", "title": None, "text": f"## Who is {n} then?\n\nIt is {n}."} for n in range(3)]
+    assert [item.page.url for item in draw(rows)] == ["http://a/0", "http://a/1", "http://a/2"]
+
+
+@pytest.mark.parametrize(("text", "expected"), [
+    ("Mr. Oake came. He sat.", ["Mr. Oake came.", "He sat."]),
+    ("It costs 3.5 coins. 7 more follow! Why? So.", ["It costs 3.5 coins.", "7 more follow!", "Why?", "So."]),
+    ("See e.g. Marby. Done", ["See e.g. Marby.", "Done"]),
+])  # fmt: skip
+def test_sentences(text, expected):
+    assert sentences(text) == expected
+
+
+def test_plain_takes_marks_and_leaves_words():
+    assert plain("**Bold** and _soft_ [link](http://x) `code` snake_case_name 2 * 3 * 4") == (
+        "Bold and soft link code snake_case_name 2 * 3 * 4"
+    )
+
+
+def test_blocks_keep_code_apart_even_unclosed():
+    assert [block.kind for block in blocks("text\n```\n# a\n\n- b\n```\n# c")] == ["paragraph", "code", "heading"]
+    assert [block.kind for block in blocks("```\n# a\n")] == ["code"]
+
+
+def test_names_and_values():
+    assert names_in("Where did Mara Tolly’s aunt, Old Bren of the Hill, live in Port Ellery?") == [
+        "Mara Tolly", "Old Bren of the Hill", "Port Ellery",
+    ]
+    assert key_values("When was it built?", "It was built in 1,243, by Bren. (Page: The Bridge 7)") == ["Bren", "1,243"]
+    assert key_values("What does the hopper eat?", "The hopper eats silver moss.") == ["eats", "silver", "moss"]
+
+
+def drawn_home():
+    return next(item for item in draw_page(PAGE, "Mara Tolly", "u") if item.question.startswith("Where does"))
+
+
+def test_an_open_page_holds_the_answer_and_keeps_to_its_length():
+    for seed in range(20):
+        asked = opened(drawn_home(), 12, Random(seed))
+        assert asked is not None
+        assert "Port Ellery" in asked.passage
+        assert len(asked.passage.split()) <= 12
+        assert asked.title == "Mara Tolly"
+    assert opened(drawn_home(), 3, Random(0)) is None  # the sentence itself is longer
+
+
+def test_no_page_is_opened_that_does_not_hold_the_answer():
+    drawn = draw_page("# T\n\nSome prose is here.\n\n## Where is Bren?\n\nIn Marby.\n", "T", "u")
+    assert opened(next(item for item in drawn if item.kind == "asked"), 50, Random(0)) is None
+
+
+def test_renaming_is_the_same_everywhere_and_leaves_no_old_name():
+    asked = opened(drawn_home(), 40, Random(1))
+    assert asked is not None
+    maker = NameMaker(["Mara Tolly", "Bren Oake", "Port Ellery", "Sella Marsh", "Tolla Berren"], KnownWords([PAGE]))
+    for seed in range(30):
+        other = renamed(asked, maker, Random(seed))
+        name = other.question.removeprefix("Where does ").removesuffix(" live?")
+        assert name != "Mara Tolly"
+        assert not contains(f"{other.question} {other.answer} {other.passage} {other.title}", ["Mara Tolly"])
+        assert name in other.passage
+        assert other.title == name
+        value = key_values(other.question, other.answer)
+        assert value
+        assert all(contains(other.passage, [part]) for part in value)
