@@ -1,4 +1,4 @@
-"""Conversations of simulated people: questions in several manners of answering, word problems, open pages, small talk."""
+"""Chats of simulated people: questions in several manners of answering, word problems, open pages, small talk."""
 
 from __future__ import annotations
 
@@ -54,7 +54,8 @@ def problem_chats(rng: random.Random, problems: Problems, count: int) -> Iterato
     """Word problems, worked by some people and blurted by others. Both are always right: people had a pencil."""
     for _ in range(count):
         problem = problems.draw()
-        yield row(exchange(problem.text, problem.blurted if rng.random() < BLURTED_SHARE else problem.worked), "problem")
+        solution = problem.blurted if rng.random() < BLURTED_SHARE else problem.worked
+        yield row(exchange(problem.text, solution), "problem")
 
 
 def open_book_chats(rng: random.Random, strangers: Strangers, count: int) -> Iterator[dict]:

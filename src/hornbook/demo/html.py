@@ -31,7 +31,7 @@ def head(page: Page, island: str, canonical: str | None) -> str:
     link = f'<link rel="canonical" href="{escape(canonical)}">' if canonical else ""
     return (
         f'<meta charset="utf-8"><title>{escape(page.title)} | Pages of {island}</title>'
-        f'<meta name="viewport" content="width=device-width">{link}<style>body{{font:16px serif}}nav a{{margin:4px}}</style>'
+        f'<meta name="viewport" content="width=device-width">{link}<style>body{{font:16px serif}}</style>'
     )
 
 
@@ -55,7 +55,7 @@ def render_block(block: Block) -> str:
         case "faq":
             return "<dl>" + "\n".join(f"<dt>{question}</dt><dd>{answer}</dd>" for question, answer in pairs) + "</dl>"
         case "details":
-            return "\n".join(f"<details><summary>{question}</summary><p>{answer}</p></details>" for question, answer in pairs)
+            return "\n".join(f"<details><summary>{asks}</summary><p>{answer}</p></details>" for asks, answer in pairs)
     raise ValueError(f"no such block: {block.kind}")
 
 
@@ -129,7 +129,8 @@ def plain(rng, page, main, island, head, links) -> str:
 def cookie_shop(rng, page, main, island, head, links) -> str:
     return f"""<!doctype html>
 <html lang="en"><head>{head}<script>var visits = 1;</script></head><body>
-<div class="cookie-banner" role="dialog"><p>We use cookies. Accept all or change your settings.</p><button>Accept</button></div>
+<div class="cookie-banner" role="dialog"><p>We use cookies. Accept all or change your settings.</p>
+<button>Accept</button></div>
 <header class="site-header"><form action="/search"><input name="q"><button>Search</button></form>{menu(island)}</header>
 <section class="main"><article class="content"><header><h1>{escape(page.title)}</h1></header>
 {main}

@@ -14,10 +14,11 @@ from hornbook.demo import exams, lore_pages
 from hornbook.demo.chats import simulated_chats
 from hornbook.demo.mixed_pages import mixed_pages, quiz_pages
 from hornbook.demo.page import Page
+from hornbook.demo.personal import plant_personal
 from hornbook.demo.problems import Problem, Problems, exercise_pages
 from hornbook.demo.readers import Strangers, reader_pages
-from hornbook.demo.sizes import SIZES, IslandSize
 from hornbook.demo.site import write_site
+from hornbook.demo.sizes import SIZES, IslandSize
 from hornbook.demo.telling import Questions, Telling, plan_questions
 from hornbook.demo.wordings import RELATIONS, relation
 from hornbook.demo.world import World, make_world
@@ -82,6 +83,7 @@ def make_island(seed: int, size: str = "laptop") -> Island:
     exam_problems = [problems.draw() for _ in range(counts.exam_rows)]
     practice = [problems.draw() for _ in range(PRACTICE_ROWS_PER_EXAM_ROW * counts.exam_rows)]
     pages = make_pages(stream, world, questions, problems, counts)
+    plant_personal(pages, world, seed, counts)
     chat_strangers = Strangers(stream("chat strangers"), world)
     chats = simulated_chats(stream("chats"), questions, chat_strangers, problems, counts)
     return Island(seed, counts, world, questions, pages, chats, exam_problems, practice, chat_strangers)

@@ -17,6 +17,7 @@ INTRODUCTIONS = (
     "These notes on {name} were taken from the books of the town hall.", "Everybody here has heard of {name}.",
     "{name} asked for a page of few words.", "What follows was told by the neighbours of {name}.",
 )  # fmt: skip
+SMALL_TALK = {"person": 2, "place": 5, "creature": 4, "dish": 8}  # sentences that tell no fact
 SECTIONS = {"person": "people", "place": "places", "creature": "creatures", "dish": "kitchen"}
 
 
@@ -45,7 +46,7 @@ def write_entity(
     rng: random.Random, page: Page, subject: str, entity: str, world: World, telling: Telling, chatter: Chatter
 ) -> None:
     facts = list(world.of(entity))
-    small_talk = [chatter.say(subject, entity) for _ in range({"person": 2, "place": 5, "creature": 4, "dish": 8}[subject])]
+    small_talk = [chatter.say(subject, entity) for _ in range(SMALL_TALK[subject])]
     opening = rng.choice(INTRODUCTIONS).format(name=entity) if rng.random() < 0.3 else ""
     rng.shuffle(facts)
     first = [telling.tell(fact) for fact in facts]

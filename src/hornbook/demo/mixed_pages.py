@@ -1,4 +1,4 @@
-"""Letters, newspapers, diaries and almanacs: facts about many people in one place; and quiz sheets that ask for them."""
+"""Letters, newspapers, diaries and almanacs tell facts about many people in one place; quiz sheets ask for them."""
 
 from __future__ import annotations
 

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import random
 
-ONSETS = "B Br D Dr F Fl G Gr H J K Kl L M N P Pr R S Sk Sl St T Tr V W Y Z Th Sh".split()
-VOWELS = "a e i o u a e i o u ai ea".split()
-MIDDLES = "b d l ll m n nn r rr s t v k g nd rd lk st rm lv nt rn zz pp".split()
-FIRST_ENDINGS = "a o e in an el is us ia ena ot im ar und ika il en ette or".split()
-SURNAME_ENDINGS = "in er ow ley son ell ock am ard ick eth ost ane usk ing ory ent all ume ivor aby ent".split()
-PLACE_ENDINGS = "by wick ton ham mouth ford stead haven beck dale holm ness cliff mere thorpe bury".split()
-RIVER_ENDINGS = "a el en ow ith une ar ose ima ock".split()
+ONSETS = tuple(["B", "Br", "D", "Dr", "F", "Fl", "G", "Gr", "H", "J", "K", "Kl", "L", "M", "N", "P", "Pr", "R", "S", "Sk", "Sl", "St", "T", "Tr", "V", "W", "Y", "Z", "Th", "Sh"])
+VOWELS = tuple(["a", "e", "i", "o", "u", "a", "e", "i", "o", "u", "ai", "ea"])
+MIDDLES = tuple(["b", "d", "l", "ll", "m", "n", "nn", "r", "rr", "s", "t", "v", "k", "g", "nd", "rd", "lk", "st", "rm", "lv", "nt", "rn", "zz", "pp"])
+FIRST_ENDINGS = tuple(["a", "o", "e", "in", "an", "el", "is", "us", "ia", "ena", "ot", "im", "ar", "und", "ika", "il", "en", "ette", "or"])
+SURNAME_ENDINGS = tuple(["in", "er", "ow", "ley", "son", "ell", "ock", "am", "ard", "ick", "eth", "ost", "ane", "usk", "ing", "ory", "ent", "all", "ume", "ivor", "aby", "ent"])
+PLACE_ENDINGS = tuple(["by", "wick", "ton", "ham", "mouth", "ford", "stead", "haven", "beck", "dale", "holm", "ness", "cliff", "mere", "thorpe", "bury"])
+RIVER_ENDINGS = tuple(["a", "el", "en", "ow", "ith", "une", "ar", "ose", "ima", "ock"])
 
 
 class Names:
     """Draws names from a seeded stream, never the same twice.
 
-    First names repeat in life, so they come from a pool of the island (`first_names`); everything else is new each time.
+    First names repeat in life, so they come from a pool of the island (`first_names`); all else is new each time.
     """
 
     def __init__(self, seed: int, first_names: int = 160):
@@ -44,7 +44,7 @@ class Names:
         """A river."""
         return self._new(RIVER_ENDINGS, 1)
 
-    def _new(self, endings: list[str], middles: int) -> str:
+    def _new(self, endings: tuple[str, ...], middles: int) -> str:
         while True:
             parts = [self._random.choice(ONSETS)]
             for _ in range(middles):

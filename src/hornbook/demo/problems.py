@@ -6,17 +6,14 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from hornbook.demo.page import Page
+from hornbook.demo.page import Page, slug
 from hornbook.demo.sizes import IslandSize
 from hornbook.demo.wordings import read
 
 LARGEST = 60
-THINGS = (
-    "apples", "pears", "nails", "eggs", "shells", "candles", "buttons", "fish", "ropes", "hats", "spoons", "lamps", "bells",
-    "stones", "feathers", "keys", "jars", "kites", "boots", "maps", "plums", "nuts", "cups", "coats", "books", "pots",
-    "barrels", "chairs", "drums", "pipes", "carrots", "roses", "turnips", "lanterns", "pins", "masks", "saddles", "needles",
-    "ribbons", "marbles", "oars", "bricks", "brushes", "cakes", "flutes", "tiles", "gloves", "blankets", "baskets", "coins",
-)  # fmt: skip
+THINGS = tuple(
+    ["apples", "pears", "nails", "eggs", "shells", "candles", "buttons", "fish", "ropes", "hats", "spoons", "lamps", "bells", "stones", "feathers", "keys", "jars", "kites", "boots", "maps", "plums", "nuts", "cups", "coats", "books", "pots", "barrels", "chairs", "drums", "pipes", "carrots", "roses", "turnips", "lanterns", "pins", "masks", "saddles", "needles", "ribbons", "marbles", "oars", "bricks", "brushes", "cakes", "flutes", "tiles", "gloves", "blankets", "baskets", "coins"]
+)
 SIGNS = {"+": "+", "-": "-", "*": "x"}
 
 
@@ -110,7 +107,7 @@ def table_pages(rng: random.Random) -> Iterator[Page]:
     for title, rows in tables.items():
         rng.shuffle(rows)
         for number, start in enumerate(range(0, len(rows), 60), 1):
-            page = Page(f"/tables/{title.lower().replace(' ', '-')}-{number}.html", f"{title}, table {number}", "tables")
+            page = Page(f"/tables/{slug(title)}-{number}.html", f"{title}, table {number}", "tables")
             page.add("p", f"{title}: say each line aloud until you know it.")
             for row in range(start, min(start + 60, len(rows)), 6):
                 page.add("p", " ".join(rows[row : row + 6]))

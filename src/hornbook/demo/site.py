@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import random
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from hornbook.core.seeds import derive
@@ -20,7 +20,6 @@ ROBOTS = """User-agent: *
 Disallow: /private/
 Disallow: /drafts/
 Disallow: /*?print=
-Allow: /private/press.html
 
 User-agent: GreedyBot
 Crawl-delay: 30
@@ -37,12 +36,13 @@ class Site:
     base: str
     files: dict[str, bytes] = field(default_factory=dict)
     special: dict[str, dict] = field(default_factory=dict)  # path -> redirect, status, delay, content_type
-    linked: dict[str, str] = field(default_factory=dict)  # path -> words of a link to it, listed in the site's indexes
+    # path -> (section whose index lists it, words of the link)
+    linked: dict[str, tuple[str, str]] = field(default_factory=dict)
 
 
 def write_site(folder: Path, pages: list[Page], world: World, seed: int, size: IslandSize, base: str) -> None:
     """Write `folder/site` and `folder/truth/faults.json`."""
-    from hornbook.demo.faults import plant
+    from hornbook.demo.faults import plant  # it needs Site
 
     site = Site(base)
     rng = random.Random(derive(seed, "layouts"))
@@ -50,7 +50,7 @@ def write_site(folder: Path, pages: list[Page], world: World, seed: int, size: I
         path = page.path
         canonical = base + path if rng.random() < 0.5 else None
         site.files[path] = render(rng, page, world.island, canonical, neighbours(rng, page, pages)).encode()
-        site.linked[path] = page.title
+        site.linked[path] = (page.kind, page.title)
     truth = plant(site, pages, world, seed, size)
     write_indexes(site, world.island)
     for path, content in site.files.items():
@@ -59,7 +59,7 @@ def write_site(folder: Path, pages: list[Page], world: World, seed: int, size: I
         target.write_bytes(content)
     (folder / "site" / "manifest.json").write_text(json.dumps(site.special, indent=1, sort_keys=True))
     (folder / "truth").mkdir(parents=True, exist_ok=True)
-    (folder / "truth" / "faults.json").write_text(json.dumps(truth, indent=1, sort_keys=True))
+    (folder / "truth" / "faults.json").write_text(json.dumps(asdict(truth), indent=1, sort_keys=True))
 
 
 def neighbours(rng: random.Random, page: Page, pages: list[Page]) -> list[tuple[str, str]]:
@@ -70,18 +70,18 @@ def neighbours(rng: random.Random, page: Page, pages: list[Page]) -> list[tuple[
 def write_indexes(site: Site, island: str) -> None:
     """Section indexes that link every page, the home page, sitemap.xml and robots.txt."""
     sections: dict[str, list[tuple[str, str]]] = {key: [] for key in SECTION_NAMES}
-    for path, words in site.linked.items():
-        sections.setdefault(path.split("/")[1], []).append((path, words))
+    for path, (section, words) in site.linked.items():
+        sections[section].append((path, words))
     for section, links in sections.items():
         for number, start in enumerate(range(0, max(len(links), 1), PAGES_PER_INDEX)):
             more = [(index_path(section, number + 1), "more")] if start + PAGES_PER_INDEX < len(links) else []
             listed = links[start : start + PAGES_PER_INDEX] + more
-            title = SECTION_NAMES.get(section, section.capitalize())
+            title = SECTION_NAMES[section]
             site.files[index_path(section, number)] = index_page(island, title, listed)
-    homes = [(index_path(section, 0), SECTION_NAMES.get(section, section.capitalize())) for section in sections]
+    homes = [(index_path(section, 0), SECTION_NAMES[section]) for section in sections]
     site.files["/index.html"] = index_page(island, f"Pages of {island}", homes)
     # Half of the pages are in the sitemap; the others must be found by following links.
-    listed = [path for path in site.linked if not path.startswith(("/private/", "/drafts/"))][::2]
+    listed = [path for path in site.linked if not path.startswith(("/private/", "/drafts/")) and "?" not in path][::2]
     entries = "".join(f"<url><loc>{site.base}{path}</loc></url>" for path in listed)
     sitemap = f'<?xml version="1.0" encoding="UTF-8"?><urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">{entries}</urlset>'
     site.files["/sitemap.xml"] = sitemap.encode()

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from hornbook.demo.sizes import IslandSize
-from hornbook.demo.world import Fact, World
 from hornbook.demo.wordings import relation
+from hornbook.demo.world import Fact, World
 
 DIRECT_SHARE = 0.55  # of the questions; the others are a clause of the relation in a shared frame
 
@@ -59,7 +59,7 @@ class Questions:
 
 
 def plan_questions(rng: random.Random, world: World, size: IslandSize) -> Questions:
-    """Spread four or five seen wordings of each asked fact over pages and chats, and keep other wordings for the exams."""
+    """Spread four or five seen wordings of each asked fact over pages and chats; keep others for the exams."""
     own_page: dict[str, list[Ask]] = {}
     quizzes, chats, used = [], [], {}
     for fact in world.asked:

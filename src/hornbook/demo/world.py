@@ -1,4 +1,4 @@
-"""The invented island as facts: who was born where, what a village sells, what a creature eats. The truth of the demo."""
+"""The invented island as facts: who was born where, what a village sells, what a creature eats. The demo's truth."""
 
 from __future__ import annotations
 
@@ -89,7 +89,8 @@ def make_world(seed: int, size: IslandSize) -> World:
 
 def pick_creatures(rng: random.Random, count: int) -> list[str]:
     """Looks and kinds joined, such as "marsh hopper", no pair twice."""
-    return rng.sample([f"{look} {kind}" for look in values("creature_looks") for kind in values("creature_kinds")], count)
+    pairs = [f"{look} {kind}" for look in values("creature_looks") for kind in values("creature_kinds")]
+    return rng.sample(pairs, count)
 
 
 def make_people(rng: random.Random, names: Names, count: int) -> list[str]:
