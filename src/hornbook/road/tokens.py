@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from pydantic import Field
 
 from hornbook.core.progress import Bar
@@ -15,6 +14,7 @@ from hornbook.pipeline.stage import stage
 from hornbook.road.artifacts import Corpus, TokenizerArtifact, Tokens
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow
 
     from hornbook.tokens.tokenizer import Tokenizer
@@ -55,6 +55,8 @@ def tokens(config: TokensConfig, corpus: Corpus, tokenizer: TokenizerArtifact, r
 
 
 def _encoded(table: pyarrow.Table, encoder: Tokenizer, threads: int, bar: Bar) -> Iterator[tuple[str, np.ndarray]]:
+    import numpy as np
+
     for batch in table.to_batches(DOCUMENTS_AT_ONCE):
         columns = batch.to_pydict()
         for document, ids in zip(columns["id"], encoder.encode_batch(columns["text"], threads), strict=True):

@@ -64,7 +64,7 @@ class Tokenizer:
                 f"{vocab_size:,} tokens are too few for the 256 bytes and {len(SPECIAL)} special tokens",
                 where="tokenizer.vocab_size", fix=f"ask for at least {SMALLEST}",
             )
-        trainer = rustbpe.Tokenizer()
+        trainer = rustbpe.Tokenizer()  # pyright: ignore[reportAttributeAccessIssue]
         trainer.train_from_iterator(_without_long_runs(texts), vocab_size - len(SPECIAL), pattern=SPLIT)
         pieces = [bytes(piece) for piece, _ in trainer.get_mergeable_ranks()]
         largest = len(pieces) + len(SPECIAL)
