@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from hornbook.conversations.markdown import Block, blocks, sentences
+from hornbook.conversations.values import normalised
+from hornbook.core.seeds import derive
 
 LONGEST_ANSWER = 90  # words; what is longer is a chapter, not an answer
 LONGEST_QUESTION = 60
@@ -46,17 +48,17 @@ class PageText:
     prose: tuple[str, ...] = field(repr=False)
 
 
-def draw(documents: Iterable[Mapping[str, object]]) -> Iterator[Drawn]:
-    """Every question and answer of the documents (`url`, `title`, `text` in Markdown), in their order.
-
-    The same question is drawn once a page. Nothing is made up: answers are the page's own sentences.
-    """
+def draw(documents: Iterable[Mapping[str, object]]) -> Iterator[tuple[PageText, list[Drawn]]]:
+    """Every page of the documents (`url`, `title`, `text` in Markdown) with its questions and answers, in their order."""
     for document in documents:
-        yield from draw_page(str(document["text"]), str(document["title"] or ""), str(document["url"]))
+        yield draw_page(str(document["text"]), str(document["title"] or ""), str(document["url"]))
 
 
-def draw_page(text: str, title: str, url: str) -> list[Drawn]:
-    """The questions and answers of one page."""
+def draw_page(text: str, title: str, url: str) -> tuple[PageText, list[Drawn]]:
+    """The page's prose, and the questions and answers of the page, each question once.
+
+    Nothing is made up: answers are the page's own sentences.
+    """
     parts = list(blocks(text))
     found: list[tuple[str, str, str, str]] = []
     used: set[int] = set()
@@ -73,7 +75,12 @@ def draw_page(text: str, title: str, url: str) -> list[Drawn]:
     found += [(*made, "") for made in _defined(parts, used) + _about(parts, used, title)]
     page = PageText(url=url, title=title, prose=prose)
     unique = {question.casefold(): (question, *rest) for question, *rest in reversed(found)}
-    return [Drawn(question, answer, kind, form, page) for question, answer, kind, form in reversed(unique.values())]
+    return page, [Drawn(question, answer, kind, form, page) for question, answer, kind, form in reversed(unique.values())]
+
+
+def kept_for_exam(question: str) -> bool:
+    """Whether a drawn question is kept from training: one in twenty, told by its words alone, wherever it is asked."""
+    return derive(0, "exam", normalised(question)) % 20 == 0
 
 
 Found = tuple[str, str, str]  # question, answer, kind

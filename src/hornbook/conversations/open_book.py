@@ -66,8 +66,11 @@ def renamed(asked: OpenQuestion, maker: NameMaker, random: Random) -> OpenQuesti
     for name in names:
         for old, new in zip(name.split(), maker.name(name, random).split(), strict=True):
             if old[0].isupper() or name.islower():  # the "of" in a name is no name
-                taken = new.lower() in table.values()
-                table.setdefault(old.lower(), maker.word(old, random).lower() if taken else new.lower())
+                for _ in range(20):
+                    if new.lower() not in table.values():
+                        break
+                    new = maker.word(old, random)
+                table.setdefault(old.lower(), new.lower())
     for number in numbers:
         table.setdefault(number, _other_number(number, random))
     change = _changer(table)

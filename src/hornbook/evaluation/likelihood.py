@@ -15,8 +15,8 @@ def choose(engine: Engine, requests: Sequence[Request], choices: Sequence[Sequen
     """The index of the likeliest choice for each request.
 
     A choice is put where the model itself puts an answer: it first answers freely and greedily, and the choices take
-    the place of the name or number it came to ("Mara Tolly lives in" + " Port Ellery"). An answer that has none is replaced
-    as a whole. A choice counts by the sum of its tokens' log p, whatever its length: the probability of saying it.
+    the place of the name or number it came to ("Mara Tolly lives in" + " Port Ellery"). An answer without one is
+    replaced as a whole. A choice counts by the sum of its tokens' log p, whatever its length.
     """
     stems = own_words(engine, requests)
     sequences, places = [], []

@@ -1,0 +1,215 @@
+"""Step 7, the conversations: gathered from people, imported, and drawn from the pages; each with its origin."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from hornbook.core.seeds import derive
+from hornbook.pipeline.config import Dial, InputPath, StageConfig
+from hornbook.pipeline.run import Run
+from hornbook.pipeline.stage import stage
+from hornbook.road.artifacts import Conversations, Corpus
+
+if TYPE_CHECKING:
+    from hornbook.conversations.from_pages import Drawn, PageText
+    from hornbook.conversations.invent import KnownWords, NameMaker
+
+MOST = {  # what SFT has the time to read, by size; the sizes beyond take what `laptop` takes twenty times
+    "tiny": {"closed_book": 400, "open_book": 40, "renamed": 40, "exercises": 20, "told": 40, "invented": 300, "probed": 60},
+    "laptop": {"closed_book": 8000, "open_book": 500, "renamed": 700, "exercises": 150, "told": 150, "invented": 4000,
+               "probed": 1200},
+}  # fmt: skip
+
+
+class ConversationsConfig(StageConfig):
+    """The section `[conversations]`. Numbers are the most conversations of a kind, taken at random where there are more."""
+
+    imports: list[InputPath] = Field([], description="files of conversations: OpenAI messages, ShareGPT, Alpaca")
+    closed_book: int = Field(8000, ge=0, description="questions that pages ask, answered from memory")
+    open_book: int = Field(500, ge=0, description="the same with a passage of their page to read")
+    renamed: int = Field(700, ge=0, description="passages and questions about names that do not exist")
+    exercises: int = Field(150, ge=0, description="exercises with their working")
+    told: int = Field(150, ge=0, description="definitions, and what stands under headings")
+    invented: int = Field(4000, ge=0, description="questions about what does not exist, for SFT's second round")
+    probed: int = Field(1200, ge=0, description="questions of the knowledge probe")
+    passage_words: int = Field(100, ge=10, description="the longest passage, in words, from 10")
+    cite: float = Field(0.35, ge=0, le=1, description="share of answers that name their page, 0 to 1")
+    silent: float = Field(0.1, ge=0, le=1, description="share of passages that do not hold the answer, 0 to 1")
+
+    @classmethod
+    def defaults(cls, dial: Dial) -> dict[str, Any]:
+        return MOST.get(dial.size) or {name: 20 * count for name, count in MOST["laptop"].items()}
+
+    def about_seconds(self) -> float:
+        return 6.0
+
+
+@stage(version=1)
+def conversations(config: ConversationsConfig, corpus: Corpus, run: Run) -> Conversations:
+    """Write conversations.jsonl, and for SFT's second round probe.jsonl and invented.jsonl.
+
+    A drawn question about a name that only one page knows is asked with that page open, never from memory: what was read
+    once is not remembered, and a model made to answer all the same learns to guess. One drawn question in twenty is left
+    for exams. Metrics: conversations by kind and by origin.
+    """
+    from hornbook.core.jsonl import write_jsonl
+
+    imported = [row for path in config.imports for row in _imported(path)]
+    book = _read(corpus, imported)
+    drawn = [*_closed(config, book, run.seed), *_exercises(config, book, run.seed), *_told(config, book, run.seed)]
+    opened = list(_open(config, book, run.seed))
+    rows = imported + drawn + opened
+    write_jsonl(run.out / "conversations.jsonl", rows)
+    probed = _some([row for row in drawn if row["kind"] == "asked"], config.probed, run.seed, "probe")
+    write_jsonl(run.out / "probe.jsonl", probed)
+    invented = write_jsonl(run.out / "invented.jsonl", _invented(config, book, run.seed))
+    if not rows:
+        run.warn("no conversation was given and the pages ask nothing: SFT has nothing to learn from")
+    run.metric(kinds=_counts(row["kind"] for row in rows), origins=_counts(row["origin"] for row in rows),
+               probed=len(probed), invented=invented, simulated=sum(bool(row.get("simulated")) for row in rows))
+    run.count(inputs=len(book.pages) + len(imported), outputs=len(rows))
+    return Conversations(run.out)
+
+
+@dataclass
+class _Book:
+    """The pages with what they ask. `home` is the page that a question is about, by its place in `drawn`."""
+
+    pages: list[PageText]
+    drawn: list[Drawn]
+    about: list[str | None]
+    known: KnownWords
+    maker: NameMaker
+
+    def of(self, *kinds: str) -> list[int]:
+        return [index for index, drawn in enumerate(self.drawn) if drawn.kind in kinds]
+
+
+def _read(corpus: Corpus, imported: list[dict]) -> _Book:
+    from hornbook.conversations.from_pages import draw, kept_for_exam
+    from hornbook.conversations.invent import KnownWords, NameMaker, subject
+
+    documents = corpus.documents().select(["url", "title", "text"]).to_pylist()
+    pages, drawn = [], []
+    for page, asked in draw(documents):
+        pages.append(page)
+        drawn += [item for item in asked if not kept_for_exam(item.question)]
+    about = [subject(item.question, item.page.title) for item in drawn]
+    homes = {_title_key(page.title): page for page in reversed(pages)}
+    drawn = [replace(item, page=homes.get(_title_key(name or ""), item.page)) for item, name in zip(drawn, about, strict=True)]
+    said = [message["content"] for row in imported for message in row["messages"]]
+    known = KnownWords([*(str(document["text"]) for document in documents), *(page.title for page in pages), *said])
+    return _Book(pages, drawn, about, known, NameMaker([name for name in about if name], known))
+
+
+def _imported(path: InputPath) -> Iterator[dict]:
+    from hornbook.conversations.formats import read_conversations
+
+    files = sorted([*path.glob("*.jsonl"), *path.glob("*.json")]) if path.is_dir() else [path]
+    for file in files:
+        yield from read_conversations(file)
+
+
+def _closed(config: ConversationsConfig, book: _Book, seed: int) -> list[dict]:
+    """Questions from memory: about nothing in particular, or about what more than one page tells of."""
+    able = [
+        index for index in book.of("asked")
+        if (name := book.about[index]) is None or book.known.texts_with(name) > 1
+    ]
+    random = Random(derive(seed, "closed"))
+    return [_row(book.drawn[index], config.cite, random) for index in _some(able, config.closed_book, seed, "closed")]
+
+
+def _exercises(config: ConversationsConfig, book: _Book, seed: int) -> list[dict]:
+    chosen = _some(book.of("exercise"), config.exercises, seed, "exercises")
+    return [_row(book.drawn[index], 0.0, Random(0)) for index in chosen]
+
+
+def _told(config: ConversationsConfig, book: _Book, seed: int) -> list[dict]:
+    random = Random(derive(seed, "told"))
+    chosen = _some(book.of("definition", "about"), config.told, seed, "told")
+    return [_row(book.drawn[index], config.cite, random) for index in chosen]
+
+
+def _row(drawn: Drawn, cite: float, random: Random) -> dict:
+    from hornbook.conversations.formats import conversation, exchange
+    from hornbook.conversations.values import cited
+
+    names_page = drawn.page.title and random.random() < cite
+    answer = cited(drawn.answer, drawn.page.title) if names_page else drawn.answer
+    return conversation(exchange(drawn.question, answer), origin="page", kind=drawn.kind, url=drawn.page.url)
+
+
+def _open(config: ConversationsConfig, book: _Book, seed: int) -> Iterator[dict]:
+    """Questions with a passage: their own, then the same about fresh names; some passages do not hold the answer."""
+    from hornbook.conversations.formats import conversation, exchange, with_page
+    from hornbook.conversations.open_book import opened, renamed
+    from hornbook.conversations.refusals import REFUSALS
+    from hornbook.conversations.values import cited
+
+    random = Random(derive(seed, "open"))
+    readable = [drawn for drawn in (book.drawn[index] for index in book.of("asked")) if drawn.page.prose]
+    order = random.sample(range(len(readable)), len(readable))
+    wanted = config.open_book + config.renamed
+    made = 0
+    for turn in range(2 * len(order)):  # a question may serve twice, under its own name and under another
+        if made >= wanted or not order:
+            return
+        drawn = readable[order[turn % len(order)]]
+        asked = opened(drawn, random.randint(config.passage_words // 3, config.passage_words), random)
+        if asked is None:
+            continue
+        if made >= config.open_book:
+            asked = renamed(asked, book.maker, random)
+        question, answer = asked.question, asked.answer
+        if random.random() < config.silent and (name := _named(question, asked.title)):
+            question = question.replace(name, book.maker.name(name, random))
+            answer = random.choice(REFUSALS)
+        elif asked.title and random.random() < config.cite:
+            answer = cited(answer, asked.title)
+        messages = with_page(exchange(question, answer), asked.title, asked.passage)
+        url = drawn.page.url if made < config.open_book else None
+        yield conversation(messages, origin="page", kind="open_book", url=url)
+        made += 1
+
+
+def _named(question: str, title: str) -> str | None:
+    from hornbook.conversations.invent import subject
+
+    return subject(question, title)
+
+
+def _invented(config: ConversationsConfig, book: _Book, seed: int) -> Iterator[dict]:
+    """The pages' questions about names that do not exist, answered by not knowing."""
+    from hornbook.conversations.formats import conversation, exchange
+    from hornbook.conversations.refusals import REFUSALS
+
+    random = Random(derive(seed, "invented"))
+    able = [index for index in book.of("asked", "definition") if book.about[index]]
+    for _ in range(config.invented if able else 0):
+        index = random.choice(able)
+        name = book.about[index] or ""
+        question = book.drawn[index].question.replace(name, book.maker.name(name, random))
+        yield conversation(exchange(question, random.choice(REFUSALS)), origin="page", kind="absent")
+
+
+def _some(items: Sequence[Any], most: int, seed: int, name: str) -> list[Any]:
+    """At most so many of the items, by chance, in their order."""
+    chosen = Random(derive(seed, "some", name)).sample(range(len(items)), min(most, len(items)))
+    return [items[index] for index in sorted(chosen)]
+
+
+def _title_key(title: str) -> str:
+    return title.casefold().removeprefix("the ").strip()
+
+
+def _counts(names: Iterator[str]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for name in names:
+        counts[name] = counts.get(name, 0) + 1
+    return dict(sorted(counts.items()))
