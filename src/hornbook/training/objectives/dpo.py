@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
+from hornbook.models.transformer import Transformer
 from hornbook.training.loss import Loss
+from hornbook.training.objectives.logprobs import sequence_sums
+from hornbook.training.sequences import answer_logprobs
 
 
 def dpo_loss(
@@ -32,3 +37,10 @@ def dpo_loss(
         "rejected_reward": rejected_reward_P.detach().sum(),
     }
     return Loss(-logsigmoid(gaps_P).sum(), float(len(gaps_P)), metrics)
+
+
+def dpo(model: Transformer, batch: Any) -> Loss:
+    """DPO over the pairs of a batch of `ComparisonBatches` that carries the reference's log-probabilities."""
+    reference_S, (better_P, worse_P) = batch.extra["reference_S"], batch.extra["pairs_P2"].unbind(1)
+    logprobs_S = sequence_sums(answer_logprobs(model, batch), batch.extra["sequences_N"], len(reference_S))
+    return dpo_loss(logprobs_S[better_P], logprobs_S[worse_P], reference_S[better_P], reference_S[worse_P])

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
+from hornbook.models.heads import RewardModel
 from hornbook.training.loss import Loss
 
 
@@ -23,3 +26,16 @@ def bradley_terry(
         loss_P = loss_P + centring * (chosen_P + rejected_P).square()
     right = (gaps_P > 0).float() + 0.5 * (gaps_P == 0).float()
     return Loss(loss_P.sum(), float(len(gaps_P)), {"accuracy": right.sum(), "gap": gaps_P.detach().sum()})
+
+
+def reward(model: RewardModel, batch: Any) -> Loss:
+    """Bradley-Terry over the pairs of a batch of `ComparisonBatches`: every answer is read once, whatever its pairs."""
+    scores_S = answer_scores(model, batch)
+    better_P, worse_P = batch.extra["pairs_P2"].unbind(1)
+    return bradley_terry(scores_S[better_P], scores_S[worse_P])
+
+
+def answer_scores(model: RewardModel, batch: Any) -> Tensor:
+    """The reward of each sequence of a packed batch, r_S, read at its last token."""
+    x_BTD = model.transformer.hidden(batch.ids_BT, batch.positions_BT, batch.documents_BT)
+    return model.head(x_BTD.flatten(0, 1)[batch.extra["last_S"]])

@@ -1,0 +1,129 @@
+"""Proximal policy optimisation against a reward model (Ouyang et al., arXiv:2203.02155): critic, credit, objective."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from hornbook.models.heads import RewardModel
+from hornbook.models.transformer import Transformer
+from hornbook.tokens.batch import Batch
+from hornbook.training.batch import on_device
+from hornbook.training.credit.gae import gae, whiten
+from hornbook.training.credit.grpo import group_advantages
+from hornbook.training.credit.kl import AdaptiveKL, token_rewards
+from hornbook.training.grpo import answers_batch, clipped
+from hornbook.training.loss import Loss
+from hornbook.training.objectives.value import value_loss
+from hornbook.training.rollouts import Answer
+from hornbook.training.sequences import answer_logprobs, padded
+
+VALUE_WEIGHT = 0.5
+
+
+class ActorCritic(nn.Module):
+    """The policy, and a critic that foretells the reward from every place of an answer.
+
+    The critic begins as the reward model; `mean` and `deviation` bring its values to the unit of the rewards.
+    """
+
+    def __init__(self, policy: Transformer, critic: RewardModel, *, mean: float = 0.0, deviation: float = 1.0):
+        super().__init__()
+        self.policy, self.critic, self.mean, self.deviation = policy, critic, mean, deviation
+
+    def values(self, batch: Any) -> Tensor:
+        """v_N: what the critic foretells before each token of the answers."""
+        x_BTD = self.critic.transformer.hidden(batch.ids_BT, batch.positions_BT, batch.documents_BT)
+        return (self.critic.head(x_BTD.flatten(0, 1)[batch.extra["places_N"]]) - self.mean) / self.deviation
+
+
+@dataclass
+class CriticCredit:
+    """Answers to batches: the reward and the KL from `reference` spread over the tokens by GAE, whitened over them all.
+
+    An answer cut off, which has no end to be scored at, is worth `truncated_reward`; one that was not judged is left
+    out. Answers to a prompt in `by_group` have the advantage of their group instead, pay no KL and do not train the
+    critic: a verifier's tasks kept up beside a reward model's. `state["beta"]` is the weight of the KL, moved by an
+    `AdaptiveKL` towards `target` nats an answer; `figures` tell of the last rollout.
+    """
+
+    model: ActorCritic
+    reference: Transformer
+    prompts: Sequence[Sequence[int]]
+    group: int
+    target: float
+    horizon: float
+    by_group: Collection[int] = frozenset()
+    truncated_reward: float = -2.0
+    decay: float = 0.95
+    updates: int = 1
+    window: int = 512
+    figures: dict[str, float] = field(default_factory=dict)
+
+    def __call__(self, answers: Sequence[Answer], state: dict[str, Any]) -> list[Batch]:
+        rewards_S = np.array([answer.reward for answer in answers])
+        judged = np.flatnonzero(~np.isnan(rewards_S))
+        parts = [part if len(part) else judged for part in np.array_split(judged, self.updates)]
+        batches = [self._batch([answers[index] for index in part]) for part in parts]
+        order = np.concatenate(parts)
+        whole = _joined(batches)
+        advantages_N, returns_N, kl_S = self._credit([answers[index] for index in order], whole, state["beta"])
+        # what a verifier judged has the credit of its group in place of the critic's
+        group_S = group_advantages(rewards_S.reshape(-1, self.group))[0].reshape(-1)[order]
+        grouped_S = np.array([answers[index].prompt in self.by_group for index in order])
+        group_N, grouped_N = group_S[whole["sequences_N"]], grouped_S[whole["sequences_N"]]
+        advantages_N = np.where(grouped_N, group_N, whiten(advantages_N, ~grouped_N))
+        ends = np.cumsum([len(batch.extra["places_N"]) for batch in batches])[:-1]
+        columns = (np.split(column_N, ends) for column_N in (advantages_N, returns_N, ~grouped_N))
+        for batch, advantages, returns, valued in zip(batches, *columns, strict=True):
+            batch.extra |= {"advantages_N": advantages, "returns_N": returns, "valued_N": valued}
+        self._steer(kl_S[~grouped_S], state)
+        return batches
+
+    def _batch(self, answers: list[Answer]) -> Batch:
+        batch = answers_batch(answers, self.prompts, self.window)
+        tensors = on_device(batch, self.model.policy.lm_head.weight.device)
+        with torch.no_grad():
+            batch.extra["old_N"] = answer_logprobs(self.model.policy, tensors).cpu().numpy()
+            batch.extra["reference_N"] = answer_logprobs(self.reference, tensors).cpu().numpy()
+            batch.extra["values_N"] = self.model.values(tensors).float().cpu().numpy()
+        return batch
+
+    def _credit(self, answers: list[Answer], whole: dict[str, np.ndarray], beta: float):
+        """(advantages_N, returns_N, kl_S) of all the answers together."""
+        rewards_S = np.array([self.truncated_reward if a.truncated else a.reward for a in answers])
+        names = ("old_N", "reference_N", "values_N")
+        (old_SL, mask_SL), (reference_SL, _), (values_SL, _) = (
+            padded(whole[name], whole["sequences_N"], len(answers)) for name in names
+        )
+        rewards_SL = token_rewards(rewards_S, old_SL, reference_SL, mask_SL, beta=beta)
+        advantages_SL, returns_SL = gae(rewards_SL, values_SL, mask_SL, decay=self.decay)
+        return advantages_SL[mask_SL], returns_SL[mask_SL], (old_SL - reference_SL).sum(1)
+
+    def _steer(self, kl_S: np.ndarray, state: dict[str, Any]) -> None:
+        control = AdaptiveKL(state["beta"], self.target, self.horizon)
+        self.figures = {"kl": float(kl_S.mean()) if len(kl_S) else 0.0, "beta": control.beta}
+        if len(kl_S):
+            control.update(self.figures["kl"], len(kl_S))
+        state["beta"] = control.beta
+
+
+def ppo(model: ActorCritic, batch: Any) -> Loss:
+    """The policy loss and `VALUE_WEIGHT` times the critic's, of a batch that `CriticCredit` made."""
+    policy = clipped(answer_logprobs(model.policy, batch), batch.extra)
+    value = value_loss(model.values(batch), batch.extra["values_N"], batch.extra["returns_N"], batch.extra["valued_N"])
+    return Loss(policy.total + VALUE_WEIGHT * value.total, policy.weight, policy.metrics | value.metrics)
+
+
+def _joined(batches: list[Batch]) -> dict[str, np.ndarray]:
+    """The answers' values of several batches as if of one, their sequences counted on."""
+    names = ("old_N", "reference_N", "values_N")
+    joined = {name: np.concatenate([batch.extra[name] for batch in batches]) for name in names}
+    counts = np.cumsum([0] + [len(batch.extra["last_S"]) for batch in batches])
+    numbers = [batch.extra["sequences_N"] + first for batch, first in zip(batches, counts[:-1], strict=True)]
+    return joined | {"sequences_N": np.concatenate(numbers)}

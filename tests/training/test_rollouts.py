@@ -1,0 +1,207 @@
+"""Rollouts, credit and updates together: the exact equalities first, then small tasks that must be learned."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from hornbook.core.errors import InputError
+from hornbook.inference import Engine
+from hornbook.models import RewardModel, Transformer, TransformerConfig
+from hornbook.training.batch import on_device
+from hornbook.training.credit.grpo import group_advantages
+from hornbook.training.fit import fit
+from hornbook.training.grpo import GroupCredit, grpo, informative
+from hornbook.training.optimiser import Optimiser, Rates
+from hornbook.training.ppo import ActorCritic, CriticCredit, ppo
+from hornbook.training.rollouts import Answer, Judge, Rollouts
+from hornbook.training.schedule import constant
+from hornbook.training.sequences import answer_logprobs
+
+RATES = Rates(matrices=0.01, embedding=0.01, head=0.01, vectors=0.01)
+PROMPTS = [[first, second] for first in range(4, 12) for second in range(4, 12)]
+WANTED = 3
+
+
+class Letters:
+    """A tokenizer of twelve letters, two of which end an answer: a random model ends a sixth of the time."""
+
+    end_of_document, end_of_turn, vocab_size = 0, 1, 12
+
+    def decode_bytes(self, ids: Sequence[int], skip_special: bool = True) -> bytes:
+        return bytes(b"_.abcdefghij"[token] for token in ids)
+
+
+def small_model(seed: int = 0) -> Transformer:
+    config = TransformerConfig(
+        vocab_size=12, hidden_size=32, intermediate_size=48, num_hidden_layers=1, num_attention_heads=2,
+        num_key_value_heads=1, head_dim=16,
+    )  # fmt: skip
+    return Transformer(config, seed=seed)
+
+
+def share_of_wanted(answers: Sequence[Answer]) -> list[float]:
+    """What the tasks here reward: the part of an answer's tokens that are `WANTED`."""
+    return [float(np.mean(np.array(answer.completion.ids) == WANTED)) for answer in answers]
+
+
+def grpo_rollouts(model: Transformer, judge: Judge = share_of_wanted, *, updates: int = 1, **options: Any) -> Rollouts:
+    credit = GroupCredit(model, PROMPTS, group=4, updates=updates, window=32)
+    return Rollouts(
+        Engine(model, Letters()), PROMPTS, judge, credit, lambda answers: informative(answers, 4),
+        **{"draws": 16, "group": 4, "max_tokens": 12, "updates": updates} | options,
+    )  # type: ignore[arg-type]
+
+
+def ppo_rollouts(model: ActorCritic, judge: Judge = share_of_wanted, **options: Any) -> Rollouts:
+    credit = CriticCredit(
+        model, small_model(), PROMPTS, group=4, target=1.0, horizon=1000, updates=2, window=32, **options
+    )
+    return Rollouts(
+        Engine(model.policy, Letters()), PROMPTS, judge, credit, draws=16, group=4, max_tokens=12, updates=2,
+        state={"beta": 0.02},
+    )  # fmt: skip
+
+
+def actor_critic() -> ActorCritic:
+    return ActorCritic(small_model(), RewardModel(small_model()))
+
+
+def test_the_trainer_finds_what_the_sampler_found():
+    model = small_model()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1)) * 0.3)
+    batch = next(grpo_rollouts(model))
+    gap_N = answer_logprobs(model, on_device(batch, "cpu")) - torch.from_numpy(batch.extra["sampler_N"])
+    assert gap_N.abs().max() < 1e-4
+    assert batch.extra["sampler_N"].std() > 0.1
+
+
+def test_the_log_ratio_is_exactly_0_at_the_first_update():
+    model = small_model()
+    loss = grpo(model, on_device(next(grpo_rollouts(model, updates=2)), "cpu"))
+    assert loss.metrics["old_kl"].item() == 0.0
+    both = actor_critic()
+    loss = ppo(both, on_device(next(ppo_rollouts(both)), "cpu"))
+    assert loss.metrics["old_kl"].item() == 0.0
+
+
+def test_grpos_gradient_is_that_of_reinforce_with_the_groups_mean_as_baseline():
+    model = small_model()
+    rollouts = grpo_rollouts(model)
+    loss = grpo(model, on_device(next(rollouts), "cpu"))
+    gradients = torch.autograd.grad(loss.total / loss.weight, list(model.parameters()))
+    rewards_PG = np.array(share_of_wanted(rollouts.last)).reshape(-1, 4)
+    advantages, tokens, total = (rewards_PG - rewards_PG.mean(1, keepdims=True)).reshape(-1), 0, torch.zeros(())
+    used = group_advantages(rewards_PG)[1].reshape(-1)
+    for answer, advantage, teaches in zip(rollouts.last, advantages, used, strict=True):
+        if teaches and not answer.truncated:
+            ids = [*PROMPTS[answer.prompt], *answer.completion.ids]
+            logprobs = torch.log_softmax(model(torch.tensor([ids]))[0, :-1], -1)
+            chosen = logprobs.gather(1, torch.tensor(ids)[1:, None])[1:, 0]
+            total, tokens = total - chosen.sum() * float(advantage), tokens + len(chosen)
+    plain = torch.autograd.grad(total / tokens, list(model.parameters()))
+    for one, other in zip(gradients, plain, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-3)
+
+
+def test_grpo_learns_to_say_what_is_rewarded():
+    model = small_model()
+    rollouts = grpo_rollouts(model)
+    rewards: list[float] = []
+    fit(model, rollouts, grpo, Optimiser(model, RATES), constant, folder=None, device="cpu", steps=25,
+        on_step=lambda step, row: rewards.append(rollouts.figures["reward"]))  # fmt: skip
+    assert rewards[0] < 0.15
+    assert np.mean(rewards[-3:]) > 0.35
+
+
+def test_ppo_learns_it_too_and_keeps_near_its_reference():
+    model = actor_critic()
+    rollouts = ppo_rollouts(model)
+    rows: list[dict[str, float]] = []
+    fit(model, rollouts, ppo, Optimiser(model, RATES), constant, folder=None, device="cpu", steps=50,
+        on_step=lambda step, row: rows.append(rollouts.figures | rollouts.credit.figures | row))  # fmt: skip
+    assert rows[0]["reward"] < 0.15
+    assert rows[0]["kl"] == pytest.approx(0.0, abs=1e-5)
+    assert np.mean([row["reward"] for row in rows[-6:]]) > 0.35
+    assert max(row["kl"] for row in rows) > 0.1
+    assert np.mean([row["value_error"] for row in rows[-6:]]) < 0.5
+    assert rollouts.state["beta"] != 0.02
+
+
+@pytest.mark.parametrize("algorithm", ["grpo", "ppo"])
+def test_a_run_that_was_stopped_goes_on_bit_for_bit(algorithm: str, tmp_path: Path):
+    def train(folder: Path, steps: int) -> tuple[list[torch.Tensor], Any]:
+        if algorithm == "grpo":
+            model: Any = small_model()
+            rollouts, objective = grpo_rollouts(model), grpo
+        else:
+            model = actor_critic()
+            rollouts, objective = ppo_rollouts(model), ppo
+        fit(model, rollouts, objective, Optimiser(model, RATES), constant, folder=folder, device="cpu", steps=steps,
+            checkpoint_every=2)  # fmt: skip
+        return [parameter.detach().clone() for parameter in model.parameters()], rollouts.cursor
+
+    straight, cursor = train(tmp_path / "straight", 8)
+    train(tmp_path / "stopped", 4)
+    resumed, resumed_cursor = train(tmp_path / "stopped", 8)
+    assert all(torch.equal(one, other) for one, other in zip(straight, resumed, strict=True))
+    assert cursor == resumed_cursor
+
+
+def test_there_is_no_checkpoint_inside_a_rollout():
+    model = small_model()
+    rollouts = grpo_rollouts(model, updates=2)
+    next(rollouts)
+    with pytest.raises(ValueError, match="multiple of 2 steps"):
+        _ = rollouts.cursor
+
+
+@pytest.mark.parametrize("reward", [1.0, math.nan])
+def test_rewards_all_alike_or_never_judged_end_the_stream(reward: float):
+    model = small_model()
+    rollouts = grpo_rollouts(model, lambda answers: [reward] * len(answers))
+    assert list(rollouts) == []
+    assert rollouts.figures["kept"] == 0.0
+    assert rollouts.figures["unjudged"] == (1.0 if math.isnan(reward) else 0.0)
+
+
+def test_a_verifier_that_fails_on_some_answers_does_not_count_them_as_wrong():
+    model = small_model()
+
+    def judge(answers: Sequence[Answer]) -> list[float]:
+        return [math.nan if index % 4 == 3 else reward for index, reward in enumerate(share_of_wanted(answers))]
+
+    rollouts = grpo_rollouts(model, judge)
+    batch = next(rollouts)
+    assert rollouts.figures["unjudged"] == pytest.approx(0.25)
+    judged = [reward for reward in judge(rollouts.last) if not math.isnan(reward)]
+    assert rollouts.figures["reward"] == pytest.approx(np.mean(judged))
+    assert len(batch.extra["last_S"]) <= 0.75 * len(rollouts.last)
+    both = actor_critic()
+    for batch in (next(rollouts := ppo_rollouts(both, judge)), next(rollouts)):
+        assert np.isfinite(batch.extra["advantages_N"]).all()
+        assert len(batch.extra["last_S"]) == 24
+
+
+def test_an_infinite_reward_stops_with_a_line():
+    model = small_model()
+    with pytest.raises(InputError, match="infinite reward"):
+        next(grpo_rollouts(model, lambda answers: [math.inf] * len(answers)))
+
+
+def test_prompts_judged_by_group_pay_no_kl_and_teach_no_critic():
+    model = actor_critic()
+    batch = next(ppo_rollouts(model, by_group=frozenset(range(len(PROMPTS)))))
+    assert not batch.extra["valued_N"].any()
+    loss = ppo(model, on_device(batch, "cpu"))
+    loss.total.backward()
+    assert not any(p.grad is not None and p.grad.any() for p in model.critic.parameters())
+    assert any(p.grad is not None and p.grad.any() for p in model.policy.parameters())

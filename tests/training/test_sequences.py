@@ -1,0 +1,115 @@
+"""Packed sequences are the sequences: the same log-probabilities, scores and pairs as one by one."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from hornbook.core.errors import InputError
+from hornbook.models import RewardModel, Transformer, TransformerConfig
+from hornbook.training.batch import on_device
+from hornbook.training.comparisons import ComparisonBatches, Ranked, ranked_batch, reference_logprobs
+from hornbook.training.objectives.dpo import dpo
+from hornbook.training.objectives.reward import answer_scores, bradley_terry, reward
+from hornbook.training.sequences import answer_logprobs, pack_answers, padded
+
+VOCABULARY = 50
+
+
+def random_model(seed: int = 0, deviation: float = 0.3) -> Transformer:
+    config = TransformerConfig(
+        vocab_size=VOCABULARY, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=2,
+        num_key_value_heads=1, head_dim=16,
+    )  # fmt: skip
+    model, generator = Transformer(config), torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn(parameter.shape, generator=generator) * deviation)
+    return model
+
+
+def random_sequences(count: int, seed: int = 0) -> tuple[list[list[int]], list[list[int]]]:
+    generator = np.random.default_rng(seed)
+
+    def some() -> list[list[int]]:
+        return [generator.integers(0, VOCABULARY, generator.integers(1, 9)).tolist() for _ in range(count)]
+
+    return some(), some()
+
+
+@pytest.mark.parametrize("window", [5, 20, 64])
+def test_packed_logprobs_are_those_of_each_sequence_alone(window: int):
+    model, (prompts, answers) = random_model(), random_sequences(12)
+    batch = pack_answers(prompts, answers, window=window)
+    packed_N = answer_logprobs(model, on_device(batch, "cpu"))
+    alone = []
+    for prompt, answer in zip(prompts, answers, strict=True):
+        logprobs_TV = torch.log_softmax(model(torch.tensor([prompt + answer]))[0], -1)
+        alone += [logprobs_TV[len(prompt) - 1 + index, token] for index, token in enumerate(answer)]
+    torch.testing.assert_close(packed_N, torch.stack(alone), atol=1e-5, rtol=0)
+    assert batch.weights_BT.sum() == sum(map(len, answers))
+    assert batch.ids_BT.reshape(-1)[batch.extra["last_S"]].tolist() == [answer[-1] for answer in answers]
+
+
+def test_padded_gives_each_sequence_its_row():
+    values, mask = padded(np.array([1.0, 2.0, 3.0]), np.array([0, 2, 2]), 3)
+    assert values.tolist() == [[1, 0], [0, 0], [2, 3]]
+    assert mask.tolist() == [[True, False], [False, False], [True, True]]
+
+
+@pytest.mark.parametrize(("prompts", "answers"), [([[]], [[1]]), ([[1]], [[]])])
+def test_an_empty_side_is_an_error(prompts: list, answers: list):
+    with pytest.raises(InputError, match="is empty"):
+        pack_answers(prompts, answers, window=8)
+
+
+def comparisons(count: int, seed: int = 0) -> list[Ranked]:
+    generator = np.random.default_rng(seed)
+    return [
+        Ranked(prompt, generator.integers(0, VOCABULARY, (3, 4)).tolist(), [(0, 1), (0, 2), (1, 2)])
+        for prompt in random_sequences(count, seed)[0]
+    ]
+
+
+def test_the_reward_objective_scores_each_answer_at_its_last_token():
+    model, ranked = RewardModel(random_model()), comparisons(4)
+    torch.nn.init.normal_(model.head.weight, generator=torch.Generator().manual_seed(0))
+    batch = on_device(ranked_batch(ranked, 24), "cpu")
+    alone = []
+    for comparison in ranked:
+        for answer in comparison.answers:
+            ids = torch.tensor([[*comparison.prompt, *answer]])
+            alone.append(model.score(ids, torch.tensor([ids.shape[1] - 1]))[0])
+    scores = torch.stack(alone)
+    torch.testing.assert_close(answer_scores(model, batch), scores, atol=1e-4, rtol=0)
+    better = [0, 0, 1, 3, 3, 4, 6, 6, 7, 9, 9, 10]
+    worse = [1, 2, 2, 4, 5, 5, 7, 8, 8, 10, 11, 11]
+    torch.testing.assert_close(reward(model, batch).total, bradley_terry(scores[better], scores[worse]).total)
+
+
+def test_dpo_of_the_reference_itself_is_ln_2():
+    model, ranked = random_model(), comparisons(5)
+    reference = reference_logprobs(model, ranked, rows=2, window=24)
+    assert [len(part) for part in reference] == [3] * 5
+    for batch in ComparisonBatches(ranked, rows=2, seed=0, window=24, reference=reference):
+        loss = dpo(model, on_device(batch, "cpu"))
+        assert loss.total.item() / loss.weight == pytest.approx(math.log(2), abs=1e-5)
+
+
+def test_comparison_batches_give_all_once_an_epoch_and_go_on_from_a_cursor():
+    ranked = [*comparisons(7), Ranked([1], [[2], [3]], [])]
+    whole = list(ComparisonBatches(ranked, rows=3, seed=1, epochs=2))
+    assert len(whole) == 6
+    assert [len(batch.extra["pairs_P2"]) for batch in whole] == [9, 9, 3] * 2
+    assert sum(batch.ids_BT.sum() for batch in whole[:3]) == sum(batch.ids_BT.sum() for batch in whole[3:])
+    later = list(ComparisonBatches(ranked, rows=3, seed=1, epochs=2, cursor=4))
+    for one, other in zip(whole[4:], later, strict=True):
+        np.testing.assert_array_equal(one.ids_BT, other.ids_BT)
+
+
+def test_comparisons_without_a_pair_are_an_error():
+    with pytest.raises(InputError, match="no answer was ranked above another"):
+        ComparisonBatches([Ranked([1], [[2], [3]], [])], rows=2, seed=0)
