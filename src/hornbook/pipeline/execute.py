@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hornbook.core.errors import DamagedError, HornbookError, InputError
+from hornbook.core.files import explained
 from hornbook.pipeline.attempt import Machine, attempt
 from hornbook.pipeline.lock import lock
 from hornbook.pipeline.plan import Planned, decide, make_plan
@@ -65,7 +66,7 @@ def execute(
     last = names.index(recipe.step(until).name) if until else len(names)
     chosen = [recipe.step(only).name] if only else names[: last + 1]
     redo = following(recipe, recipe.step(start).name) if start else {only} if only and again else set[str]()
-    with lock(workspace.folder), _stoppable(recipe) as at:
+    with _stoppable(recipe, workspace.folder) as at, lock(workspace.folder):
         planned = make_plan(recipe, workspace, again=redo & set(chosen), verify=verify)
         _refuse_damaged([planned[name] for name in names[: last + 1]], workspace)
         sound: set[Path] = set()  # artifacts whose every byte was read, or written, within this walk
@@ -133,7 +134,7 @@ def _demand_inputs(planned: Planned, recipe: Recipe) -> None:
 
 
 @contextmanager
-def _stoppable(recipe: Recipe) -> Generator[list[str], None, None]:
+def _stoppable(recipe: Recipe, folder: Path) -> Generator[list[str], None, None]:
     """Turn Ctrl-C and SIGTERM within the block into StoppedError. The block appends the steps it comes to."""
     at: list[str] = []
     before = None
@@ -145,6 +146,8 @@ def _stoppable(recipe: Recipe) -> Generator[list[str], None, None]:
         where = f"in the step {at[-1]}" if at else "before the first step"
         fix = f"go on with: hornbook run {recipe.path}"
         raise StoppedError(f"stopped {where}; what is done is kept", fix=fix) from None
+    except OSError as error:  # a full disk where no stage was at work: the lock, the plan, a folder
+        raise explained(error, folder) from error
     finally:
         if before is not None:
             signal.signal(signal.SIGTERM, before)

@@ -56,17 +56,18 @@ class Index:
 
     @contextmanager
     def _fresh(self) -> Generator[sqlite3.Connection, None, None]:
-        self._folder.mkdir(parents=True, exist_ok=True)
         try:
-            database = self._refreshed()
-        except sqlite3.DatabaseError:  # not a database any more, or of another Hornbook: the records are the truth
+            database = self._refreshed(self._path)
+        except sqlite3.OperationalError:  # a full disk, a folder that cannot be written: the index can do without one
+            database = self._refreshed(":memory:")
+        except sqlite3.DatabaseError:  # not a database any more: the records are the truth
             self._path.unlink(missing_ok=True)
-            database = self._refreshed()
+            database = self._refreshed(self._path)
         with closing(database):
             yield database
 
-    def _refreshed(self) -> sqlite3.Connection:
-        database = sqlite3.connect(self._path)
+    def _refreshed(self, path: Path | str) -> sqlite3.Connection:
+        database = sqlite3.connect(path)
         try:
             with database:
                 database.execute(f"CREATE TABLE IF NOT EXISTS artifacts ({COLUMNS}, PRIMARY KEY (path))")

@@ -36,7 +36,8 @@ class Run:
         self.step = step
         self.seed = seed  # derived for this step; derive further with core.seeds.derive(run.seed, "part")
         self.threads = threads or len(os.sched_getaffinity(0))
-        self.previous = None if previous is None else Path(previous)  # the artifact this step made last, if it is still there: only ever to save work
+        # the artifact this step made last, if it is still there: only ever to save work
+        self.previous = None if previous is None else Path(previous)
         self.out = Path(folder) / "out"  # becomes the artifact; what is finished in it survives a kill
         self.work = Path(folder) / "work"  # scratch that survives a kill and goes when the stage ends: checkpoints
         self.out.mkdir(parents=True, exist_ok=True)

@@ -82,7 +82,7 @@ class TokenizerArtifact(Artifact):
 class Tokens(Artifact):
     """Token shards: `train/` and `heldout/`, each `.bin`, `.idx` and a manifest."""
 
-    contents: ClassVar = ("*/*.bin", "*/*.idx", "*/*.json")
+    contents: ClassVar = ("*/*.bin", "*/*.idx", "*/*.ids", "*/*.json")
 
     def train(self) -> TokenShards:
         """The documents to train on, as token ids."""

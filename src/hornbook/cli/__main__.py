@@ -1,0 +1,5 @@
+"""`python -m hornbook.cli`."""
+
+from hornbook.cli import main
+
+main()

@@ -1,0 +1,45 @@
+"""`hornbook plan`: what a run would do, why, and about how long."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hornbook.cli.common import duration, open_recipe, print_json, print_table, workspace_of
+
+
+def plan(
+    recipe: Annotated[Path, typer.Argument(help="The recipe, `.toml` may be left out.")],
+    settings: Annotated[list[str] | None, typer.Option("--set", help="stage.key=value, wins over the recipe.")] = None,
+    verify: Annotated[bool, typer.Option(help="Read every byte of what is there.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a step.")] = False,
+) -> None:
+    """Say what a run would do, why, and about how long it takes; then every value that it would use."""
+    from hornbook.pipeline.plan import make_plan
+
+    read = open_recipe(recipe, settings or ())
+    workspace = workspace_of(read)
+    planned = make_plan(read, workspace, verify=verify).values()
+    if as_json:
+        for step in planned:
+            config = json.loads(step.config.model_dump_json())
+            told = {"step": step.name, "action": step.action, "reason": step.reason, "seconds": step.seconds}
+            print_json({**told, "artifact": str(step.folder), "identity": step.identity, "config": config})
+        return
+    dial = read.dial
+    print(f"{read.name}: size {dial.size}, depth {dial.depth}, seed {dial.seed}, in {workspace.folder}\n")
+    print_table(
+        [(s.name, s.action, "" if s.action == "up to date" else f"~{duration(s.seconds)}", s.reason) for s in planned]
+    )
+    to_do = [step for step in planned if step.action != "up to date"]
+    known = sum(step.seconds or 0 for step in to_do)
+    unknown = sum(step.seconds is None for step in to_do)
+    beside = f", and {unknown} nobody has timed" if unknown else ""
+    print(f"\n{len(to_do)} steps to do, about {duration(known)}{beside}\n")
+    for section in dict.fromkeys(step.step.section for step in planned):
+        config = next(step.config for step in planned if step.step.section == section)
+        values = (f"{key} = {json.dumps(value)}" for key, value in json.loads(config.model_dump_json()).items())
+        print(f"[{section}] " + ", ".join(values))
