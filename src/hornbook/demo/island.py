@@ -36,6 +36,7 @@ class Island:
     questions: Questions
     pages: list[Page]
     chats: list[dict]
+    problems: Problems
     exam_problems: list[Problem]
     practice_problems: list[Problem]
     chat_strangers: Strangers
@@ -63,11 +64,19 @@ def write_island(folder: Path, seed: int, size: str = "laptop", site: str = "htt
         write_jsonl(folder / "exams" / f"{kind}.jsonl", rows)
     write_jsonl(folder / "practice.jsonl", exams.math_rows(island.practice_problems, "practice"))
     write_jsonl(folder / "chats.jsonl", island.chats)
-    strangers = [fact for page in island.pages for fact in page.note.get("strangers", [])]
-    write_jsonl(folder / "truth" / "facts.jsonl", exams.truth_rows(island.world.facts))
-    write_jsonl(folder / "truth" / "strangers.jsonl", exams.truth_rows(strangers + island.chat_strangers.made))
-    write_jsonl(folder / "truth" / "wordings.jsonl", wording_rows())
+    write_truth(folder / "truth", island)
     return island
+
+
+def write_truth(folder: Path, island: Island) -> None:
+    """What the rater, the grader and the tests may read, and no stage."""
+    strangers = exams.truth_rows(island.chat_strangers.made)
+    for page in island.pages:
+        strangers += [{**row, "page": page.title} for row in exams.truth_rows(page.note.get("strangers", []))]
+    write_jsonl(folder / "facts.jsonl", exams.truth_rows(island.world.facts))
+    write_jsonl(folder / "strangers.jsonl", strangers)
+    write_jsonl(folder / "wordings.jsonl", wording_rows())
+    write_jsonl(folder / "problems.jsonl", ({"question": p.text, "answer": p.answer} for p in island.problems.made))
 
 
 def make_island(seed: int, size: str = "laptop") -> Island:
@@ -86,7 +95,7 @@ def make_island(seed: int, size: str = "laptop") -> Island:
     plant_personal(pages, world, seed, counts)
     chat_strangers = Strangers(stream("chat strangers"), world)
     chats = simulated_chats(stream("chats"), questions, chat_strangers, problems, counts)
-    return Island(seed, counts, world, questions, pages, chats, exam_problems, practice, chat_strangers)
+    return Island(seed, counts, world, questions, pages, chats, problems, exam_problems, practice, chat_strangers)
 
 
 def make_pages(

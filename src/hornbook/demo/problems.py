@@ -11,9 +11,6 @@ from hornbook.demo.sizes import IslandSize
 from hornbook.demo.wordings import read
 
 LARGEST = 60
-THINGS = tuple(
-    ["apples", "pears", "nails", "eggs", "shells", "candles", "buttons", "fish", "ropes", "hats", "spoons", "lamps", "bells", "stones", "feathers", "keys", "jars", "kites", "boots", "maps", "plums", "nuts", "cups", "coats", "books", "pots", "barrels", "chairs", "drums", "pipes", "carrots", "roses", "turnips", "lanterns", "pins", "masks", "saddles", "needles", "ribbons", "marbles", "oars", "bricks", "brushes", "cakes", "flutes", "tiles", "gloves", "blankets", "baskets", "coins"]
-)
 SIGNS = {"+": "+", "-": "-", "*": "x"}
 
 
@@ -43,7 +40,9 @@ class Problems:
     def __init__(self, rng: random.Random, first_names: list[str]):
         self._random, self._first_names = rng, first_names
         self._stories = read("stories")["story"]
+        self._things = read("stories")["things"].split()
         self._used: set[tuple] = set()
+        self.made: list[Problem] = []
 
     def draw(self) -> Problem:
         """A new problem."""
@@ -58,8 +57,9 @@ class Problems:
                 continue
             self._used.add(key)
             names = self._random.sample(self._first_names, 2)
-            slots = dict(zip("nm", names, strict=True)) | {"t": self._random.choice(THINGS)} | numbers
-            return Problem(story["text"].format(**slots), " ".join(lines), result, key)
+            slots = dict(zip("nm", names, strict=True)) | {"t": self._random.choice(self._things)} | numbers
+            self.made.append(Problem(story["text"].format(**slots), " ".join(lines), result, key))
+            return self.made[-1]
 
 
 def solve(rng: random.Random, steps: list[str]) -> tuple[dict[str, int], list[str], int | None]:
