@@ -59,6 +59,8 @@ def test_a_cursor_is_a_place(lengths, cursor):
         for name in ("ids_BT", "targets_BT", "positions_BT", "documents_BT", "weights_BT"):
             assert (getattr(one, name) == getattr(other, name)).all()
     assert straight.cursor == resumed.cursor
+    resumed.cursor = straight.cursor = cursor
+    assert (next(straight).ids_BT == next(batches(cursor=cursor)).ids_BT).all()
 
 
 def test_order_differs_by_epoch_and_seed_and_is_held():

@@ -32,7 +32,8 @@ class PackedBatches:
     (seed, epoch), and packs them anew. Rows run on from epoch to epoch; only the last batch of the last epoch may hold
     empty rows. With `epochs=None` there is no last.
 
-    `cursor` counts the batches given so far: a new object with that cursor goes on with the same next batch.
+    `cursor` counts the batches given so far: set to a value it once had, here or in a new object, the same next batch
+    comes again.
     Raises InputError when no sequence has two tokens, for there is nothing to predict.
     """
 
@@ -41,13 +42,22 @@ class PackedBatches:
         window: int, rows: int, seed: int, epochs: int | None = None, cursor: int = 0,
     ):
         self.sequences, self.weights = sequences, weights
-        self.window, self.rows, self.seed, self.epochs, self.cursor = window, rows, seed, epochs, cursor
+        self.window, self.rows, self.seed, self.epochs = window, rows, seed, epochs
         lengths = getattr(sequences, "lengths", None)
         if lengths is None:
             lengths = [len(sequences[index]) for index in range(len(sequences))]
         self._predictions = np.maximum(np.asarray(lengths, np.int64) - 1, 0)
         if not self._predictions.any():
             raise InputError("there is nothing to learn from: no text has two tokens", fix="bring more text")
+        self.cursor = cursor
+
+    @property
+    def cursor(self) -> int:
+        return self._cursor
+
+    @cursor.setter
+    def cursor(self, batches: int) -> None:
+        self._cursor = batches
         self._stream: Iterator[list[Piece]] | None = None
 
     def __iter__(self) -> Iterator[Batch]:
@@ -55,11 +65,11 @@ class PackedBatches:
 
     def __next__(self) -> Batch:
         if self._stream is None:
-            self._stream = self._rows(skip=self.cursor * self.rows)
+            self._stream = self._rows(skip=self._cursor * self.rows)
         taken = [row for _, row in zip(range(self.rows), self._stream, strict=False)]
         if not taken:
             raise StopIteration
-        self.cursor += 1
+        self._cursor += 1
         return self._batch(taken)
 
     def epoch_batches(self) -> float:
