@@ -102,6 +102,24 @@ def test_a_stream_passes_what_the_whole_would(parts, data):
     assert stream.verdict.action == whole.action
 
 
+@pytest.mark.parametrize("text", [f"So: {text}, {text}" for text, *_ in FOUND])
+def test_wherever_the_text_is_cut_the_stream_passes_what_the_whole_would(text):
+    whole = Gate(STRICT).check(text, "output").text
+    for cut in range(len(text) + 1):
+        stream = Gate(STRICT).stream()
+        assert stream.push(text[:cut]) + stream.push(text[cut:]) + stream.finish() == whole
+    stream = Gate(STRICT).stream()
+    assert "".join([*map(stream.push, text), stream.finish()]) == whole
+
+
+def test_plain_words_are_not_held_back_long():
+    stream = Gate().stream()
+    for word in ["Mara ", "Tolly ", "lives ", "in ", "Port "]:
+        passed = stream.push(word)
+    assert passed == " Port"
+    assert stream.finish() == " "
+
+
 @given(st.text(alphabet="a1@. -\n:", max_size=600), st.integers(1, 40))
 @settings(max_examples=100, deadline=None)
 def test_a_stream_of_anything_passes_what_the_whole_would(text, size):

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import unicodedata
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from hornbook.safety.normalise import clean, fold
-from hornbook.safety.patterns import LONGEST, Finding, find
+from hornbook.safety.patterns import Finding, find, under_way
 from hornbook.safety.policy import ACTIONS, Policy
 
 BLACK = {"personal": "[personal data]", "secret": "[secret]", "injection": "[removed]"}
@@ -68,6 +67,9 @@ class GateStream:
 
     def __init__(self, gate: Gate, side: str):
         self._gate, self._side = gate, side
+        # What is only flagged passes all the same, so it need not be waited for.
+        actions = gate.policy.actions[side]
+        self._awaited = [category for category, action in actions.items() if action in ("redact", "refuse")]
         self._text = ""  # the last character that has passed, then what is held back
         self._passed = 0
         self.verdict = Verdict("allow", None, "")
@@ -78,26 +80,27 @@ class GateStream:
 
     def push(self, piece: str) -> str:
         """What may pass now that `piece` has come."""
-        self._text += piece
-        if self.refused or len(self._text) - self._passed <= LONGEST:
+        if self.refused or not piece:
             return ""
-        self._text = clean(self._text)
-        return self._let_through(len(self._text) - LONGEST)
+        self._text = clean(self._text + piece)
+        plain, places = fold(self._text)
+        begun = under_way(plain, self._awaited, bisect_left(places, self._passed) if places else self._passed)
+        if places:
+            begun = places[begun] if begun < len(places) else len(self._text)
+        return self._let_through(begun)
 
     def finish(self) -> str:
         """What was still held back."""
-        self._text = clean(self._text)
-        return "" if self.refused else self._let_through(len(self._text))
+        return "" if self.refused else self._let_through(len(self._text), last=True)
 
-    def _let_through(self, until: int) -> str:
+    def _let_through(self, until: int, *, last: bool = False) -> str:
         text = self._text
+        if not last:
+            until = min(until, len(text) - 1)  # the next character may be an accent, or take back what ends here
         findings = found(text, self._passed)
-        # A finding across the border, or one that may still grow at the end, waits for the rest of it.
         for finding in sorted(findings, key=lambda finding: -finding.end):
-            if finding.start < until and (finding.end > until or finding.end == len(text) > until):
-                until = finding.start
-        while 0 < until < len(text) and unicodedata.combining(text[until]):
-            until -= 1  # an accent still to be joined to its letter
+            if finding.start < until < finding.end or (finding.end == len(text) and not last):
+                until = min(until, finding.start)
         if until <= self._passed:
             return ""
         settled = [finding for finding in findings if finding.end <= until]

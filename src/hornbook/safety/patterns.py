@@ -1,16 +1,14 @@
 """What can be told by its look: personal data, secrets, and words meant to take over the model.
 
-Each pattern knows a thing within `LONGEST` characters of its beginning and looks back one character at most, so that a
-stream need hold back no more than that to see what a whole text would show.
+Patterns look back one character at most, and `UNDER_WAY` knows the beginnings of everything they know, so that a stream
+can tell which end of a text may yet turn out to be something.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-
-LONGEST = 160
 
 CATEGORIES = ("personal", "secret", "injection")
 
@@ -44,6 +42,12 @@ def find(text: str, start: int = 0) -> Iterator[Finding]:
                 yield Finding(pattern.kind, pattern.category, *found.span())
 
 
+def under_way(text: str, categories: Iterable[str], start: int = 0) -> int:
+    """From where on the text may be the beginning of something of these categories; its length if nowhere."""
+    begun = (UNDER_WAY[category].search(text, start) for category in categories)
+    return min((found.start() for found in begun if found), default=len(text))
+
+
 def luhn(number: str) -> bool:
     """The check digit of payment cards (ISO/IEC 7812-1)."""
     digits = [int(sign) for sign in reversed(number) if sign.isdigit()]
@@ -63,7 +67,7 @@ def telephone(number: str) -> bool:
 
 
 def _made(kind: str, category: str, look: str, holds: Callable[[str], bool] | None = None) -> Pattern:
-    compiled = re.compile(look, re.IGNORECASE)
+    compiled = re.compile(look, re.IGNORECASE | re.ASCII)
     return Pattern(kind, category, compiled, holds) if holds else Pattern(kind, category, compiled)
 
 
@@ -96,9 +100,31 @@ PATTERNS = (
           r"\b(?:reveal|print|repeat|show|output|leak|tell me)\b(?: \w{1,12}){0,2} (?:your|the)(?: \w{1,12})? "
           r"(?:system prompt|hidden (?:prompt|instructions)|initial (?:prompt|instructions)|system message)\b"),
     _made("other self", "injection",
-          r"\byou are (?:now|no longer)\b[^.\n]{0,40}"
+          r"\byou are (?:now|no longer)\b[^.\n]{0,40}?"
           r"\b(?:dan|unrestricted|unfiltered|jailbroken|bound by|without (?:any )?(?:rules|restrictions|filters))\b"),
     _made("other self", "injection", r"\b(?:do anything now|developer mode (?:on|enabled)|jailbreak mode)\b"),
     _made("chat markup", "injection",
           r"<\|(?:im_start|im_end|endoftext|system|user|assistant)\|>|\[/?INST\]|<<SYS>>|<\|eot_id\|>"),
 )  # fmt: skip
+
+_LAST_RUN = r"[\w.+@-]+"  # letters without a space between: an address, a token, or a word that is not yet whole
+
+
+def _begun(*looks: str) -> re.Pattern[str]:
+    return re.compile(rf"(?:{'|'.join((_LAST_RUN, *looks))})\Z", re.IGNORECASE | re.ASCII)
+
+
+UNDER_WAY = {
+    "personal": _begun(
+        r"[+(]?\d[\d ./()-]*", r"[+(]", r"(?<!\w)[A-Z]{2}\d{2}(?: ?[A-Z0-9]){0,30} ?",
+        r"(?<!\w)(?:tel|telephone|phone|mobile|fax)[.: ]{0,4}\(?[\d ./()-]*",
+    ),
+    "secret": _begun(
+        r"-{1,5}[A-Z -]*",
+        r"(?<!\w)(?:password|passwd|secret|api[_-]?key|access[_-]?token)[\"']?[:= ]{0,6}[\"']?[^\s\"']*",
+    ),
+    "injection": _begun(
+        r"\b(?:ignore|disregard|forget|override|bypass|reveal|print|repeat|show|output|leak|tell|developer|jailbreak|do)"
+        r"(?: \w{1,12}){0,7} ?", r"\byou(?: are(?: [^.\n]{0,80})?| )?", r"[<\[][^\s>\]]{0,14}",
+    ),
+}  # fmt: skip
