@@ -30,3 +30,12 @@ def lock(folder: Path) -> Generator[None, None, None]:
         file.write(str(os.getpid()))
         file.flush()
         yield
+
+
+def holder(folder: Path) -> str | None:
+    """The process that has the run's folder, or None."""
+    try:
+        with lock(folder):
+            return None
+    except BusyError:
+        return (folder / ".lock").read_text(encoding="ascii").strip()

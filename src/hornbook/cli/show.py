@@ -1,0 +1,133 @@
+"""`hornbook show`: one artifact, what it holds and how it came to be."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from hornbook.cli.common import duration, open_run, print_json, print_table, size
+from hornbook.core.errors import InputError
+from hornbook.pipeline.artifact import Artifact
+from hornbook.pipeline.record import RECORD_NAME, Record
+from hornbook.pipeline.workspace import runs_folder
+
+SAMPLE = 400  # documents a tokenizer's cost is measured on
+
+
+def show(
+    artifact: Annotated[str, typer.Argument(help="NAME/STEP for the current one, or an artifact's folder.")],
+    as_json: Annotated[bool, typer.Option("--json", help="The record as it is.")] = False,
+) -> None:
+    """Show an artifact: a corpus's funnel, a tokenizer's cost by language, a model's card; then its record."""
+    folder = _found(artifact)
+    record = Record.read(folder)
+    if as_json:
+        print_json(record.model_dump())
+        return
+    used = sum(entry.size for entry in record.files.values())
+    print_table(
+        [
+            ("artifact", folder),
+            ("kind", f"{record.kind}, made by the stage {record.stage} (version {record.version})"),
+            ("began", record.started),
+            ("took", f"{duration(record.seconds)} in {record.attempts} attempts, {size(record.peak_memory_bytes)}"),
+            ("on disk", f"{size(used)} in {len(record.files)} files"),
+            ("identity", record.identity),
+            ("digest", record.digest),
+            *((f"from {name}", entry.artifact) for name, entry in record.inputs.items()),
+            *((f"[{record.stage}] {key}", json.dumps(value)) for key, value in record.config.items()),
+            *((name, f"{count:,}") for name, count in record.counts.items()),
+            *((key, _short(value)) for key, value in record.metrics.items()),
+            *(("warning", warning) for warning in record.warnings),
+        ]
+    )
+    if record.kind in VIEWS:
+        print()
+        print_table(VIEWS[record.kind](folder, record))
+
+
+def _found(name: str) -> Path:
+    for folder in (Path(name), runs_folder() / name):
+        if (folder / RECORD_NAME).exists():
+            return folder
+    run, _, step = name.rstrip("/").rpartition("/")
+    if not run:
+        steps = ", ".join(f"{name}/{step}" for step in open_run(name).steps())
+        raise InputError("this is a run, not an artifact", where=name, fix=f"show one of: {steps or 'it has none yet'}")
+    return open_run(run).current(step).path
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 120 else f"{text[:117]}..."
+
+
+def _corpus(folder: Path, record: Record) -> Iterator[tuple[object, ...]]:
+    """The funnel: what was kept, and what was refused by reason."""
+    from hornbook.road.artifacts import Corpus
+
+    corpus = Corpus(folder)
+    yield "kept", f"{corpus.documents().num_rows:,}"
+    yield "held out", f"{corpus.heldout().num_rows:,}"
+    reasons = Counter(corpus.refused().column("reason").to_pylist())
+    for reason, count in reasons.most_common():
+        yield f"refused: {reason}", f"{count:,}"
+
+
+def _tokenizer(folder: Path, record: Record) -> Iterator[tuple[object, ...]]:
+    """Bytes a token, by language, on documents of the corpus it was trained on: more is cheaper."""
+    from hornbook.road.artifacts import Corpus, TokenizerArtifact
+
+    tokenizer = TokenizerArtifact(folder).load()
+    yield "tokens", f"{tokenizer.vocab_size:,}"
+    if "corpus" not in record.inputs:
+        return
+    table = Corpus(folder.parent.parent / record.inputs["corpus"].artifact).documents()
+    languages = table.column("language").to_pylist() if "language" in table.column_names else ["all"] * table.num_rows
+    by_language: dict[str, list[str]] = {}
+    for language, text in zip(languages, table.column("text").to_pylist(), strict=True):
+        by_language.setdefault(language, []).append(text)
+    for language, texts in sorted(by_language.items()):
+        written = sum(len(text.encode()) for text in texts[:SAMPLE])
+        tokens = sum(len(tokenizer.encode(text)) for text in texts[:SAMPLE])
+        yield f"{language}: bytes a token", f"{written / max(tokens, 1):.2f}"
+
+
+def _model(folder: Path, record: Record) -> Iterator[tuple[object, ...]]:
+    """The card: shape and size."""
+    config = json.loads((folder / "config.json").read_bytes())
+    for key in ("model_type", "num_hidden_layers", "hidden_size", "intermediate_size", "vocab_size"):
+        if key in config:
+            yield key, config[key]
+    yield "parameters", f"{sum(map(_parameters, folder.glob('*.safetensors'))):,}"
+    yield "seconds from nothing", f"{_seconds(Artifact(folder), set()):,.0f}"
+
+
+def _parameters(path: Path) -> int:
+    """Numbers in a safetensors file, from its header (8 bytes of length, then JSON)."""
+    from math import prod
+
+    with open(path, "rb") as file:
+        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+    return sum(prod(entry["shape"]) for name, entry in header.items() if name != "__metadata__")
+
+
+def _seconds(artifact: Artifact, counted: set[Path]) -> float:
+    """What it took to make this and all that it was made from."""
+    if artifact.path in counted or not (artifact.path / RECORD_NAME).exists():
+        return 0.0
+    counted.add(artifact.path)
+    run = artifact.path.parent.parent
+    before = sum(_seconds(Artifact(run / entry.artifact), counted) for entry in artifact.record.inputs.values())
+    return artifact.record.seconds + before
+
+
+View = Callable[[Path, Record], Iterator[tuple[object, ...]]]
+VIEWS: dict[str, View] = {
+    "Corpus": _corpus, "TokenizerArtifact": _tokenizer, "Model": _model, "RewardModelArtifact": _model,
+}  # fmt: skip
