@@ -37,9 +37,13 @@ def find(text: str, start: int = 0) -> Iterator[Finding]:
     """Everything the patterns see from `start` on in a text that `normalise.fold` has made plain, one kind after the
     other; findings of several kinds may overlap. What stands before `start` is only looked back at."""
     for pattern in PATTERNS:
-        for found in pattern.look.finditer(text, start):
+        place = start
+        while found := pattern.look.search(text, place):
+            place = found.end()
             if pattern.holds(found.group()):
                 yield Finding(pattern.kind, pattern.category, *found.span())
+            else:
+                place = found.start() + 1  # what is nothing must not hide what begins within it
 
 
 def under_way(text: str, categories: Iterable[str], start: int = 0) -> int:
@@ -125,6 +129,6 @@ UNDER_WAY = {
     ),
     "injection": _begun(
         r"\b(?:ignore|disregard|forget|override|bypass|reveal|print|repeat|show|output|leak|tell|developer|jailbreak|do)"
-        r"(?: \w{1,12}){0,7} ?", r"\byou(?: are(?: [^.\n]{0,80})?| )?", r"[<\[][^\s>\]]{0,14}",
+        r"(?: \w{1,12}){0,7} ?", r"\byou(?: (?:are(?: [^.\n]{0,80})?|\w{0,2}))?", r"[<\[][^\s>\]]{0,14}",
     ),
 }  # fmt: skip
