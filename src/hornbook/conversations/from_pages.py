@@ -49,7 +49,7 @@ class PageText:
 
 
 def draw(documents: Iterable[Mapping[str, object]]) -> Iterator[tuple[PageText, list[Drawn]]]:
-    """Every page of the documents (`url`, `title`, `text` in Markdown) with its questions and answers, in their order."""
+    """Every page of the documents (`url`, `title`, `text` in Markdown) with its questions and answers, in order."""
     for document in documents:
         yield draw_page(str(document["text"]), str(document["title"] or ""), str(document["url"]))
 
@@ -75,7 +75,7 @@ def draw_page(text: str, title: str, url: str) -> tuple[PageText, list[Drawn]]:
     found += [(*made, "") for made in _defined(parts, used) + _about(parts, used, title)]
     page = PageText(url=url, title=title, prose=prose)
     unique = {question.casefold(): (question, *rest) for question, *rest in reversed(found)}
-    return page, [Drawn(question, answer, kind, form, page) for question, answer, kind, form in reversed(unique.values())]
+    return page, [Drawn(*parts, page) for parts in reversed(unique.values())]
 
 
 def kept_for_exam(question: str) -> bool:

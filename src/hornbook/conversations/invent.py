@@ -83,7 +83,9 @@ class NameMaker:
         if (word in self.shared or (word.islower() and len(word) <= 3)) and len(words) > 1:
             return word
         if len(words) > 1 and random.random() < 1 / 3:
-            return random.choice(self.shaped.get(len(words), [words]))[place]
+            part = random.choice(self.shaped.get(len(words), [words]))[place]
+            if part[:1].isupper() == word[:1].isupper():
+                return part
         return self.word(word, random)
 
     def _learn(self, word: str) -> None:

@@ -20,14 +20,15 @@ if TYPE_CHECKING:
     from hornbook.conversations.invent import KnownWords, NameMaker
 
 MOST = {  # what SFT has the time to read, by size; the sizes beyond take what `laptop` takes twenty times
-    "tiny": {"closed_book": 400, "open_book": 40, "renamed": 40, "exercises": 20, "told": 40, "invented": 300, "probed": 60},
+    "tiny": {"closed_book": 400, "open_book": 40, "renamed": 40, "exercises": 20, "told": 40, "invented": 300,
+             "probed": 60},
     "laptop": {"closed_book": 8000, "open_book": 500, "renamed": 700, "exercises": 150, "told": 150, "invented": 4000,
                "probed": 1200},
 }  # fmt: skip
 
 
 class ConversationsConfig(StageConfig):
-    """The section `[conversations]`. Numbers are the most conversations of a kind, taken at random where there are more."""
+    """The section `[conversations]`. Numbers are the most of a kind, taken by chance where there are more."""
 
     imports: list[InputPath] = Field([], description="files of conversations: OpenAI messages, ShareGPT, Alpaca")
     closed_book: int = Field(8000, ge=0, description="questions that pages ask, answered from memory")
@@ -37,7 +38,7 @@ class ConversationsConfig(StageConfig):
     told: int = Field(150, ge=0, description="definitions, and what stands under headings")
     invented: int = Field(4000, ge=0, description="questions about what does not exist, for SFT's second round")
     probed: int = Field(1200, ge=0, description="questions of the knowledge probe")
-    passage_words: int = Field(100, ge=10, description="the longest passage, in words, from 10")
+    passage_words: int = Field(120, ge=10, description="the longest passage, in words, from 10")
     cite: float = Field(0.35, ge=0, le=1, description="share of answers that name their page, 0 to 1")
     silent: float = Field(0.1, ge=0, le=1, description="share of passages that do not hold the answer, 0 to 1")
 
@@ -53,9 +54,9 @@ class ConversationsConfig(StageConfig):
 def conversations(config: ConversationsConfig, corpus: Corpus, run: Run) -> Conversations:
     """Write conversations.jsonl, and for SFT's second round probe.jsonl and invented.jsonl.
 
-    A drawn question about a name that only one page knows is asked with that page open, never from memory: what was read
-    once is not remembered, and a model made to answer all the same learns to guess. One drawn question in twenty is left
-    for exams. Metrics: conversations by kind and by origin.
+    A drawn question about a name that only one page knows is asked with that page open, never from memory: what was
+    read once is not remembered, and a model made to answer all the same learns to guess. One drawn question in twenty
+    is left for exams. Metrics: conversations by kind and by origin.
     """
     from hornbook.core.jsonl import write_jsonl
 
@@ -101,7 +102,10 @@ def _read(corpus: Corpus, imported: list[dict]) -> _Book:
         drawn += [item for item in asked if not kept_for_exam(item.question)]
     about = [subject(item.question, item.page.title) for item in drawn]
     homes = {_title_key(page.title): page for page in reversed(pages)}
-    drawn = [replace(item, page=homes.get(_title_key(name or ""), item.page)) for item, name in zip(drawn, about, strict=True)]
+    drawn = [
+        replace(item, page=homes.get(_title_key(name or ""), item.page))
+        for item, name in zip(drawn, about, strict=True)
+    ]
     said = [message["content"] for row in imported for message in row["messages"]]
     known = KnownWords([*(str(document["text"]) for document in documents), *(page.title for page in pages), *said])
     return _Book(pages, drawn, about, known, NameMaker([name for name in about if name], known))

@@ -1,0 +1,105 @@
+"""Step 6, evaluation of any model: bits per byte and few-shot answers of a base model, exams of one that chats.
+
+The stage stands three times on the road. `rival` is the model to compare with, blind; a step that has none feeds the
+model itself, which is compared with nobody.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from hornbook.core.seeds import derive
+from hornbook.pipeline.config import InputPath, StageConfig
+from hornbook.pipeline.run import Run
+from hornbook.pipeline.stage import stage
+from hornbook.road.artifacts import Corpus, Model, Scores, Tokens
+
+if TYPE_CHECKING:
+    from hornbook.evaluation.sheet import Sheet
+    from hornbook.inference.engine import Engine
+
+BASE_STAGE = "pretrain"
+
+
+class EvaluateConfig(StageConfig):
+    """The section `[evaluate]`."""
+
+    exams: list[InputPath] = Field([], description="files of questions; without any an exam is drawn from the pages")
+    questions: int = Field(1000, ge=1, description="questions a kind, at most")
+    shots: int = Field(4, ge=0, description="questions with answers put before the one a base model is asked")
+    max_tokens: int = Field(64, ge=1, description="the longest answer")
+    rater: str | None = Field(None, description='who compares two models: "module:function"; nobody when left out')
+    rater_data: InputPath | None = Field(None, description="the folder given to the rater")
+
+    def about_seconds(self) -> float:
+        return 12.0
+
+
+@stage(version=1)
+def evaluate(config: EvaluateConfig, model: Model, rival: Model, tokens: Tokens, corpus: Corpus, run: Run) -> Scores:
+    """Write scores.json, `{figure: {"value", "n", "interval", "chance"}}` (null, with "why", where it cannot be had),
+    and answers.jsonl, one row a question: figure, question, what was said, whether it was right."""
+    import torch
+
+    from hornbook.core.files import write_text
+    from hornbook.core.jsonl import write_jsonl
+
+    torch.set_num_threads(run.threads)
+    sheet = _sheet(config, model, corpus, run)
+    if model.record.stage == BASE_STAGE:
+        _base(config, sheet, corpus, tokens, run)
+    else:
+        _chat(config, sheet, model, rival, run)
+    write_jsonl(run.out / "answers.jsonl", sheet.answers)
+    write_text(run.out / "scores.json", json.dumps(sheet.scores, indent=2) + "\n")
+    run.metric(**{name: row["value"] for name, row in sheet.scores.items()})
+    run.count(inputs=len(sheet.questions), outputs=len(sheet.scores))
+    for name, row in sheet.scores.items():
+        if row["value"] is None:
+            run.warn(f"{name} could not be had: {row['why']}")
+    return Scores(run.out)
+
+
+def _sheet(config: EvaluateConfig, model: Model, corpus: Corpus, run: Run) -> Sheet:
+    from hornbook.evaluation.sheet import Sheet, exam
+
+    documents = corpus.documents().select(["url", "title", "text"]).to_pylist()
+    files = [file for path in config.exams for file in (sorted(path.glob("*.jsonl")) if path.is_dir() else [path])]
+    questions, grade = exam(files, documents, most=config.questions)
+    return Sheet(_engine(model, run), questions, documents, grade, config.max_tokens)
+
+
+def _base(config: EvaluateConfig, sheet: Sheet, corpus: Corpus, tokens: Tokens, run: Run) -> None:
+    from hornbook.evaluation.base import heldout_figures, known_figures, samples
+
+    train, heldout = tokens.train(), list(tokens.heldout())
+    texts = [str(text) for text in corpus.heldout().column("text").to_pylist()]
+    window = sheet.engine.model.config.max_position_embeddings
+    heldout_figures(sheet, train, heldout, texts, window=window, seed=derive(run.seed, "heldout"))
+    known_figures(sheet, shots=config.shots)
+    samples(sheet, heldout)
+
+
+def _chat(config: EvaluateConfig, sheet: Sheet, model: Model, rival: Model, run: Run) -> None:
+    from hornbook.conversations.raters import program_rater
+    from hornbook.evaluation.chat import closed_figures, open_figures, rival_figures
+
+    closed_figures(sheet)
+    index = run.work / "index"
+    shutil.rmtree(index, ignore_errors=True)  # what a killed attempt left
+    open_figures(sheet, index)
+    if rival.path != model.path:
+        seed = derive(run.seed, "rater")
+        rater = program_rater(config.rater, config.rater_data, seed) if config.rater else None
+        rival_figures(sheet, _engine(rival, run), rater)
+
+
+def _engine(model: Model, run: Run) -> Engine:
+    from hornbook.inference.engine import Engine
+    from hornbook.models.device import pick_dtype
+
+    return Engine(model.load(run.device, pick_dtype(run.device)), model.tokenizer())
