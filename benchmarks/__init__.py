@@ -1,0 +1,1 @@
+"""A command a claim: `python -m benchmarks.NAME --json`."""
