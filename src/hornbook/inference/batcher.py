@@ -10,9 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hornbook.core.errors import InputError
 from hornbook.inference.cache import Extending, Filling, SlotCache
-from hornbook.inference.requests import Chunk, Completion, Sampling
+from hornbook.inference.requests import Chunk, Completion, PromptTooLongError, Sampling
 from hornbook.inference.sampling import RowSettings, sample
 from hornbook.inference.text import TextStream
 
@@ -65,9 +64,9 @@ class Batcher:
         return bool(self.waiting or self.active)
 
     def check(self, prompt: Sequence[int]) -> None:
-        """Raises InputError when the prompt does not fit the model's window with one token to come."""
+        """Raises PromptTooLongError when the prompt does not fit the model's window with one token to come."""
         if len(prompt) >= self.window:
-            raise InputError(
+            raise PromptTooLongError(
                 f"the prompt has {len(prompt):,} tokens and this model reads at most {self.window - 1:,}",
                 fix="shorten it",
             )

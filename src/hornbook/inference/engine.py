@@ -105,6 +105,10 @@ class Engine:
         """Take a ticket out, wherever it is; nothing happens to one that is done."""
         self._batcher.cancel(ticket)
 
+    def reset(self) -> None:
+        """Forget every ticket, done or not."""
+        self._batcher.reset()
+
     @torch.no_grad()
     def refresh(self) -> None:
         """Take over the weights as they are now."""

@@ -9,6 +9,10 @@ from dataclasses import dataclass, field
 from hornbook.core.errors import InputError
 
 
+class PromptTooLongError(InputError):
+    """A prompt that the model's window does not hold."""
+
+
 @dataclass(frozen=True)
 class Sampling:
     """How the next token is chosen, in Hugging Face's words and order: temperature, top-k, top-p, min-p.

@@ -1,0 +1,146 @@
+"""The way of one chat: gate, page, model, gate, and the page named. The server and the terminal both go it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from hornbook.conversations.formats import with_page
+from hornbook.conversations.refusals import is_refusal
+from hornbook.conversations.values import cited, uncited
+from hornbook.inference import Completion, Engine, PromptTooLongError, Request, Sampling
+from hornbook.models.device import pick_device, pick_dtype
+from hornbook.models.files import load_model
+from hornbook.retrieval import Hit, Index
+from hornbook.safety import Gate, Policy
+from hornbook.serving.relevance import is_about
+from hornbook.serving.settings import Settings
+from hornbook.tokens.tokenizer import Tokenizer
+
+# The end of an answer that may become " (Page: The Title)": with the page at hand, ours is the one that is named.
+_CITING = re.compile(r"\s*(?:\((?:P(?:a(?:g(?:e(?::[^\n]*)?)?)?)?)?)?\Z")
+
+
+class Chat:
+    """A model, the pages it may look into, and the gate. `prepare` a conversation, then `Answer` with the model's words."""
+
+    def __init__(self, engine: Engine, settings: Settings, *, gate: Gate | None = None, index: Index | None = None):
+        self.engine, self.settings, self.gate, self.index = engine, settings, gate or Gate(), index
+
+    @classmethod
+    def load(cls, folder: Path, *, slots: int = 32, model: Path | None = None) -> Chat:
+        """All of a deployment folder, and nothing else; `model` puts another model in the place of its own.
+
+        Raises InputError, RecipeError or DamagedError for what is missing, wrong or damaged.
+        """
+        folder = Path(folder)
+        settings = Settings.read(folder)
+        gate = Gate(Policy.read(folder / settings.policy))
+        index = Index(folder / settings.index) if settings.index else None
+        device, place = pick_device(), model or folder / settings.model
+        loaded = load_model(place, device=device, dtype=pick_dtype(device))
+        return cls(Engine(loaded, Tokenizer.load(place), slots=slots), settings, gate=gate, index=index)
+
+    def prepare(self, messages: Sequence[dict], sampling: Sampling, *, open_book: bool = True) -> Prepared:
+        """The request for the engine, or the refusal in its place.
+
+        What people wrote passes the gate; the page that a search finds for the last question, if it is about it, is
+        laid before the conversation. A page for which the model's window has no room is left out.
+        Raises InputError for messages that are no conversation or do not fit the window.
+        """
+        gated: list[dict] = []
+        for message in messages:
+            if message["role"] != "assistant":
+                verdict = self.gate.check(message["content"], "input")
+                if verdict.action == "refuse":
+                    return Prepared(None, (), verdict.text)
+                message = {**message, "content": verdict.text}
+            gated.append(message)
+        closed = Request(messages=gated, sampling=sampling)
+        page = self._page(gated) if open_book else None
+        if page is None:
+            self.engine.ticket(closed)
+            return Prepared(closed, ())
+        opened = Request(messages=with_page(gated, page.title, page.text), sampling=sampling)
+        try:
+            self.engine.ticket(opened)
+        except PromptTooLongError:
+            self.engine.ticket(closed)
+            return Prepared(closed, ())
+        return Prepared(opened, (page,))
+
+    def _page(self, messages: Sequence[dict]) -> Hit | None:
+        """The passage for the last thing a user said, gated; None when no page is about it."""
+        asked = next((message["content"] for message in reversed(messages) if message["role"] == "user"), "")
+        if self.index is None or not asked.strip():
+            return None
+        for hit in self.index.search(asked, 1):
+            title, text = self.gate.check(hit.title, "page"), self.gate.check(hit.text, "page")
+            if is_about(asked, hit) and "refuse" not in (title.action, text.action):
+                return replace(hit, title=title.text, text=text.text)
+        return None
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What goes to the engine (None when the gate refused), the pages put before the model, and the refusal's words."""
+
+    request: Request | None
+    pages: tuple[Hit, ...]
+    refusal: str = ""
+
+
+class Answer:
+    """What of the model's words reaches the reader. `push` pieces as they come, then `finish` with the completion.
+
+    The model's own naming of a page gives way to the page that was really laid before it; an answer that says it does
+    not know names none. `reason` is OpenAI's finish reason once finished.
+    """
+
+    def __init__(self, gate: Gate, pages: Sequence[Hit], message: str):
+        self._pages, self._gate, self._message = pages, gate.stream("output"), message
+        self._held, self._said = "", []
+        self.reason = "stop"
+
+    @property
+    def text(self) -> str:
+        """Everything that reached the reader."""
+        return "".join(self._said)
+
+    @property
+    def refused(self) -> bool:
+        """Whether the gate closed on it: nothing more will come, and the engine may stop."""
+        return self._gate.refused
+
+    def push(self, piece: str) -> str:
+        """What may be shown now."""
+        if not self._pages:
+            return self._show(self._gate.push(piece))
+        self._held += piece
+        place = self._citing()
+        ready, self._held = self._held[:place], self._held[place:]
+        return self._show(self._gate.push(ready))
+
+    def finish(self, completion: Completion) -> str:
+        """What was held back, and the page's name."""
+        rest = self._gate.push(uncited(self._held) if self._pages else "") + self._gate.finish()
+        if self._gate.refused:
+            self.reason = "content_filter"
+            return self._show(rest + self._message)
+        self.reason = "length" if completion.finish_reason == "length" else "stop"
+        said = self.text + rest
+        if self._pages and said.strip() and not is_refusal(said):
+            title = self._pages[0].title or self._pages[0].url
+            rest = cited(said.rstrip(), title)[len(self.text) :]
+        return self._show(rest)
+
+    def _citing(self) -> int:
+        """Where in the held text a naming of a page may begin."""
+        begun = re.search(r"\s*\(Page:", self._held) or _CITING.search(self._held)
+        return begun.start() if begun else len(self._held)
+
+    def _show(self, text: str) -> str:
+        self._said.append(text)
+        return text
