@@ -75,9 +75,29 @@ def decoded(body: bytes, content_type: str = "") -> tuple[str, str]:
         text = _fits(body, name)
         if text is not None:
             return text, name
-    if "utf-8" in names or not names:
-        return _utf8_or_windows(body)
-    return body.decode(names[0], errors="replace"), names[0]
+    if names and names[0] != "utf-8":
+        return body.decode(names[0], errors="replace"), names[0]
+    name = _guess(body, declared=bool(names))
+    return body.decode(name, errors="replace"), name
+
+
+def _guess(body: bytes, *, declared: bool) -> str:
+    """The set of a page that is no whole UTF-8. With next to no bytes above ASCII it is UTF-8 with a few broken ones if
+    its sequences say so, else Windows-1252; where nothing was declared and there are many, resiliparse looks at them.
+    """
+    high = sum(byte >= 0x80 for byte in body[:100_000]) / max(len(body[:100_000]), 1)
+    broken = body.decode("utf-8", errors="replace").count("\ufffd")
+    if high < 0.1:
+        return "utf-8" if broken * 200 <= len(body) and _has_utf8(body) else "cp1252"
+    if declared:
+        return "utf-8"
+    from resiliparse.parse.encoding import detect_encoding
+
+    return _codec(detect_encoding(body, max_len=100_000)) or "utf-8"
+
+
+def _has_utf8(body: bytes) -> bool:
+    return re.search(rb"[\xc3-\xf4][\x80-\xbf]", body) is not None
 
 
 def _codec(name: str) -> str | None:
@@ -103,9 +123,3 @@ def _fits(body: bytes, name: str) -> str | None:
             return text
     return text
 
-
-def _utf8_or_windows(body: bytes) -> tuple[str, str]:
-    text = body.decode("utf-8", errors="replace")
-    if text.count("\ufffd") * 200 <= len(text):  # a few broken bytes in a UTF-8 page
-        return text, "utf-8"
-    return body.decode("cp1252", errors="replace"), "cp1252"

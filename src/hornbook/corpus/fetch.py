@@ -48,8 +48,13 @@ class Answer:
 
     @property
     def transient(self) -> bool:
-        """Whether asking again may help."""
+        """Whether asking again may help, some time."""
         return self.reason in TRANSIENT or self.status in RETRY_STATUS
+
+    @property
+    def ask_again(self) -> bool:
+        """Whether to ask again at once: not a server that is too slow already."""
+        return self.transient and self.reason != "timeout"
 
 
 class Fetcher:
@@ -88,7 +93,7 @@ class Fetcher:
         """The answer for a canonical URL, asked again while it fails in passing."""
         answer = await self._once(url, headers or {}, any_type)
         for attempt in range(self.retries):
-            if not answer.transient:
+            if not answer.ask_again:
                 break
             await asyncio.sleep(self._wait(answer, attempt))
             answer = await self._once(url, headers or {}, any_type)

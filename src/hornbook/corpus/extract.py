@@ -1,0 +1,192 @@
+"""From a stored page to a document: title, Markdown text, language it declares, licence it states, or the fault it has."""
+
+from __future__ import annotations
+
+import re
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from lxml.html import HtmlElement
+
+from hornbook.corpus.encodings import decoded
+from hornbook.corpus.htmltree import parse_html
+from hornbook.corpus.maintext import link_share, main_part
+from hornbook.corpus.markdown import to_markdown
+from hornbook.corpus.urls import canonical_url
+
+CPU_SECONDS = 10.0
+MAX_CHARACTERS = 5_000_000
+_MAGIC = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"PK\x03\x04", b"\x7fELF", b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"Rar!", b"MZ\x90",
+          b"OggS", b"ID3", b"\x00\x00\x01\x00", b"RIFF", b"SQLite format 3")  # fmt: skip
+_OPEN_TAG = re.compile(r"<[a-zA-Z/!][^<>]{0,4000}$")
+_CONTAINERS = re.compile(r"<(/?)(div|main|article|section|table|ul|ol|script|style)\b", re.IGNORECASE)
+_LICENCE = re.compile(r"creativecommons\.org/(licenses|publicdomain)/[\w./-]+|gnu\.org/(licenses|copyleft)/[\w./-]+", re.I)
+_SITE_NAME = re.compile(r"\s+[|·•»–—:-]+\s+")
+_MARKDOWN_TITLE = re.compile(r"^#\s+(.+?)\s*#*\s*$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Extracted:
+    """`fault` is None, or what is wrong with the page: binary, truncated, empty, damaged, cpu time.
+
+    `link_share` is the share of the whole page's text that lies in links, 0 to 1. `unclosed` says that the HTML ends with
+    containers open and no </body> or </html>: the page broke off, unless the whole site is written so.
+    """
+
+    title: str = ""
+    text: str = ""
+    fault: str | None = None
+    detail: str = ""
+    charset: str = ""
+    license: str | None = None
+    link_share: float = 0.0
+    unclosed: bool = False
+
+
+class _Budget(Exception):
+    """The page used up its processor time."""
+
+
+def extract(body: bytes, content_type: str, url: str = "", *, cpu_seconds: float = CPU_SECONDS) -> Extracted:
+    """The document of one page. Never raises for what a page holds; a page that takes longer than `cpu_seconds` of
+    processor time (not of wall clock: a busy machine refuses nothing) has the fault "cpu time".
+
+    The budget needs the main thread of a process, where signals arrive; elsewhere it does not bind.
+    """
+    try:
+        with _cpu_budget(cpu_seconds):
+            return _extract(body, content_type, url)
+    except _Budget:
+        return Extracted(fault="cpu time", detail=f"more than {cpu_seconds:g} s")
+    except (RecursionError, MemoryError) as error:
+        return Extracted(fault="damaged", detail=type(error).__name__)
+
+
+def _extract(body: bytes, content_type: str, url: str) -> Extracted:
+    media = content_type.partition(";")[0].strip().lower()
+    if media == "application/pdf" or body[:5] == b"%PDF-":
+        return _pdf(body)
+    if _is_binary(body):
+        return Extracted(fault="binary", detail="the bytes are no text")
+    text, charset = decoded(body, content_type)
+    if not text.strip("\0 \t\r\n"):
+        return Extracted(fault="empty", charset=charset)
+    if media in ("text/plain", "text/markdown", "text/x-markdown") or (not media and "<" not in text[:2000]):
+        return _plain(text, charset)
+    return _html(text, charset, url)
+
+
+def _html(text: str, charset: str, url: str) -> Extracted:
+    if _breaks_off_in_tag(text):
+        return Extracted(fault="truncated", detail="the HTML breaks off", charset=charset)
+    tree = parse_html(text)
+    if tree is None:
+        return Extracted(fault="empty", charset=charset)
+    title, licence, share = page_title(tree), _licence(tree, url), link_share(tree)
+    markdown = to_markdown(main_part(tree))[:MAX_CHARACTERS]
+    if title and markdown and not markdown.startswith("# ") and not _MARKDOWN_TITLE.search(markdown):
+        markdown = f"# {title}\n\n{markdown}"
+    fault = None if markdown else "empty"
+    return Extracted(title, markdown, fault, charset=charset, license=licence, link_share=share,
+                     unclosed=_is_unclosed(text))
+
+
+def _plain(text: str, charset: str) -> Extracted:
+    clean = re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f]", "", text.replace("\r\n", "\n").replace("\r", "\n"))
+    lines = [line.rstrip() for line in clean.expandtabs(4).split("\n")]
+    clean = re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip("\n")[:MAX_CHARACTERS]
+    heading = _MARKDOWN_TITLE.search(clean[:4000])
+    first = clean.strip().split("\n", 1)[0].strip("#=*- ")
+    title = heading[1] if heading else (first if 0 < len(first) <= 120 else "")
+    return Extracted(title, clean, None if clean.strip() else "empty", charset=charset)
+
+
+def _pdf(body: bytes) -> Extracted:
+    import pypdfium2
+
+    try:
+        document = pypdfium2.PdfDocument(body)
+        try:
+            pages = [page.get_textpage().get_text_bounded() for page in document]
+            title = (document.get_metadata_dict().get("Title") or "").strip()
+        finally:
+            document.close()
+    except (pypdfium2.PdfiumError, ValueError, OSError) as error:
+        return Extracted(fault="damaged", detail=f"the PDF cannot be read ({str(error)[:80]})")
+    found = _plain(_unwrapped("\n\n".join(pages).encode("utf-8", "replace").decode("utf-8")), "pdf")
+    return Extracted(title or found.title, found.text, found.fault, charset="pdf")
+
+
+def _unwrapped(text: str) -> str:
+    """A PDF's lines joined to paragraphs: a line that ends in mid-sentence goes on with the next."""
+    text = text.replace("\r\n", "\n").replace("\ufffe\n", "").replace("\ufffe", "").replace("\u00ad\n", "")
+    text = re.sub(r"(?<=[a-z])-\n(?=[a-z])", "", text)
+    return re.sub(r"(?<=[^\n.!?:])\n(?=[a-z(,;])", " ", text)
+
+
+def page_title(tree: HtmlElement) -> str:
+    """The page's own title: its only h1, else og:title, else <title> without the site's name, else the first h1."""
+    headings = [title for title in (" ".join(found.text_content().split()) for found in tree.iter("h1")) if title]
+    if len(headings) == 1:
+        return headings[0].rstrip("¶# ")
+    for found in tree.iterfind(".//meta[@property='og:title']"):
+        if found.get("content", "").strip():
+            return " ".join(found.get("content", "").split())
+    whole = " ".join((tree.findtext(".//title") or "").split())
+    if whole:
+        return max(_SITE_NAME.split(whole)[:2], key=len) if len(headings) == 0 else whole
+    return headings[0].rstrip("¶# ") if headings else ""
+
+
+def _licence(tree: HtmlElement, url: str) -> str | None:
+    for element in tree.iter("a", "link"):
+        href = element.get("href", "")
+        if "license" in element.get("rel", "").lower().split() and href:
+            return canonical_url(href, url) or href
+        if found := _LICENCE.search(href):
+            return found[0].rstrip("/.")
+    return None
+
+
+def _is_binary(body: bytes) -> bool:
+    if body.startswith(_MAGIC):
+        return True
+    if body[:2] in (b"\xff\xfe", b"\xfe\xff") or body[:4] in (b"\xff\xfe\0\0", b"\0\0\xfe\xff"):
+        return False  # UTF-16 and UTF-32 are full of zero bytes
+    head = body[:65536]
+    odd = sum(head.count(byte) for byte in range(32) if byte not in (9, 10, 12, 13, 27))
+    return odd > 0.003 * len(head)
+
+
+def _breaks_off_in_tag(text: str) -> bool:
+    return "</html" not in text[-4000:].lower() and _OPEN_TAG.search(text[-4000:].rstrip()) is not None
+
+
+def _is_unclosed(text: str) -> bool:
+    """The end tags of html and body may be left out by the standard; those of div and its like may not."""
+    ending = text[-4000:].lower()
+    if "</html" in ending or "</body" in ending or "<body" not in text[:50_000].lower():
+        return False
+    count = sum(-1 if found[1] else 1 for found in _CONTAINERS.finditer(text))
+    return count > 0 or not ending.rstrip().endswith((">", ".", "!", "?"))
+
+
+@contextmanager
+def _cpu_budget(seconds: float) -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(*_: object) -> None:
+        raise _Budget
+
+    before = signal.signal(signal.SIGVTALRM, stop)
+    signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)

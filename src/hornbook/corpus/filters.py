@@ -1,0 +1,122 @@
+"""A filter is a table of named thresholds over columns; changing one never reads a page again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow
+import pyarrow.compute
+
+from hornbook.core.errors import RecipeError
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """`column` must lie between `low` and `high`, both allowed; `reason` is the word for a page where it does not."""
+
+    reason: str
+    column: str
+    low: float = float("-inf")
+    high: float = float("inf")
+
+
+# Order matters for the reason alone: a page keeps the first one that refuses it.
+_BROKEN = (
+    Threshold("garbled", "garbled_share", high=0.004),
+    Threshold("garbled", "control_share", high=0.001),
+    Threshold("spam", "spam", high=0.5),
+    Threshold("boilerplate", "notice_share", high=0.35),
+)
+# Gopher's and FineWeb's published values (Rae et al. 2021, table A1; Penedo et al. 2024, section 3.5).
+_REPETITION = (
+    Threshold("repetition", "duplicate_line_share", high=0.30),
+    Threshold("repetition", "duplicate_paragraph_share", high=0.30),
+    Threshold("repetition", "duplicate_line_characters", high=0.20),
+    Threshold("repetition", "duplicate_paragraph_characters", high=0.20),
+    Threshold("repetition", "top_2gram", high=0.20),
+    Threshold("repetition", "top_3gram", high=0.18),
+    Threshold("repetition", "top_4gram", high=0.16),
+    *(Threshold("repetition", f"duplicate_{n}gram", high=limit)
+      for n, limit in zip(range(5, 11), (0.15, 0.14, 0.13, 0.12, 0.11, 0.10), strict=True)),
+)  # fmt: skip
+PRESETS: dict[str, tuple[Threshold, ...]] = {
+    "web": (
+        *_BROKEN,
+        Threshold("thin", "words", low=50, high=100_000),
+        Threshold("word length", "mean_word_length", low=3, high=10),
+        Threshold("symbols", "symbol_word_ratio", high=0.1),
+        Threshold("mostly a list", "bullet_line_share", high=0.9),
+        Threshold("ellipses", "ellipsis_line_share", high=0.3),
+        Threshold("few words with letters", "alphabetic_word_share", low=0.8),
+        Threshold("few stop words", "stop_words", low=2),
+        *_REPETITION,
+        Threshold("lines without an end", "line_end_share", low=0.12),
+        Threshold("short lines", "short_line_share", high=0.67),
+        Threshold("line breaks", "newline_ratio", high=0.3),
+        Threshold("placeholder text", "lorem_ipsum", high=0),
+        Threshold("code", "curly_bracket_share", high=0.02),
+    ),
+    # Code, short lines, lists, tables and repeated wordings are no faults of a manual or an exercise book.
+    "docs": (
+        *_BROKEN,
+        Threshold("thin", "words", low=30, high=200_000),
+        Threshold("word length", "mean_word_length", low=2, high=14),
+        Threshold("ellipses", "ellipsis_line_share", high=0.5),
+        Threshold("few words with letters", "alphabetic_word_share", low=0.5),
+        Threshold("repetition", "duplicate_line_share", high=0.6),
+        Threshold("repetition", "duplicate_paragraph_share", high=0.5),
+        Threshold("repetition", "top_2gram", high=0.35),
+        Threshold("repetition", "duplicate_10gram", high=0.5),
+        Threshold("line breaks", "newline_ratio", high=0.8),
+        Threshold("placeholder text", "lorem_ipsum", high=0),
+    ),
+    # For a small language: nothing that knows English words, Latin script or European punctuation.
+    "language": (
+        *_BROKEN,
+        Threshold("thin", "characters", low=120),
+        Threshold("mostly a list", "bullet_line_share", high=0.95),
+        *_REPETITION,
+        Threshold("placeholder text", "lorem_ipsum", high=0),
+    ),
+}
+LANGUAGE_SCORE = {"web": 0.65, "docs": 0.4, "language": 0.3}
+
+
+def thresholds(preset: str, changes: Mapping[str, tuple[float | None, float | None]] | None = None) -> tuple[Threshold, ...]:
+    """A preset's table with the bounds of some columns changed, or columns added: {"words": (100, None)}.
+
+    Raises RecipeError for a column there is none of.
+    """
+    from hornbook.corpus.tags import NUMBERS
+
+    table = list(PRESETS[preset])
+    for column, (low, high) in (changes or {}).items():
+        if column not in NUMBERS:
+            raise RecipeError(f"there is no column {column!r} to filter by", fix=f"use one of {', '.join(NUMBERS)}")
+        reason = next((entry.reason for entry in table if entry.column == column), column.replace("_", " "))
+        table = [entry for entry in table if entry.column != column]
+        if low is not None or high is not None:
+            table.append(Threshold(reason, column, -np.inf if low is None else low, np.inf if high is None else high))
+    return tuple(table)
+
+
+def verdicts(
+    table: pyarrow.Table, rules: tuple[Threshold, ...], languages: frozenset[str], language_score: float
+) -> tuple[list[str | None], list[str]]:
+    """For each row the reason it is refused for, or None, and the detail: the value and the bound it broke."""
+    reasons: list[str | None] = [None] * table.num_rows
+    details = [""] * table.num_rows
+    for rule in rules:
+        values = table.column(rule.column).to_numpy()
+        for row in np.flatnonzero((values < rule.low) | (values > rule.high)):
+            if reasons[row] is None:
+                bound = f"below {rule.low:g}" if values[row] < rule.low else f"above {rule.high:g}"
+                reasons[row], details[row] = rule.reason, f"{rule.column} {values[row]:.4g} {bound}"
+    if languages:
+        found, scores = table.column("language").to_pylist(), table.column("language_score").to_pylist()
+        for row, (language, score) in enumerate(zip(found, scores, strict=True)):
+            if reasons[row] in (None, "few stop words") and (language not in languages or score < language_score):
+                reasons[row], details[row] = "language", f"{language} {score:.2f}"
+    return reasons, details

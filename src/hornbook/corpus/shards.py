@@ -1,0 +1,114 @@
+"""Work over pages in shards: each is written whole or not at all, so a kill loses at most the shards under way."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import wait as wait_for
+from pathlib import Path
+from typing import Any
+
+from hornbook.core.errors import HornbookError
+
+Task = tuple[Path, tuple[Any, ...]]  # the file a shard ends in, and what the worker is given besides
+
+
+class Workers:
+    """A pool of processes that end when this one does, however it ends."""
+
+    def __init__(self, count: int):
+        self.count = count
+        self._pool = self._started()
+
+    def map(self, work: Callable[..., float], tasks: Sequence[Task], on_done: Callable[[int], None]) -> float:
+        """Call `work(path, *arguments)` for each task whose file is not there yet; the processor seconds they took.
+
+        `on_done` gets the index of each finished task, at once for those found finished. A worker that dies (a parser
+        that crashes on one page) has its shard tried once more, alone, before the error is raised.
+        """
+        seconds = 0.0
+        waiting = []
+        for index, (path, _) in enumerate(tasks):
+            if path.exists():
+                on_done(index)
+            else:
+                waiting.append(index)
+        again: list[int] = []
+        for index, future in self._finished(work, tasks, waiting):
+            try:
+                seconds += future.result()
+                on_done(index)
+            except BrokenProcessPool:
+                again.append(index)
+        for index in again:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+            self._pool = self._started()
+            try:
+                seconds += self._pool.submit(work, tasks[index][0], *tasks[index][1]).result()
+            except BrokenProcessPool:
+                raise HornbookError(
+                    "a worker process died twice at the same pages", where=tasks[index][0].name,
+                    fix="free some memory, or report these pages if there is plenty",
+                ) from None
+            on_done(index)
+        return seconds
+
+    def close(self) -> None:
+        """End the processes."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _started(self) -> ProcessPoolExecutor:
+        return ProcessPoolExecutor(self.count, mp_context=get_context("forkserver"), initializer=_prepare)
+
+    def _finished(
+        self, work: Callable[..., float], tasks: Sequence[Task], waiting: Sequence[int]
+    ) -> Iterator[tuple[int, Future[float]]]:
+        """Futures as they finish, with no more than two shards a worker handed out at a time."""
+        pending: dict[Future[float], int] = {}
+        queue = iter(waiting)
+        while True:
+            for index in queue:
+                try:
+                    pending[self._pool.submit(work, tasks[index][0], *tasks[index][1])] = index
+                except BrokenProcessPool:
+                    self._pool = self._started()
+                    pending[self._pool.submit(work, tasks[index][0], *tasks[index][1])] = index
+                if len(pending) >= 2 * self.count:
+                    break
+            if not pending:
+                return
+            for future in wait(pending, return_when=FIRST_COMPLETED).done:
+                yield pending.pop(future), future
+
+
+@contextmanager
+def workers(count: int) -> Iterator[Workers]:
+    """`count` worker processes for the length of the block."""
+    pool = Workers(count)
+    try:
+        yield pool
+    finally:
+        pool.close()
+
+
+def processor_seconds() -> float:
+    """Processor time of this process so far."""
+    return time.process_time()
+
+
+def _prepare() -> None:
+    """A worker whose parent was killed would wait for work for ever: it watches the parent and goes with it."""
+    parent = parent_process()
+    if parent is not None:
+        threading.Thread(target=_go_with, args=(parent.sentinel,), daemon=True).start()
+
+
+def _go_with(sentinel: int) -> None:
+    wait_for([sentinel])
+    os._exit(1)

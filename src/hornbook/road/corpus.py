@@ -1,0 +1,81 @@
+"""Step 2, the corpus: text worth reading, and every page refused with its reason."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from hornbook.core.errors import InputError
+from hornbook.corpus.pages import read_pages
+from hornbook.pipeline.config import StageConfig
+from hornbook.pipeline.run import Run
+from hornbook.pipeline.stage import stage
+from hornbook.road.artifacts import Corpus, Pages
+
+
+class CorpusConfig(StageConfig):
+    """The section `[corpus]`."""
+
+    preset: Literal["web", "docs", "language"] = Field(
+        "docs", description="web: FineWeb's thresholds; docs: manuals, exercises; language: a small language"
+    )
+    languages: tuple[str, ...] = Field(("en",), description='ISO codes to keep, such as ["en", "de"]; [] for all')
+    language_score: float | None = Field(None, ge=0, le=1, description="how sure the language must be, 0 to 1")
+    thresholds: dict[str, tuple[float | None, float | None]] = Field(
+        {}, description="least and most for columns, such as {words = [100, 50000]}"
+    )
+    near_copy: float = Field(0.75, gt=0, le=1, description="shared word 5-grams from which a page is a near copy, 0 to 1")
+    personal: Literal["mask", "drop", "keep"] = Field("mask", description="mask personal data, drop its pages, or keep it")
+    holdout: float = Field(0.02, ge=0, lt=1, description="the share of documents kept from training")
+    cpu_seconds: float = Field(10.0, gt=0, description="processor seconds for one page at most")
+
+    @field_validator("languages")
+    @classmethod
+    def _codes(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if any(not code.isalpha() or not 2 <= len(code) <= 3 or code != code.lower() for code in value):
+            raise ValueError('languages are ISO codes of two or three small letters, such as "en"')
+        return tuple(sorted(set(value)))
+
+    def label(self) -> str | None:
+        return "-".join(self.languages)[:20] or "all"
+
+    def about_seconds(self) -> float | None:
+        return 30.0
+
+
+@stage(version=1)
+def corpus(config: CorpusConfig, crawl: Pages, run: Run) -> Corpus:
+    """Write `documents.parquet`, `heldout.parquet` and `refused.parquet`.
+
+    Metrics: `funnel` (rows of the crawl, pages, kept, heldout, refused by reason), `personal` masked by kind, `seconds`
+    by part, `pages_per_second`. Raises InputError when nothing is kept.
+    """
+    from hornbook.corpus.curate import Curation, curate
+    from hornbook.corpus.filters import LANGUAGE_SCORE, thresholds
+
+    curation = Curation(
+        rules=thresholds(config.preset, config.thresholds), languages=frozenset(config.languages),
+        language_score=LANGUAGE_SCORE[config.preset] if config.language_score is None else config.language_score,
+        personal=config.personal, near_copy=config.near_copy, holdout=config.holdout, cpu_seconds=config.cpu_seconds,
+    )
+    rows = read_pages(crawl.path / "pages.parquet")
+    taken = sum(row.outcome == "taken" for row in rows)
+    with run.progress("corpus", 2 * taken, "pages, read and tagged") as bar:
+        funnel = curate(rows, crawl.path, run.out, run.work, curation, seed=run.seed, processes=run.threads,
+                        on_pages=bar.advance)
+    if not funnel.kept:
+        most = max(funnel.refused, key=lambda reason: funnel.refused[reason], default="no pages")
+        raise InputError(
+            f"none of {taken:,} pages gave a text to keep (most were refused for: {most})", where="corpus",
+            fix="look at refused.parquet; set languages, preset or thresholds under [corpus]",
+        )
+    seconds = sum(value for name, value in funnel.seconds.items() if "processor" not in name)
+    run.metric(
+        funnel={"rows": funnel.rows, "pages": funnel.pages, "kept": funnel.kept, "heldout": funnel.heldout,
+                "refused": funnel.refused},
+        personal=funnel.personal, boilerplate_lines=funnel.boilerplate_lines, seconds=funnel.seconds,
+        pages_per_second=round(funnel.pages / max(seconds, 1e-9), 1),
+    )
+    run.count(inputs=funnel.pages, outputs=funnel.kept + funnel.heldout)
+    return Corpus(run.out)
