@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hornbook.models.attention import attend, document_mask
+from hornbook.models.attention import attend, attention_mask
 from hornbook.models.config import TransformerConfig
 
 
@@ -62,7 +62,7 @@ class Transformer(nn.Module):
         if positions_BT is None:
             positions_BT = torch.arange(ids_BT.shape[1], device=ids_BT.device)[None]
         rotation = rotations(positions_BT, self.config, x_BTD.dtype)
-        mask = None if documents_BT is None else document_mask(documents_BT)
+        mask = None if cache is not None else attention_mask(documents_BT, ids_BT.shape[1], x_BTD.dtype, x_BTD.device)
         for layer in self.model.layers:
             x_BTD = layer(x_BTD, rotation, mask, cache)
         return self.model.norm(x_BTD)
