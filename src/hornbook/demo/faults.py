@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from dataclasses import dataclass, field
 from html import escape
@@ -102,31 +103,33 @@ def near_copies(planter: Planter) -> None:
     ]  # fmt: skip
     kept = {word for values in planter.world.values.values() for value in values for word in value.lower().split()}
     for page in rng.sample(pool, planter.count("near copy")):
-        share = rng.uniform(*CHANGED_WORDS)
-        blocks = [reworded(rng, block, share, kept) for block in page.blocks]
-        copy = Page(page.path, page.title, page.kind, blocks)
+        copy = Page(page.path, page.title, page.kind, reworded(rng, page.blocks, rng.uniform(*CHANGED_WORDS), kept))
         content = render(rng, copy, planter.world.island, None, site_links(rng, planter)).encode()
         path = planter.add("near copy", planter.path(page.kind, "version"), page.title, content, page.kind)
         planter.truth.copies[site.base + path] = site.base + page.path
 
 
-def reworded(rng: random.Random, block: Block, share: float, kept: set[str]) -> Block:
-    """The block with `share` of its words changed; questions and answers are left alone."""
-    if block.kind not in ("p", "list"):
-        return block
-    return Block(block.kind, reworded_text(rng, block.text, share, kept),
-                 tuple(reworded_text(rng, row, share, kept) for row in block.rows))  # fmt: skip
-
-
-def reworded_text(rng: random.Random, text: str, share: float, kept: set[str]) -> str:
-    words = text.split(" ")
-    swaps = read("rubbish")["swaps"] if words else {}
-    common = [i for i, word in enumerate(words) if word.isalpha() and word.islower() and word not in kept]
-    changes = min(len(common), round(share * len(words) + rng.random() - 0.5))
-    for index in rng.sample(common, max(changes, 0)):
-        word = words[index]
-        words[index] = swaps.get(word) or rng.choice(("", f"{word} {word}", f"quite {word}", "indeed"))
-    return " ".join(word for word in words if word)
+def reworded(rng: random.Random, blocks: list[Block], share: float, kept: set[str]) -> list[Block]:
+    """The blocks with `share` of the words of their prose changed; questions and answers are left alone."""
+    swaps = read("rubbish")["swaps"]
+    texts = {
+        (index, row): text.split(" ")
+        for index, block in enumerate(blocks) if block.kind in ("p", "list")
+        for row, text in enumerate((block.text, *block.rows))
+    }  # fmt: skip
+    common = [
+        (place, index) for place, words in texts.items() for index, word in enumerate(words)
+        if word.isalpha() and word.islower() and word not in kept
+    ]  # fmt: skip
+    total = sum(map(len, texts.values()))
+    for place, index in rng.sample(common, min(len(common), math.ceil(share * total))):
+        word = texts[place][index]
+        texts[place][index] = swaps.get(word) or rng.choice((f"{word} {word}", f"quite {word}", "indeed", "then"))
+    changed = []
+    for index, block in enumerate(blocks):
+        lines = [" ".join(texts[index, row]) for row in range(len(block.rows) + 1)] if (index, 0) in texts else []
+        changed.append(Block(block.kind, lines[0], tuple(lines[1:])) if lines else block)
+    return changed
 
 
 def site_links(rng: random.Random, planter: Planter) -> list[tuple[str, str]]:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import pyarrow
+
+
+COPY_REASONS = ("duplicate", "copy")  # words in the reason of a page refused as another's copy
 
 
 @dataclass(frozen=True)
@@ -26,10 +29,11 @@ class Tally:
         return self.right / self.n if self.n else None
 
 
-def grade(island: Path, kept: pyarrow.Table, taken: Iterable[str]) -> dict:
-    """Figures about the planted faults, each `{"value", "n", "missed"}`, and `by_kind`.
+def grade(island: Path, kept: pyarrow.Table, *, reasons: Mapping[str, str], taken: Iterable[str]) -> dict:
+    """Figures about the planted faults, each `{"value", "right", "n", "missed"}`, and `by_kind`.
 
-    `kept` are all documents kept, held-out ones too (`url`, `text`); `taken` the addresses whose pages were fetched.
+    `kept` are all documents kept, held-out ones too (`url`, `text`); `reasons` says why an address was refused; `taken`
+    are the addresses whose pages were fetched.
     A copy is dealt with when no more than one page of its family is kept; a page of which a copy was kept in its stead
     is not lost. Personal data is counted by item: nowhere in the kept text.
     """
@@ -44,7 +48,7 @@ def grade(island: Path, kept: pyarrow.Table, taken: Iterable[str]) -> dict:
         "faults_refused_worst": worst,
         "good_kept": good_tally(truth, urls),
         "near_copies_found": by_kind["near copy"],
-        "wrongly_merged": merged_tally(truth, urls),
+        "wrongly_merged": merged_tally(truth, urls, reasons),
     }
     return {
         "figures": {name: as_row(tally) for name, tally in figures.items()},
@@ -88,10 +92,14 @@ def good_tally(truth: dict, kept: set[str]) -> Tally:
     return Tally(len(truth["good"]) - len(missed), len(truth["good"]), tuple(missed))
 
 
-def merged_tally(truth: dict, kept: set[str]) -> Tally:
-    """Good pages that are gone: an upper bound of those taken for a copy of something else. Fewer is better."""
-    good = good_tally(truth, kept)
-    return Tally(good.n - good.right, good.n, good.missed)
+def merged_tally(truth: dict, kept: set[str], reasons: Mapping[str, str]) -> Tally:
+    """Good pages lost because they were taken for a copy of another page. Fewer is better."""
+    families = family_of(truth)
+    merged = [
+        url for url in truth["good"]
+        if not families.get(url, {url}) & kept and any(word in reasons.get(url, "") for word in COPY_REASONS)
+    ]  # fmt: skip
+    return Tally(len(merged), len(truth["good"]), tuple(merged))
 
 
 def personal_tally(truth: dict, texts: list[str]) -> Tally:
