@@ -1,0 +1,215 @@
+"""What stands on the page, section by section: plain rows for the template and charts for the browser."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from hornbook.report import charts
+from hornbook.report.figures import FIGURES, detail, held, read_figures
+from hornbook.report.reading import Reading
+
+EXAMINED = {"base": "evaluate", "SFT": "evaluate_sft", "RL": "evaluate_rl"}  # model -> the step that examined it
+HIGHLIGHTS = {  # the figures that speak for a step in the table of the road
+    "crawl": ("faults_refused",),
+    "corpus": ("good_kept", "near_copies_found"),
+    "evaluate": ("bpb", "qa_base"),
+    "evaluate_sft": ("qa_sft", "refusal_right", "math_sft"),
+    "reward": ("reward_accuracy",),
+    "evaluate_rl": ("qa_rl", "math_rl", "rl_wins", "qa_open"),
+}
+COMPARED = {  # kinds of question shown for every model that was asked them
+    "qa": "facts from memory", "qa_wording": "in wordings never asked", "qa_unasked": "read but never asked, of four",
+    "qa_open": "with the page found", "refusal_right": "refuses what does not exist", "math": "word problems",
+}  # fmt: skip
+CURVES = {"reward": "reward", "kl": "KL, nats an answer", "length": "tokens an answer", "truncated": "cut off",
+          "entropy": "entropy, nats a token"}  # fmt: skip
+SIDE_BY_SIDE, EXAMPLES, TELLING = 10, 3, 240
+
+
+def sections(reading: Reading, extra: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Everything the template shows. A section without data is empty, and the page says which step would fill it."""
+    told = read_figures(reading, extra)
+    return {
+        "name": reading.name,
+        "head": _head(reading),
+        "road": _road(reading, told),
+        "seconds_chart": charts.seconds([{"step": step, **row} for step, row in told["stages"].items()]),
+        "refused": _refused(reading),
+        "learning": [part for part in (_learning(reading, step) for step in ("pretrain", "sft", "reward")) if part],
+        "scores_chart": _scores(reading),
+        "answers": _side_by_side(reading),
+        "practice": _practice(reading),
+        "preferences": _preferences(reading),
+        "conversations": reading.records["conversations"].metrics if "conversations" in reading.records else {},
+        "figures": _figures(reading, told),
+        "lineage": [{"step": step, "record": record} for step, record in reading.records.items()],
+    }
+
+
+def _head(reading: Reading) -> dict[str, Any]:
+    first = next(iter(reading.records.values()))
+    records = reading.records.values()
+    return {
+        "size": first.size, "depth": first.depth, "started": min(record.started for record in records)[:16],
+        "seconds": sum(record.seconds for record in records),
+        "peak_gb": max(record.peak_memory_bytes for record in records) / 1e9,
+        "machine": first.machine, "versions": first.versions, "steps": len(reading.records),
+    }  # fmt: skip
+
+
+def _road(reading: Reading, told: dict[str, Any]) -> list[dict[str, Any]]:
+    by_name = {figure.name: figure for figure in FIGURES}
+    rows = []
+    for step, row in told["stages"].items():
+        spoken = [by_name[name] for name in HIGHLIGHTS.get(step, ()) if told["figures"][name] is not None]
+        scores = [{"says": figure.says, "text": shown(figure.share, told["figures"][figure.name])} for figure in spoken]
+        rows.append({"step": step, **row, "scores": scores or _from_record(reading, step)})
+    return rows
+
+
+def _from_record(reading: Reading, step: str) -> list[dict[str, str]]:
+    """For steps that no figure judges: what their record says of them."""
+    metrics = reading.records[step].metrics
+    if step == "tokens" and "train" in metrics:
+        return [{"says": "bytes a token", "text": f"{metrics['train']['bytes_per_token']:.2f}"}]
+    if step == "tokenizer" and "vocab_size" in metrics:
+        return [{"says": "tokens in the vocabulary", "text": f"{metrics['vocab_size']:,}"}]
+    losses = [row["loss"] for row in reading.rows(step, "metrics*.jsonl") if "loss" in row]
+    return [{"says": "last loss", "text": f"{losses[-1]:.3f}"}] if losses else []
+
+
+def _refused(reading: Reading) -> dict[str, Any]:
+    """How many pages were kept, and for each reason how many were not, with a few of them."""
+    fetched = reading.table("crawl", "pages*.parquet", ("url", "outcome", "reason", "detail"))
+    unread = [row for row in fetched if row["outcome"] != "taken"]
+    refused = reading.table("corpus", "refused*.parquet", ("url", "reason", "detail", "text"))
+    kept = len(reading.table("corpus", "documents*.parquet", ("url",)))
+    heldout = len(reading.table("corpus", "heldout*.parquet", ("url",)))
+    fates = {"kept to learn from": kept, "kept, held out": heldout}
+    groups = []
+    for where, rows in (("not fetched", unread), ("refused", refused)):
+        for reason, count in Counter(str(row["reason"]) for row in rows).most_common():
+            fates[f"{where}: {reason}"] = count
+            mine = [_example(row) for row in rows if str(row["reason"]) == reason][:EXAMPLES]
+            groups.append({"where": where, "reason": reason, "count": count, "examples": mine})
+    if not fetched and not refused and not kept:
+        return {}
+    rows = [{"fate": fate, "pages": pages, "kept": fate.startswith("kept")} for fate, pages in fates.items() if pages]
+    by_kind = reading.grade.get("by_kind", {})
+    return {"chart": charts.funnel(rows), "groups": groups, "planted": by_kind, "kept": kept + heldout}
+
+
+def _example(row: dict[str, Any]) -> dict[str, str]:
+    text = " ".join(str(row.get("text") or "").split())
+    return {"url": str(row["url"] or ""), "detail": str(row.get("detail") or ""), "text": cut(text, TELLING)}
+
+
+def _learning(reading: Reading, step: str) -> dict[str, Any] | None:
+    """The loss of one training step, and what the model said on the way."""
+    rows = [row for row in reading.rows(step, "metrics*.jsonl") if "loss" in row and "step" in row]
+    if not rows:
+        return None
+    lines, before = [], 0
+    for index, row in enumerate(rows):
+        if index and row.get("round") != rows[index - 1].get("round"):
+            before = lines[-1]["tokens"]
+        part = f"round {row['round']}" if "round" in row else step
+        lines.append({"part": part, "step": row["step"], "tokens": before + row.get("tokens", row["step"]),
+                      "loss": row["loss"]})  # fmt: skip
+    samples = [_sample(row, lines) for row in reading.rows(step, "samples*.jsonl")]
+    points = [sample for sample in samples if sample["loss"] is not None]
+    return {"step": step, "chart": charts.loss(lines, points), "samples": samples}
+
+
+def _sample(row: dict[str, Any], lines: list[dict[str, Any]]) -> dict[str, Any]:
+    near = min(lines, key=lambda line: abs(line["step"] - row.get("step", 0)))
+    prompt = str(row.get("prompt") or "")
+    said = cut(str(next((row[key] for key in ("said", "text", "answer", "sample") if row.get(key)), "")), 600)
+    return {"step": row.get("step"), "prompt": prompt, "said": said, "loss": near["loss"], "tokens": near["tokens"]}
+
+
+def _scores(reading: Reading) -> dict[str, Any] | None:
+    rows = []
+    for key, says in COMPARED.items():
+        for model, step in EXAMINED.items():
+            score = reading.scores(step).get(key) or {}
+            if score.get("value") is not None:
+                low, high = score.get("interval") or (score["value"], score["value"])
+                rows.append({"says": says, "model": model, "value": score["value"], "low": low, "high": high,
+                             "n": score.get("n"), "chance": score.get("chance")})  # fmt: skip
+    return charts.scores(rows) if rows else None
+
+
+def _side_by_side(reading: Reading) -> list[dict[str, Any]]:
+    """The same questions answered by every model that was examined."""
+    asked: dict[str, dict[str, dict[str, Any]]] = {}
+    for model, step in EXAMINED.items():
+        for row in reading.rows(step, "answers*.jsonl"):
+            if row.get("figure") == "fixed":
+                asked.setdefault(row["id"], {})[model] = row
+    models = [model for model, step in EXAMINED.items() if step in reading.records]
+    whole = [rows for rows in asked.values() if all(model in rows for model in models)]
+    chosen = whole[:: max(1, len(whole) // SIDE_BY_SIDE)][:SIDE_BY_SIDE]
+    return [
+        {
+            "question": next(iter(rows.values()))["question"],
+            "answers": next(iter(rows.values())).get("answers", []),
+            "said": [{"model": model, "text": cut(rows[model]["said"], 300), "right": rows[model].get("right")}
+                     for model in models],
+        }
+        for rows in chosen
+    ]  # fmt: skip
+
+
+def _practice(reading: Reading) -> dict[str, Any]:
+    rows = []
+    for row in reading.rows("rl", "metrics*.jsonl"):
+        part = str(row.get("part") or row.get("phase") or row.get("round") or row.get("algorithm") or "rl")
+        rows += [{"part": part, "step": row.get("step", 0), "measure": says, "value": row[key]}
+                 for key, says in CURVES.items() if isinstance(row.get(key), int | float)]  # fmt: skip
+    return {"chart": charts.curves(rows)} if rows else {}
+
+
+def _preferences(reading: Reading) -> dict[str, Any]:
+    rows = reading.rows("preferences", "comparisons*.jsonl")
+    if not rows:
+        return {}
+    examples = [
+        {
+            "prompt": row["prompt"][-1]["content"],
+            "ranked": [(place, cut(row["answers"][index], 300)) for place, group in enumerate(row["ranking"], 1)
+                       for index in group],
+            "rater": row.get("rater"), "simulated": bool(row.get("simulated")),
+        }
+        for row in rows[:: max(1, len(rows) // EXAMPLES)][:EXAMPLES]
+    ]  # fmt: skip
+    simulated = sum(bool(row.get("simulated")) for row in rows)
+    return {"examples": examples, "total": len(rows), "simulated": simulated, "people": len(rows) - simulated}
+
+
+def _figures(reading: Reading, told: dict[str, Any]) -> list[dict[str, Any]]:
+    rows = []
+    for figure in FIGURES:
+        known = detail(reading, figure) if told["figures"][figure.name] is not None else {}
+        rows.append({
+            "name": figure.name, "says": figure.says, "bar": figure.bar, "n": known.get("n"),
+            "value": shown(figure.share, told["figures"][figure.name]), "why": told["missing"].get(figure.name),
+            "interval": [shown(figure.share, end) for end in known.get("interval") or ()],
+            "held": held(figure, told["figures"]),
+        })  # fmt: skip
+    return rows
+
+
+def shown(share: bool, value: Any) -> str:
+    """A figure as a reader sees it: shares in percent, the rest with three digits that matter."""
+    if value is None:
+        return "–"
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return str(value)
+    return f"{100 * value:.1f} %" if share else f"{value:,.3g}"
+
+
+def cut(text: str, most: int) -> str:
+    """The text, or its beginning and an ellipsis."""
+    return text if len(text) <= most else f"{text[:most].rstrip()}…"
