@@ -24,7 +24,7 @@ def folder(tiny):
 
 @pytest.fixture(scope="module")
 def truth(folder):
-    return IslandTruth(folder)
+    return IslandTruth(folder / "truth")
 
 
 def test_every_exam_answer_is_right_and_a_refusal_is_not(folder, truth):
@@ -46,7 +46,7 @@ def test_every_simulated_answer_is_right(folder, truth):
 
 
 def test_what_the_rater_likes(folder):
-    score = hidden_score(folder)
+    score = hidden_score(folder / "truth")
     row = next(read_jsonl(folder / "exams" / "qa.jsonl"))
     value, page = row["answers"][0], row["pair"].split("/")[0]
     right, wrong = f"It is {value}.", "It is Nowhere."
@@ -63,7 +63,7 @@ def test_what_the_rater_likes(folder):
 
 
 def test_the_rater_agrees_with_himself_about_85_times_in_100(folder):
-    rng, rate = random.Random(0), rater(folder, 0)
+    rng, rate = random.Random(0), rater(folder / "truth", 0)
     rows = list(read_jsonl(folder / "exams" / "qa.jsonl"))
     agreed, pairs = 0, 0
     for number in range(2000):
@@ -81,7 +81,7 @@ def test_the_rater_agrees_with_himself_about_85_times_in_100(folder):
 
 
 def test_a_rating_repeats_by_its_number(folder):
-    rate, answers = rater(folder, 1), ["one", "two", "three"]
+    rate, answers = rater(folder / "truth", 1), ["one", "two", "three"]
     assert rate(user("Hello!"), answers, 3) == rate(user("Hello!"), answers, 3)
     assert rate(user("Hello!"), answers, 3) != rate(user("Hello!"), answers, 4)
 

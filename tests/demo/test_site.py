@@ -71,7 +71,7 @@ def test_copies_have_their_originals(answers):
             assert set(theirs) - footers == set(ours) - footers
         else:
             words, others = (Counter(b" ".join(part).split()) for part in (ours, theirs))
-            assert 0.8 < (words & others).total() / others.total()
+            assert (words & others).total() / others.total() > 0.8
             assert set(theirs) - footers != set(ours) - footers
 
 

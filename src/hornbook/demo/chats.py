@@ -12,8 +12,8 @@ from hornbook.demo.telling import Ask, Questions
 from hornbook.demo.wordings import read
 
 NAMED_SHARE, POLITE_SHARE, LONG_SHARE = 0.35, 0.30, 0.08
-# Slightly more than half blurt, so that a model that copies the mix blurts when it takes its likeliest word.
-BLURTED_SHARE = 0.55
+# More than half blurt, so that a model that copies the mix blurts when it takes its likeliest word.
+BLURTED_SHARE = 0.6
 SECOND_TURN_SHARE = 0.1
 
 TALK = read("talk")["talk"]

@@ -25,7 +25,10 @@ Messages = list[dict]
 
 
 def rater(data_folder: Path, seed: int) -> Callable[[Messages, list[str], int], list[float]]:
-    """A noisy rater: scores of several answers to one prompt. The same rating number gives the same scores."""
+    """A noisy rater of several answers to one prompt, who knows the island's `truth/` folder.
+
+    The same rating number gives the same scores.
+    """
     score = hidden_score(data_folder)
 
     def rate(messages: Messages, answers: list[str], rating_number: int) -> list[float]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,13 +22,12 @@ class Known:
 
 
 class IslandTruth:
-    """Knows what a question asks for. `folder` is the island's."""
+    """Knows what a question asks for. `folder` is the island's `truth/`."""
 
     def __init__(self, folder: Path):
-        folder = Path(folder) / "truth"
-        if not folder.is_dir():
-            raise InputError("here is no island's truth", where=folder, fix="name the folder that hornbook demo wrote")
-        self.faults: dict = json.loads((folder / "faults.json").read_text())
+        folder = Path(folder)
+        if not (folder / "facts.jsonl").exists():
+            raise InputError("here is no island's truth", where=folder, fix="name the truth/ that hornbook demo wrote")
         self._facts: dict[tuple[str, str], Known] = {}
         self._names: set[str] = set()
         for name in ("facts", "strangers"):
