@@ -1,64 +1,15 @@
-"""What several commands share: opening a recipe or a run, looking at the machine, tables."""
+"""What several commands share: tables, JSON lines, times and sizes for people."""
 
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Iterable, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from hornbook.pipeline.workspace import Workspace, runs_folder
+from hornbook.road.runs import open_run
 
-if TYPE_CHECKING:
-    from hornbook.pipeline.attempt import Machine
-    from hornbook.pipeline.recipe import Recipe
-
-PLAIN_WIDTH = 200  # columns of a table that goes into a pipe
-
-
-def open_recipe(path: Path | str, settings: Iterable[str] = ()) -> Recipe:
-    """The recipe at `path` (`.toml` may be left out), for the whole road, or for the one HORNBOOK_ROAD names."""
-    import importlib
-
-    from hornbook.pipeline.recipe import Recipe
-
-    module, _, name = os.environ.get("HORNBOOK_ROAD", "hornbook.road:ROAD").partition(":")
-    steps = getattr(importlib.import_module(module), name)
-    from hornbook.road.sizes import DEPTHS
-
-    return Recipe.read(path, steps, DEPTHS, settings)
-
-
-def workspace_of(recipe: Recipe) -> Workspace:
-    """The folder of the recipe's run."""
-    return Workspace(runs_folder() / recipe.name)
-
-
-def open_run(name: str) -> Workspace:
-    """A run by its name, its folder, or its recipe. Raises InputError where there is none."""
-    folder = Path(name)
-    if (folder / "plan.json").exists():
-        return Workspace(folder)
-    return Workspace.named(folder.stem if folder.suffix == ".toml" else name)
-
-
-def this_machine() -> Machine:
-    """How stages find out what `auto` is here. torch is imported by the first that asks."""
-    from hornbook.pipeline.attempt import Machine
-
-    def pick_device() -> str:
-        from hornbook.models.device import pick_device
-
-        return str(pick_device())
-
-    def can_compile() -> bool:
-        from hornbook.models.device import can_compile, pick_device
-
-        return can_compile(pick_device())
-
-    return Machine(pick_device, can_compile)
+__all__ = ["duration", "open_run", "print_json", "print_table", "size"]
 
 
 def print_json(value: Any) -> None:
@@ -67,14 +18,25 @@ def print_json(value: Any) -> None:
 
 
 def print_table(rows: Iterable[Sequence[object]], header: Sequence[str] = ()) -> None:
-    """Columns that line up; colours and a fitted width on a terminal only."""
+    """Columns that line up; on a terminal long cells are folded to its width."""
+    table = [[str(cell) for cell in row] for row in ([header] if header else [])] + [[str(c) for c in r] for r in rows]
+    if sys.stdout.isatty():
+        _print_folded(table, bool(header))
+        return
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    for row in table:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _print_folded(table: list[list[str]], has_header: bool) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(*header, box=None, show_header=bool(header), pad_edge=False, padding=(0, 2, 0, 0))
-    for row in rows:
-        table.add_row(*(str(cell) for cell in row))
-    Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH, highlight=False, markup=False).print(table)
+    header = table[0] if has_header else []
+    shown = Table(*header, box=None, show_header=has_header, pad_edge=False, padding=(0, 2, 0, 0))
+    for row in table[has_header:]:
+        shown.add_row(*row)
+    Console(highlight=False, markup=False).print(shown)
 
 
 def duration(seconds: float | None) -> str:

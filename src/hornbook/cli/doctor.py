@@ -122,9 +122,9 @@ def _rate(device: Any, dtype: Any) -> float:
 
     a = torch.ones(TRIAL_WIDTH, TRIAL_WIDTH, device=device, dtype=dtype)
     best, end = float("inf"), time.perf_counter() + TRIAL_SECONDS
-    a @ a
+    torch.mm(a, a)
     while (began := time.perf_counter()) < end:
-        a @ a
+        torch.mm(a, a)
         if device.type == "cuda":
             torch.cuda.synchronize(device)
         best = min(best, time.perf_counter() - began)

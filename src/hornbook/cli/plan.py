@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from hornbook.cli.common import duration, open_recipe, print_json, print_table, workspace_of
+from hornbook.cli.common import duration, print_json, print_table
+from hornbook.road.runs import open_recipe, workspace_of
 
 
 def plan(

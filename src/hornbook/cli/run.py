@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hornbook.cli.common import duration, open_recipe, print_json, size, this_machine, workspace_of
+from hornbook.cli.common import duration, print_json, size
+from hornbook.road import runs
 
 if TYPE_CHECKING:
     from hornbook.pipeline.execute import Done
@@ -50,20 +52,16 @@ def step_command(name: str) -> Callable[..., None]:
 
 def walk(recipe: Path | str, settings: list[str], as_json: bool, **options: Any) -> list[Done]:
     """Execute the recipe and say how it goes: a line a step, or a JSON object an event. Options are `execute`'s."""
-    import time
-
-    from hornbook.pipeline.execute import execute
-
     began = time.monotonic()
-    read = open_recipe(recipe, settings)
-    workspace = workspace_of(read)
+    read = runs.open_recipe(recipe, settings)
     starting, ended = (_starting_json, _ended_json) if as_json else (_starting, _ended)
-    done = execute(read, workspace, machine=this_machine(), starting=starting, ended=ended, **options)
+    done = runs.run(read, starting=starting, ended=ended, **options)
     did, seconds = sum(step.did for step in done), round(time.monotonic() - began, 2)
     if as_json:
         print_json({"event": "finished", "run": read.name, "stages": did, "seconds": seconds})
     else:
-        print(f"{read.name}: {did} of {len(done)} steps done in {duration(seconds)}, in {workspace.folder}")
+        folder = runs.workspace_of(read).folder
+        print(f"{read.name}: {did} of {len(done)} steps done in {duration(seconds)}, in {folder}")
     return done
 
 

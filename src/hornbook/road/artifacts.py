@@ -99,9 +99,10 @@ class Tokens(Artifact):
 
 
 class Model(Artifact):
-    """A Hugging Face folder: configuration, safetensors, tokenizer with chat template."""
+    """A Hugging Face folder: configuration, safetensors, tokenizer with chat template. Others may lie in folders below:
+    what was made on the way, or to compare with."""
 
-    contents: ClassVar = MODEL_FILES
+    contents: ClassVar = (*MODEL_FILES, "*/*.safetensors")
 
     def load(self, device: str = "cpu", dtype: torch.dtype | None = None) -> Transformer:
         """The model on `device`, in fp32 unless a `dtype` is given."""
