@@ -6,6 +6,12 @@ from hornbook.pipeline.stage import Step
 from hornbook.road.conversations import conversations
 from hornbook.road.corpus import corpus
 from hornbook.road.crawl import crawl
+from hornbook.road.evaluate import evaluate
+from hornbook.road.preferences import preferences
+from hornbook.road.pretrain import pretrain
+from hornbook.road.reward import reward
+from hornbook.road.rl import rl
+from hornbook.road.sft import sft
 from hornbook.road.tokenizer import tokenizer
 from hornbook.road.tokens import tokens
 
@@ -14,5 +20,13 @@ ROAD: list[Step] = [
     Step("corpus", corpus),
     Step("tokenizer", tokenizer),
     Step("tokens", tokens),
+    Step("pretrain", pretrain),
+    Step("evaluate", evaluate, inputs={"model": "pretrain", "rival": "pretrain"}),
     Step("conversations", conversations),
+    Step("sft", sft),
+    Step("evaluate_sft", evaluate, inputs={"model": "sft", "rival": "sft"}),
+    Step("preferences", preferences),
+    Step("reward", reward),
+    Step("rl", rl),
+    Step("evaluate_rl", evaluate, inputs={"model": "rl", "rival": "sft"}),
 ]
