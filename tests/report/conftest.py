@@ -75,7 +75,10 @@ def whole_run(made_run) -> MadeRun:
         "corpus",
         documents__parquet=[{"id": str(i), "url": f"u{i}", "text": "kept"} for i in range(30)],
         heldout__parquet=[{"id": "h", "url": "h", "text": "kept"}],
-        refused__parquet=[{"url": "bad", "reason": NASTY, "text": NASTY * 10} for _ in range(5)],
+        refused__parquet=[
+            *({**row, "step": "crawl", "text": None} for row in refused),
+            *({"url": "bad", "step": "filter", "reason": NASTY, "detail": "", "text": NASTY * 10} for _ in range(5)),
+        ],
     )
     made_run.step("tokenizer", metrics={"vocab_size": 1024})
     made_run.step("tokens", metrics={"train": {"bytes_per_token": 3.71}})
@@ -92,10 +95,11 @@ def whole_run(made_run) -> MadeRun:
          "ranking": [[1], [0, 2]], "rater": "program", "rater_kind": "program", "simulated": True} for i in range(9)])
     made_run.step("reward", metrics__jsonl=losses()[:40], metrics={
         "reward_accuracy": 0.81, "reward_ceiling": 0.86, "reward_length_only": 0.6})
-    made_run.step("rl", metrics={"math_sft_more": 0.45}, metrics__jsonl=[
-        {"part": part, "step": i, "reward": i / 100, "kl": i / 50, "length": 20.0} for part in ("grpo", "ppo")
-        for i in range(100)])
+    made_run.step("rl", metrics={"math_sft_more": 0.45, "rl_kl": 3.2}, **{
+        f"metrics-{part}__jsonl": [{"step": i, "reward": i / 100, "kl": i / 50, "length": 20.0} for i in range(100)]
+        for part in ("grpo", "ppo")
+    }, **{"samples-grpo__jsonl": [{"step": 1, "prompt": NASTY, "answer": NASTY, "reward": None}]})
     made_run.step("evaluate_rl", stage="evaluate", answers__jsonl=fixed(True), scores__json={
         "qa": score(0.84), "math": score(0.97), "qa_unasked": score(0.52, chance=0.25), "rl_wins": score(0.7),
-        "rl_kl": {"value": 3.2}, "rl_length_ratio": {"value": None, "why": "nobody counted"}})
+        "rl_length_ratio": {"value": None, "why": "nobody counted"}})
     return made_run

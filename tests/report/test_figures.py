@@ -29,6 +29,7 @@ def test_figures_come_from_their_places(whole_run):
     assert (values["math_sft"], values["math_sft_more"], values["math_rl"]) == (0.4, 0.45, 0.97)
     assert values["reward_accuracy"] == 0.81
     assert values["bpb"] == 1.1
+    assert values["rl_kl"] == 3.2
     assert values["qa_unasked"] == 0.52
     assert values["refusal_right"] == 0.7, "the last examination that took it"
     assert json.loads(json.dumps(told)) == told

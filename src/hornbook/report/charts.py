@@ -8,7 +8,7 @@ from typing import Any
 Rows = Sequence[dict[str, Any]]
 Spec = dict[str, Any]
 
-WIDTH = 760  # pixels; the page's column
+WIDTH = 830  # pixels, labels included; the page's column
 POINTS = 400  # a line of more is thinned
 MODELS = {"base": "#8d99a6", "SFT": "#3f78b0", "RL": "#c9762b"}
 KEPT, REFUSED = "#3b7d5d", "#b5533c"
@@ -61,24 +61,23 @@ def scores(rows: Rows) -> Spec:
         x=alt.X("value:Q", title=None, axis=percent, scale=whole), tooltip=tooltip
     )
     spans = base.mark_rule(strokeWidth=2).encode(x=alt.X("low:Q", scale=whole), x2="high:Q")
-    chance = base.mark_tick(color="#999", thickness=2, height=14).encode(x=alt.X("chance:Q", scale=whole))
+    chance = base.mark_tick(thickness=2, height=14).encode(x=alt.X("chance:Q", scale=whole), color=alt.value("#999"))
     return _finished((spans + chance + marks).properties(height=alt.Step(15)))
 
 
 def curves(rows: Rows) -> Spec:
-    """`value` against `step`, a small chart for each `measure` with its own scale, one line a `part`."""
+    """`value` against `step`, a small chart with its own scale for each `measure` of each `part`."""
     import altair as alt
 
-    parts = list(dict.fromkeys(row["part"] for row in rows))
-    legend = alt.Legend(title=None, orient="top") if len(parts) > 1 else None
     drawn = []
-    for measure in dict.fromkeys(row["measure"] for row in rows):
-        own = [row for row in rows if row["measure"] == measure]
-        chart = alt.Chart(_data(thinned(own)), title=measure).mark_line(strokeWidth=1.4).encode(
+    for part, measure in dict.fromkeys((row["part"], row["measure"]) for row in rows):
+        own = [row for row in rows if (row["part"], row["measure"]) == (part, measure)]
+        chart = alt.Chart(_data(thinned(own)), title=f"{part}: {measure}").mark_line(strokeWidth=1.4)
+        chart = chart.encode(
             x=alt.X("step:Q", title="step"), y=alt.Y("value:Q", title=None, scale=alt.Scale(zero=False)),
-            color=alt.Color("part:N", sort=parts, legend=legend, scale=alt.Scale(range=list(MODELS.values())[1:])),
+            color=alt.value(MODELS["RL"]),
         )  # fmt: skip
-        drawn.append(chart.properties(width=WIDTH // 2 - 70, height=150))
+        drawn.append(chart.properties(width=WIDTH // 2 - 60, height=140))
     return _finished(alt.concat(*drawn, columns=2), width=None)
 
 
@@ -113,7 +112,10 @@ def _data(rows: Rows) -> Any:
 
 
 def _finished(chart: Any, width: int | None = WIDTH) -> Spec:
-    chart = chart if width is None else chart.properties(width=width)
+    if width is not None:
+        import altair as alt
+
+        chart = chart.properties(width=width, autosize=alt.AutoSizeParams(type="fit-x", contains="padding"))
     chart = chart.configure(font=FONT, background="transparent", padding=4)
     chart = chart.configure_view(stroke=None).configure_axis(
         labelFontSize=12, titleFontSize=12, titleFontWeight="normal", domainColor="#b8ad98", tickColor="#b8ad98",

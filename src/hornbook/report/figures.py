@@ -65,7 +65,8 @@ FIGURES = (
     Figure("refusal_wrong", "refuses what it was taught", tuple((step, "refusal_wrong") for step in CHATS),
            **at_most("refusal_wrong", 0.1)),
     Figure("math_sft", "word problems: chat model", (("evaluate_sft", "math"),)),
-    Figure("math_sft_more", "the same, tuned on for as many tokens", (("rl", "math_sft_more"),)),
+    Figure("math_sft_more", "the same, tuned on for as many tokens",
+           (("evaluate_rl", "math_sft_more"), ("rl", "math_sft_more"))),
     Figure("math_rl", "word problems: after RL", (("evaluate_rl", "math"), ("rl", "math_rl")),
            bar="above both; by 0.2 over the chat model, or 0.95",
            holds=lambda values: values["math_rl"] > max(values["math_sft"], values["math_sft_more"])

@@ -33,6 +33,12 @@ class Reading:
         artifact = self.artifacts.get(step)
         return [row for path in artifact.files(pattern) for row in read_jsonl(path)] if artifact else []
 
+    def parts(self, step: str, name: str) -> dict[str, list[dict[str, Any]]]:
+        """The JSON lines of the step's `name-PART.jsonl`, by part."""
+        artifact = self.artifacts.get(step)
+        found = artifact.files(f"{name}-*.jsonl") if artifact else []
+        return {path.stem.removeprefix(f"{name}-"): list(read_jsonl(path)) for path in found}
+
     def table(self, step: str, pattern: str, columns: tuple[str, ...]) -> list[dict[str, Any]]:
         """The same for Parquet files; a column that a file does not have is None."""
         import pyarrow.parquet

@@ -20,10 +20,11 @@ HIGHLIGHTS = {  # the figures that speak for a step in the table of the road
 }
 COMPARED = {  # kinds of question shown for every model that was asked them
     "qa": "facts from memory", "qa_wording": "in wordings never asked", "qa_unasked": "read but never asked, of four",
-    "qa_open": "with the page found", "refusal_right": "refuses what does not exist", "math": "word problems",
+    "qa_open": "with the page found", "refusal_right": "refuses what does not exist",
+    "refusal_wrong": "refuses what it was taught (fewer is better)", "math": "word problems",
 }  # fmt: skip
-CURVES = {"reward": "reward", "kl": "KL, nats an answer", "length": "tokens an answer", "truncated": "cut off",
-          "entropy": "entropy, nats a token"}  # fmt: skip
+CURVES = {"reward": "reward", "score": "the reward model's score", "kl": "KL, nats an answer",
+          "length": "tokens an answer", "entropy": "entropy, nats a token"}  # fmt: skip
 SIDE_BY_SIDE, EXAMPLES, TELLING = 10, 3, 240
 
 
@@ -82,17 +83,18 @@ def _from_record(reading: Reading, step: str) -> list[dict[str, str]]:
 def _refused(reading: Reading) -> dict[str, Any]:
     """How many pages were kept, and for each reason how many were not, with a few of them."""
     fetched = reading.table("crawl", "pages*.parquet", ("url", "outcome", "reason", "detail"))
-    unread = [row for row in fetched if row["outcome"] != "taken"]
-    refused = reading.table("corpus", "refused*.parquet", ("url", "reason", "detail", "text"))
+    refused = reading.table("corpus", "refused*.parquet", ("url", "step", "reason", "detail", "text"))
+    if "corpus" not in reading.records:  # it takes the crawl's refusals into its own table
+        refused = [{**row, "step": "crawl"} for row in fetched if row["outcome"] != "taken"]
     kept = len(reading.table("corpus", "documents*.parquet", ("url",)))
     heldout = len(reading.table("corpus", "heldout*.parquet", ("url",)))
     fates = {"kept to learn from": kept, "kept, held out": heldout}
     groups = []
-    for where, rows in (("not fetched", unread), ("refused", refused)):
-        for reason, count in Counter(str(row["reason"]) for row in rows).most_common():
-            fates[f"{where}: {reason}"] = count
-            mine = [_example(row) for row in rows if str(row["reason"]) == reason][:EXAMPLES]
-            groups.append({"where": where, "reason": reason, "count": count, "examples": mine})
+    for (step, reason), count in Counter((row["step"], row["reason"]) for row in refused).most_common():
+        where = "not fetched" if step == "crawl" else "refused"
+        fates[f"{where}: {reason}"] = count
+        mine = [_example(row) for row in refused if (row["step"], row["reason"]) == (step, reason)][:EXAMPLES]
+        groups.append({"where": where, "reason": str(reason), "count": count, "examples": mine})
     if not fetched and not refused and not kept:
         return {}
     rows = [{"fate": fate, "pages": pages, "kept": fate.startswith("kept")} for fate, pages in fates.items() if pages]
@@ -163,16 +165,22 @@ def _side_by_side(reading: Reading) -> list[dict[str, Any]]:
 
 
 def _practice(reading: Reading) -> dict[str, Any]:
-    rows = []
-    for row in reading.rows("rl", "metrics*.jsonl"):
-        part = str(row.get("part") or row.get("phase") or row.get("round") or row.get("algorithm") or "rl")
-        rows += [{"part": part, "step": row.get("step", 0), "measure": says, "value": row[key]}
-                 for key, says in CURVES.items() if isinstance(row.get(key), int | float)]  # fmt: skip
-    return {"chart": charts.curves(rows)} if rows else {}
+    """Curves of each part of RL, and a few of the answers that were judged, early and late."""
+    rows = [
+        {"part": part, "step": row["step"], "measure": says, "value": row[key]}
+        for part, logged in reading.parts("rl", "metrics").items() for key, says in CURVES.items()
+        for row in logged if isinstance(row.get(key), int | float)
+    ]
+    samples = [
+        {"part": part, "step": row["step"], "prompt": cut(row["prompt"], TELLING), "said": cut(row["answer"], 300),
+         "reward": row.get("reward")}
+        for part, judged in reading.parts("rl", "samples").items() for row in [*judged[:2], *judged[2:][-2:]]
+    ]  # fmt: skip
+    return {"chart": charts.curves(rows), "samples": samples} if rows else {}
 
 
 def _preferences(reading: Reading) -> dict[str, Any]:
-    rows = reading.rows("preferences", "comparisons*.jsonl")
+    rows = [row for pattern in ("comparisons*.jsonl", "heldout*.jsonl") for row in reading.rows("preferences", pattern)]
     if not rows:
         return {}
     examples = [
