@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from hornbook.models.attention import attend, attention_mask
 from hornbook.models.config import TransformerConfig
 
-
 Rotation = tuple[Tensor, Tensor]  # cos and sin of every place's angles
 
 

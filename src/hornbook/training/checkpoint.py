@@ -1,4 +1,4 @@
-"""Checkpoints: all that training needs to go on as if it had never stopped. Safetensors and JSON, whole or not there."""
+"""Checkpoints: all that training needs to go on as if it had never stopped; safetensors and JSON, whole or absent."""
 
 from __future__ import annotations
 

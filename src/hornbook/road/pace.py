@@ -1,0 +1,53 @@
+"""How fast this machine trains a model of a given shape: measured in a few seconds, so that minutes become tokens."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hornbook.road.pretrain import PretrainConfig
+
+VOCABULARY = 4096  # the tokenizer does not exist when a run is planned
+MEASURE_SECONDS = 5.0
+COMPILED_GAIN = 1.6  # compiled over eager steps in a long run, benchmarks/pretrain_speed.py
+COMPILE_SECONDS = 25.0
+AROUND_SECONDS = 6.0  # imports, samples, checkpoints, writing the model
+
+
+def tokens_in(config: PretrainConfig, seconds: float) -> int:
+    """The tokens that `pretrain` reads in `seconds` here, compiled where there is a compiler: whole batches."""
+    from hornbook.models.device import can_compile, pick_device
+
+    rate, left = eager_rate(config), seconds - AROUND_SECONDS
+    if can_compile(pick_device()):
+        rate, left = rate * COMPILED_GAIN, left - COMPILE_SECONDS
+    batch = config.window * config.rows * config.accumulate
+    return max(1, round(rate * max(left, seconds / 4) / batch)) * batch
+
+
+def eager_rate(config: PretrainConfig, seconds: float = MEASURE_SECONDS) -> float:
+    """Training tokens a second without compiling, by the best of the steps that fit into `seconds`."""
+    import numpy as np
+    import torch
+
+    from hornbook.models.device import pick_device
+    from hornbook.road.pretrain import build, rates
+    from hornbook.tokens.loader import PackedBatches
+    from hornbook.training.fit import fit
+    from hornbook.training.objectives.next_token import next_token
+    from hornbook.training.optimiser import Optimiser
+    from hornbook.training.schedule import constant
+
+    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    device = str(pick_device())
+    model = build(config, VOCABULARY, seed=0, device=device)
+    optimiser = Optimiser(model, rates(config))
+    text = np.random.default_rng(0).integers(0, VOCABULARY, (64, config.window + 1))
+    batches = PackedBatches(list(text), None, window=config.window, rows=config.rows, seed=0)
+    started, best, steps = time.perf_counter(), 0.0, 0
+    while steps < 2 or time.perf_counter() - started < seconds:
+        result = fit(model, batches, next_token, optimiser, constant, folder=None, device=device, steps=1)
+        best, steps = max(best, result.tokens / result.seconds), steps + 1
+    return best
