@@ -4,7 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from hornbook.conversations.probe import agrees, probe
+from hornbook.conversations.matching import agrees
+from hornbook.conversations.probe import probe
 from hornbook.conversations.refusals import REFUSALS, is_refusal
 
 

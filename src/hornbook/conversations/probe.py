@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hornbook.conversations.refusals import is_refusal
-from hornbook.conversations.values import contains, key_values, uncited
+from hornbook.conversations.matching import agrees
 from hornbook.core.seeds import derive
 from hornbook.inference.engine import Engine
 from hornbook.inference.requests import Request, Sampling
@@ -52,15 +51,3 @@ def probe(engine: Engine, asked: Sequence[tuple[str, str]], *, samples: int, tem
         share = sum(agrees(question, answer, text) for text in said) / len(said)
         rows.append(Probed(question, answer, said, share))
     return rows
-
-
-def agrees(question: str, answer: str, said: str) -> bool:
-    """Whether `said` brings at least half of the names and numbers (or words) that the answer adds to the question.
-
-    An answer that adds nothing cannot be judged, and counts as agreed; a refusal never agrees.
-    """
-    if is_refusal(said):
-        return False
-    values = key_values(question, answer)
-    told = uncited(said)
-    return 2 * sum(contains(told, [value]) for value in values) >= len(values)

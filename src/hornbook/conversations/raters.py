@@ -10,7 +10,12 @@ from random import Random
 
 from hornbook.conversations.comparisons import Ranking
 from hornbook.conversations.formats import Message
+from hornbook.conversations.matching import agrees
+from hornbook.conversations.refusals import is_refusal
+from hornbook.conversations.values import uncited
 from hornbook.core.errors import RecipeError
+from hornbook.core.jsonl import read_jsonl
+from hornbook.core.seeds import derive
 
 # (prompt, answers, which rating of this prompt it is) -> a score an answer. A rater is noisy: the second rating of the
 # same answers may differ, as a person's would.
@@ -49,3 +54,37 @@ def rank_in_terminal(prompt: list[Message], answers: list[str], *, random: Rando
         if sorted(letter for group in groups for letter in group) == letters:
             return [sorted(order[letters.index(letter)] for letter in group) for group in groups]
         show(f"name each of {', '.join(letters)} once, for example: {' '.join(letters[:-2])} {'='.join(letters[-2:])}")
+
+
+def page_rater(data: Path | None, seed: int) -> Rater:
+    """A rater for pages of no known truth: it likes what agrees with the page's answer, names its page and is short.
+
+    `data` is a folder of conversations; a question it does not know scores by length alone. Noise of one part in ten
+    keeps it from deciding between answers that are as good as each other in the same way each time.
+    """
+    if data is None:
+        raise RecipeError("the page rater needs a folder of conversations", where="rater_data")
+    answers: dict[str, str] = {}
+    for path in sorted(Path(data).glob("*.jsonl")):
+        for row in read_jsonl(path):
+            if messages := row.get("messages"):
+                answers[_asked(messages)] = messages[-1]["content"]
+
+    def rate(prompt: list[Message], given: list[str], rating: int) -> list[float]:
+        expected = answers.get(_asked(prompt))
+        noise = Random(derive(seed, "page rater", _asked(prompt), rating))
+        return [_liked(prompt[-1]["content"], expected, answer) + noise.gauss(0.0, 0.1) for answer in given]
+
+    return rate
+
+
+def _asked(messages: list[Message]) -> str:
+    return "\x1e".join(message["content"] for message in messages if message["role"] != "assistant")
+
+
+def _liked(question: str, expected: str | None, answer: str) -> float:
+    score = -0.01 * len(answer.split()) + 0.3 * (uncited(answer) != answer)
+    if expected is None:
+        return score
+    right = is_refusal(answer) if is_refusal(expected) else agrees(question, expected, answer)
+    return score + 1.0 * right

@@ -18,6 +18,7 @@ from hornbook.pipeline.config import Dial, StageConfig
 from hornbook.pipeline.run import Run
 from hornbook.pipeline.stage import stage
 from hornbook.road.artifacts import Conversations, Model
+from hornbook.road.pretrain import BATCH_TOKENS
 from hornbook.road.sizes import SIZES
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class SftConfig(StageConfig):
     tokens: int = Field(600_000, ge=1, description="tokens of the first round, padding counted")
     second_tokens: int = Field(260_000, ge=1, description="tokens of the second round")
     window: int = Field(512, ge=32, description="tokens a row; pretraining's, so that one compiled graph serves both")
-    rows: int = Field(16, ge=1, description="rows a step")
+    rows: int = Field(8, ge=1, description="rows a step; pretraining's too")
     lr: float = Field(0.3, gt=0, description="the learning rates, as a part of pretraining's")
     refusals: float = Field(0.15, ge=0, lt=1, description="share of the second round that refuses, below 1")
     samples: int = Field(2, ge=0, description="answers sampled for each question of the probe, beside the likeliest")
@@ -44,7 +45,8 @@ class SftConfig(StageConfig):
     def defaults(cls, dial: Dial) -> dict[str, Any]:
         first, second = TOKENS.get(dial.size, BEYOND)
         size = SIZES.get(dial.size, SIZES["laptop"])
-        return {"tokens": first, "second_tokens": second, "window": size.window}
+        rows = max(1, BATCH_TOKENS.get(dial.size, BATCH_TOKENS["laptop"]) // size.window)
+        return {"tokens": first, "second_tokens": second, "window": size.window, "rows": rows}
 
     def about_seconds(self) -> float:
         return (self.tokens + self.second_tokens) / 11_000
@@ -116,12 +118,9 @@ def _refusing(rows: Sequence[dict]) -> dict[str, int]:
 def _learn(config: SftConfig, model: Transformer, tokenizer: Tokenizer, rows: Sequence[dict], tokens: int, name: str,
            run: Run) -> None:
     """One round: `tokens` tokens of the rows, in an order keyed by the seed, from fresh momenta."""
-    from types import SimpleNamespace
-
-    import torch
-
     from hornbook.tokens.chat import render
     from hornbook.tokens.loader import PackedBatches
+    from hornbook.training.compiled import compiled
     from hornbook.training.fit import fit
     from hornbook.training.objectives.next_token import next_token
     from hornbook.training.optimiser import Optimiser
@@ -134,11 +133,9 @@ def _learn(config: SftConfig, model: Transformer, tokenizer: Tokenizer, rows: Se
     )
     steps = max(1, tokens // (config.window * config.rows))
     schedule = warmup_stable_cooldown(steps, warmup=0.05, cooldown=0.5)
-    hidden = torch.compile(model.hidden, dynamic=False) if run.compile else model.hidden
-    learner = SimpleNamespace(hidden=hidden, lm_head=model.lm_head)
     with run.progress(f"sft: {name}", steps * config.window * config.rows, "tokens") as bar:
         fit(
-            model, batches, lambda _, batch: next_token(learner, batch), Optimiser(model),
+            model, batches, compiled(next_token) if run.compile else next_token, Optimiser(model),
             lambda step: config.lr * schedule(step), folder=run.work / name, device=run.device, steps=steps,
             on_step=lambda step, row: bar.advance(config.window * config.rows, f"loss {row.get('loss', 0.0):.3f}"),
             checkpoint_every=50, warn=run.warn,

@@ -1,0 +1,114 @@
+"""The figures of a model that chats: what it knows, what it refuses, what it finds in a page laid before it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from hornbook.conversations.formats import Message, with_page
+from hornbook.conversations.raters import Rater
+from hornbook.conversations.refusals import is_refusal
+from hornbook.evaluation.exams import Question
+from hornbook.evaluation.intervals import paired_difference
+from hornbook.evaluation.sheet import FIGURES, Sheet
+from hornbook.evaluation.tasks import MultipleChoice, ShortAnswer, share
+from hornbook.inference.engine import Engine
+from hornbook.inference.requests import Request, Sampling
+from hornbook.retrieval.index import Hit, Index
+from hornbook.retrieval.passages import passages
+
+
+def closed_figures(sheet: Sheet) -> None:
+    """A figure for each kind of question: short answers, likelihood over choices, refusals.
+
+    `refusal_right`: of the questions to be refused, how many are; `refusal_wrong`: of `qa`'s, how many are as well.
+    """
+
+    def ask(question: Question) -> Request:
+        return Request(messages=_user(question), sampling=Sampling(max_tokens=sheet.max_tokens))
+
+    for kind in dict.fromkeys(question.kind for question in sheet.questions):
+        items = [question for question in sheet.questions if question.kind == kind]
+        if all(question.refuse for question in items):
+            sheet.short_answers("refusal_right", items, ask)
+        elif all(question.choices for question in items):
+            task = MultipleChoice(items, ask)
+            sheet.keep(FIGURES.get(kind, kind), task.run(sheet.engine), task.chance)
+        else:
+            sheet.short_answers(FIGURES.get(kind, kind), items, ask)
+    if known := sheet.graded.get("qa"):
+        sheet.scores["refusal_wrong"] = share([is_refusal(item.said) for item in known]).row()
+    for figure in ("qa", "qa_wording", "qa_unasked", "refusal_right", "refusal_wrong", "math"):
+        if figure not in sheet.scores:
+            sheet.miss(figure, "no exam asks for it")
+    sheet.fixed(ask)
+
+
+def open_figures(sheet: Sheet, folder: Path) -> None:
+    """`qa_open`: the questions of `qa_unasked` (else those drawn from pages) with the first passage that a search of
+    all pages finds; `search_hit`: how many of those passages hold an accepted answer. The index is built in `folder`.
+    """
+    kinds = {question.kind for question in sheet.questions if question.choices} or {"drawn"}
+    items = [question for question in sheet.questions if question.kind in kinds and question.page]
+    if not items:
+        for figure in ("qa_open", "search_hit"):
+            sheet.miss(figure, "no question names its page")
+        return
+    index = Index.build(folder, passages(sheet.documents))
+    found = dict(zip([item.id for item in items], index.search_many([item.question for item in items], 1), strict=True))
+
+    def ask(question: Question) -> Request:
+        messages = _user(question)
+        for hit in found[question.id]:
+            messages = with_page(messages, hit.title, hit.text)
+        return Request(messages=messages, sampling=Sampling(max_tokens=sheet.max_tokens))
+
+    sheet.short_answers("qa_open", items, ask)
+    sheet.scores["search_hit"] = share([_holds(question, found[question.id], sheet) for question in items]).row()
+
+
+def rival_figures(sheet: Sheet, rival: Engine, rate: Rater | None) -> None:
+    """The model against another on the same questions, blind.
+
+    `qa_change`: right answers to `qa` more than the rival's, paired. `rl_wins`: how often the rater scores its answer
+    higher, a tie being half, on questions of `qa` and of what does not exist; `rl_length_ratio`: its words by the
+    rival's.
+    """
+    own = [item for figure in ("qa", "refusal_right") for item in sheet.graded.get(figure, [])]
+    if not own:
+        for figure in ("qa_change", "rl_wins", "rl_length_ratio"):
+            sheet.miss(figure, "there is no question to compare on")
+        return
+    questions = [item.question for item in own]
+
+    def ask(question: Question) -> Request:
+        return Request(messages=_user(question), sampling=Sampling(max_tokens=sheet.max_tokens))
+
+    others = ShortAnswer(questions, ask, sheet.grade).run(rival)
+    known = [place for place, question in enumerate(questions) if not question.refuse]
+    if known:
+        change, interval = paired_difference([others[place].right for place in known],
+                                             [own[place].right for place in known], seed=0)
+        sheet.scores["qa_change"] = {"value": change, "n": len(known), "interval": list(interval), "chance": None}
+    words = [sum(len(item.said.split()) for item in side) for side in (own, others)]
+    ratio = words[0] / max(words[1], 1)
+    sheet.scores["rl_length_ratio"] = {"value": ratio, "n": len(own), "interval": None, "chance": None}
+    if rate is None:
+        sheet.miss("rl_wins", "no rater is named: evaluate.rater")
+        return
+    points: list[float] = []
+    for mine, other in zip(own, others, strict=True):
+        first, second = rate(_user(mine.question), [mine.said, other.said], 0)
+        points.append(0.5 if first == second else float(first > second))
+        sheet.answers.append({"figure": "rl_wins", "id": mine.question.id, "question": mine.question.question,
+                              "said": mine.said, "rival": other.said, "right": points[-1]})
+    sheet.scores["rl_wins"] = share(points, chance=0.5).row()
+
+
+def _user(question: Question) -> list[Message]:
+    return [{"role": "user", "content": question.question}]
+
+
+def _holds(question: Question, hits: Sequence[Hit], sheet: Sheet) -> bool:
+    """Whether a passage holds an accepted answer."""
+    return any(sheet.grade(question, hit.text) for hit in hits)

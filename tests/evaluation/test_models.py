@@ -1,0 +1,184 @@
+"""Figures that need a model, against the same sums made by hand with a tiny random one."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from hornbook.conversations.from_pages import draw_page
+from hornbook.core.errors import InputError
+from hornbook.evaluation.base import heldout_figures, known_figures, samples
+from hornbook.evaluation.bits_per_byte import bits, bits_per_byte
+from hornbook.evaluation.chat import closed_figures, open_figures, rival_figures
+from hornbook.evaluation.drawn import drawn_exam
+from hornbook.evaluation.exams import Question
+from hornbook.evaluation.few_shot import few_shot
+from hornbook.evaluation.likelihood import choose
+from hornbook.evaluation.sheet import Sheet
+from hornbook.evaluation.tasks import MultipleChoice, share
+from hornbook.inference.engine import Engine
+from hornbook.inference.requests import Request, Sampling
+from hornbook.models.config import TransformerConfig
+from hornbook.models.transformer import Transformer
+from hornbook.tokens.tokenizer import Tokenizer
+
+PAGE = """# Mara Tolly
+
+Mara Tolly lives in Port Ellery. Her friend is Bren.
+
+### Where does Mara Tolly live?
+
+In Port Ellery.
+"""
+DOCUMENTS = [
+    {"url": f"http://a/{n}", "title": f"Mara {n}", "text": PAGE + f"\nThe number is {n}.\n" * 3} for n in range(12)
+]
+WINDOW = 32
+CHOICES = ("Port Ellery", "Marby")
+
+
+@pytest.fixture(scope="module")
+def engine() -> Engine:
+    tokenizer = Tokenizer.train([str(row["text"]) for row in DOCUMENTS] * 3, 300)
+    config = TransformerConfig(
+        vocab_size=tokenizer.vocab_size, hidden_size=32, intermediate_size=48, num_hidden_layers=2,
+        num_attention_heads=2, num_key_value_heads=1, head_dim=16, max_position_embeddings=256,
+    )
+    model = Transformer(config, seed=3)
+    with torch.no_grad():  # away from the zero initial projections, so that order and context matter
+        for parameter in model.parameters():
+            if parameter.ndim == 2:
+                parameter.add_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1)) * 0.1)
+    return Engine(model, tokenizer)
+
+
+def by_hand(engine: Engine, ids: list[int]) -> np.ndarray:
+    """-log2 p of each token but the first, by one pass a prefix."""
+    found = []
+    for place in range(1, len(ids)):
+        with torch.no_grad():
+            logits_V = engine.model(torch.tensor([ids[:place]]))[0, -1]
+        found.append(-float(torch.log_softmax(logits_V.double(), -1)[ids[place]]) / math.log(2))
+    return np.array(found)
+
+
+def test_bits_equal_those_made_by_hand(engine):
+    texts = ["Mara lives in Port Ellery.", "é", ""]
+    documents = [[*engine.tokenizer.encode(text), engine.tokenizer.end_of_document] for text in texts]
+    first = math.log2(engine.model.config.vocab_size)
+    expected = [first + by_hand(engine, ids).sum() for ids in documents]
+    assert bits(engine, documents, window=64) == pytest.approx(expected, rel=1e-5)
+    size = sum(len(text.encode()) for text in texts)
+    assert bits_per_byte(engine, documents, texts, window=64) == pytest.approx(sum(expected) / size, rel=1e-5)
+    assert bits(engine, [[]], window=8) == pytest.approx([0.0])
+
+
+def test_a_long_document_is_charged_once_a_token_in_overlapping_pieces(engine):
+    ids = engine.tokenizer.encode(PAGE * 2)[:75]
+    expected, end = math.log2(engine.model.config.vocab_size), WINDOW
+    expected += by_hand(engine, ids[:WINDOW]).sum()
+    while end < len(ids):
+        after = min(end + WINDOW // 2, len(ids))
+        expected += by_hand(engine, ids[after - WINDOW : after])[-(after - end) :].sum()
+        end = after
+    assert bits(engine, [ids], window=WINDOW) == pytest.approx([expected], rel=1e-5)
+
+
+def test_the_likeliest_choice_is_the_one_made_by_hand(engine, monkeypatch):
+    monkeypatch.setattr("hornbook.evaluation.likelihood.own_words", lambda engine, requests: ["", "she lives in"])
+    options = ["Marby", "Port Ellery", "a house"]
+    requests = [Request(messages=[{"role": "user", "content": "who?"}])] * 2
+    prompt = engine.ticket(requests[0]).prompt
+    encoded = [engine.tokenizer.encode(option) for option in options]
+    whole = [by_hand(engine, [*prompt, *ids])[len(prompt) - 1 :].sum() for ids in encoded]
+    stem = engine.tokenizer.encode("she lives in")
+    after = []
+    for option in options:
+        ids = engine.tokenizer.encode(f"she lives in {option}")
+        assert ids[: len(stem)] == stem
+        after.append(by_hand(engine, [*prompt, *ids])[len(prompt) + len(stem) - 1 :].sum())
+    assert choose(engine, requests, [options] * 2) == [int(np.argmin(whole)), int(np.argmin(after))]
+
+
+def test_multiple_choice_needs_choices(engine):
+    question = Question("q", "unasked", "Who?", answers=("Mara",))
+    with pytest.raises(InputError, match="no choices"):
+        MultipleChoice([question], lambda item: Request(ids=[1])).run(engine)
+
+
+def test_chance_and_share():
+    items = [Question("q", "u", "?", ("a",), ("a", "b", "c", "d")), Question("r", "u", "?", ("a",), ("a", "b"))]
+    assert MultipleChoice(items, lambda item: Request(ids=[1])).chance == 0.375
+    assert share([True, 0.5, False, False]).value == 0.375
+
+
+def test_few_shot_asks_in_the_pages_own_form(engine):
+    drawn = draw_page(PAGE, "Mara Tolly", "u")[1]
+    ask = few_shot(drawn, engine.tokenizer, shots=1, max_tokens=5, seed=0)
+    request = ask(Question("q", "qa", "Who is Bren?", answers=("x",)))
+    assert engine.tokenizer.decode(request.ids) == (
+        "### Where does Mara Tolly live?\n\nIn Port Ellery.\n\n### Who is Bren?\n\n"
+    )
+    assert request.sampling.stop == ("\n",)
+    plain = few_shot([], engine.tokenizer, shots=4, max_tokens=5, seed=0)(Question("q", "qa", "Who?", answers=("x",)))
+    assert engine.tokenizer.decode(plain.ids) == "Q: Who?\nA:"
+
+
+def exam() -> list[Question]:
+    return [
+        *(Question(f"qa-{n}", "qa", "Where does Mara live?", ("Port Ellery",), page="http://a/1") for n in range(5)),
+        *(Question(f"u-{n}", "unasked", "Where does Mara Tolly live?", ("Port Ellery",), CHOICES, page="http://a/2")
+          for n in range(4)),
+        *(Question(f"a-{n}", "absent", "Where does Zorn live?", refuse=True) for n in range(3)),
+    ]
+
+
+def test_every_figure_of_a_base_model_is_there(engine):
+    sheet = Sheet(engine, exam(), DOCUMENTS, max_tokens=4)
+    train = [np.array([*engine.tokenizer.encode(str(row["text"])), 0]) for row in DOCUMENTS]
+    heldout_figures(sheet, train[:10], train[10:], [str(row["text"]) for row in DOCUMENTS[10:]], window=64, seed=0)
+    known_figures(sheet, shots=2)
+    samples(sheet, train[10:])
+    assert sheet.scores["bpb"]["value"] > 0
+    low, high = sheet.scores["bpb"]["interval"]
+    assert low <= sheet.scores["bpb"]["value"] <= high
+    assert {"bpb", "bpb_xz", "bpb_5gram", "qa"} <= set(sheet.scores)
+    assert sheet.scores["qa"]["n"] == 5
+    assert sum(row["figure"] == "fixed" for row in sheet.answers) == 4 + 2 + 1
+    assert sum(row["figure"] == "sample" for row in sheet.answers) == 2
+    sheet = Sheet(engine, [], DOCUMENTS)
+    heldout_figures(sheet, train, [], [], window=64, seed=0)
+    known_figures(sheet, shots=2)
+    missing = {name for name, row in sheet.scores.items() if row["value"] is None}
+    assert missing == {"bpb", "bpb_xz", "bpb_5gram", "qa"}
+
+
+def test_every_figure_of_a_chat_model_is_there(engine, tmp_path):
+    sheet = Sheet(engine, exam(), DOCUMENTS, max_tokens=4)
+    closed_figures(sheet)
+    open_figures(sheet, tmp_path / "index")
+    rival_figures(sheet, engine, lambda prompt, answers, rating: [1.0, 1.0])
+    assert {name: row.get("n") for name, row in sheet.scores.items()} == {
+        "qa": 5, "qa_unasked": 4, "refusal_right": 3, "refusal_wrong": 5, "qa_wording": None, "math": None,
+        "qa_open": 4, "search_hit": 4, "qa_change": 5, "rl_length_ratio": 8, "rl_wins": 8,
+    }
+    assert sheet.scores["search_hit"]["value"] == 1.0
+    assert sheet.scores["qa_unasked"]["chance"] == 0.5
+    assert (sheet.scores["rl_wins"]["value"], sheet.scores["qa_change"]["value"]) == (0.5, 0.0)
+    assert sheet.scores["math"] == {"value": None, "why": "no exam asks for it"}
+
+
+def test_without_exams_one_is_drawn_from_the_pages():
+    asked = "### Where does Ona{n} Berrel live?\n\nIn Port Ell{n}.\n"
+    rows = [{"url": f"http://a/{n}", "title": f"Ona{n} Berrel", "text": asked.format(n=n)} for n in range(100)]
+    questions = drawn_exam(rows, most=50, seed=0)
+    drawn = [item for item in questions if item.kind == "drawn"]
+    assert 1 <= len(drawn) <= 20
+    assert all(item.page and item.answers[0].startswith("In Port") for item in drawn)
+    absent = [item for item in questions if item.refuse]
+    assert len(absent) == len(drawn)
+    text = " ".join(str(row["text"]) for row in rows)
+    assert not any(item.question.removeprefix("Where does ").removesuffix(" live?") in text for item in absent)
