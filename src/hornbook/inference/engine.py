@@ -94,9 +94,14 @@ class Engine:
         """Queue a ticket for `step`."""
         self._batcher.add(ticket)
 
+    @property
+    def busy(self) -> bool:
+        """Whether a ticket is waiting or being answered."""
+        return self._batcher.busy
+
     def step(self) -> bool:
         """Give every active request a token, or read prompts that wait. False when there was nothing to do."""
-        if not self._batcher.busy:
+        if not self.busy:
             return False
         self._batcher.step()
         return True

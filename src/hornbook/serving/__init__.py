@@ -1,6 +1,1 @@
-"""Serving a deployment: OpenAI's API over HTTP, and the chat behind it. `create_app` and `serve` need a deployment."""
-
-from hornbook.serving.chat import Answer, Chat, Prepared
-from hornbook.serving.settings import Settings
-
-__all__ = ["Answer", "Chat", "Prepared", "Settings"]
+"""Serving a deployment: the way of one chat (`chat.py`), OpenAI's API over HTTP (`app.py`), a port (`server.py`)."""

@@ -24,7 +24,7 @@ _CITING = re.compile(r"\s*(?:\((?:P(?:a(?:g(?:e(?::[^\n]*)?)?)?)?)?)?\Z")
 
 
 class Chat:
-    """A model, the pages it may look into, and the gate. `prepare` a conversation, then `Answer` with the model's words."""
+    """A model, the pages it may look into, and the gate. `prepare` a conversation, then `Answer`."""
 
     def __init__(self, engine: Engine, settings: Settings, *, gate: Gate | None = None, index: Index | None = None):
         self.engine, self.settings, self.gate, self.index = engine, settings, gate or Gate(), index

@@ -27,8 +27,8 @@ def check_address(host: str, port: int, key: str | None) -> None:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise InputError(f"cannot listen there ({reason})", where=f"{host}:{port}", fix="choose another --port") from None
+        where, reason = f"{host}:{port}", error.strerror or str(error)
+        raise InputError(f"cannot listen there ({reason})", where=where, fix="choose another --port") from None
 
 
 def serve(chat: Chat, *, host: str = "127.0.0.1", port: int = 8000, key: str | None = None) -> None:
