@@ -20,7 +20,7 @@ from hornbook.evaluation.likelihood import choose
 from hornbook.evaluation.sheet import Sheet
 from hornbook.evaluation.tasks import MultipleChoice, share
 from hornbook.inference.engine import Engine
-from hornbook.inference.requests import Request, Sampling
+from hornbook.inference.requests import Request
 from hornbook.models.config import TransformerConfig
 from hornbook.models.transformer import Transformer
 from hornbook.tokens.tokenizer import Tokenizer

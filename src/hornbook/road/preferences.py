@@ -131,7 +131,7 @@ def _until_answer(messages: Sequence[dict]) -> list[dict]:
 
 
 def _answers(config: PreferencesConfig, sft: Model, prompts: Sequence[list[dict]], run: Run) -> list[list[str]]:
-    """The different answers sampled for each prompt, in the order sampled; what was cut off at the length is left out."""
+    """The different answers sampled for each prompt, in the order sampled, without those cut off at the length."""
     import torch
 
     from hornbook.inference.engine import Engine
