@@ -20,7 +20,7 @@ from hornbook.training.fit import fit
 from hornbook.training.grpo import GroupCredit, grpo, informative
 from hornbook.training.optimiser import Optimiser, Rates
 from hornbook.training.ppo import ActorCritic, CriticCredit, ppo
-from hornbook.training.rollouts import Answer, Judge, Rollouts
+from hornbook.training.rollouts import Answer, Judge, Rollouts, careful
 from hornbook.training.schedule import constant
 from hornbook.training.sequences import answer_logprobs
 
@@ -73,22 +73,30 @@ def actor_critic() -> ActorCritic:
     return ActorCritic(small_model(), RewardModel(small_model()))
 
 
-def test_the_trainer_finds_what_the_sampler_found():
-    model = small_model()
+def noisy_model(dtype: torch.dtype = torch.float32) -> Transformer:
+    model, generator = small_model(), torch.Generator().manual_seed(1)
+    model.compute_dtype = dtype
     with torch.no_grad():
         for parameter in model.parameters():
-            parameter.add_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1)) * 0.3)
+            parameter.add_(torch.randn(parameter.shape, generator=generator) * 0.3)
+    return model
+
+
+def test_the_trainer_finds_what_the_sampler_found():
+    model = noisy_model()
     batch = next(grpo_rollouts(model))
     gap_N = answer_logprobs(model, on_device(batch, "cpu")) - torch.from_numpy(batch.extra["sampler_N"])
     assert gap_N.abs().max() < 1e-4
     assert batch.extra["sampler_N"].std() > 0.1
 
 
-def test_the_log_ratio_is_exactly_0_at_the_first_update():
-    model = small_model()
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_log_ratio_is_exactly_0_at_the_first_update(dtype: torch.dtype):
+    model = noisy_model(dtype)
     loss = grpo(model, on_device(next(grpo_rollouts(model, updates=2)), "cpu"))
     assert loss.metrics["old_kl"].item() == 0.0
     both = actor_critic()
+    both.policy = noisy_model(dtype)
     loss = ppo(both, on_device(next(ppo_rollouts(both)), "cpu"))
     assert loss.metrics["old_kl"].item() == 0.0
 
@@ -168,7 +176,9 @@ def test_there_is_no_checkpoint_inside_a_rollout():
 def test_rewards_all_alike_or_never_judged_end_the_stream(reward: float):
     model = small_model()
     rollouts = grpo_rollouts(model, lambda answers: [reward] * len(answers))
+    before = rollouts.cursor
     assert list(rollouts) == []
+    assert rollouts.cursor == before
     assert rollouts.figures["kept"] == 0.0
     assert rollouts.figures["unjudged"] == (1.0 if math.isnan(reward) else 0.0)
 
@@ -205,3 +215,14 @@ def test_prompts_judged_by_group_pay_no_kl_and_teach_no_critic():
     loss.total.backward()
     assert not any(p.grad is not None and p.grad.any() for p in model.critic.parameters())
     assert any(p.grad is not None and p.grad.any() for p in model.policy.parameters())
+
+
+def test_a_verifier_that_crashes_gives_nan_and_never_0():
+    def broken(answer: Answer) -> float:
+        return 1 / 0
+
+    model = small_model()
+    judge = careful(broken)
+    assert list(grpo_rollouts(model, lambda answers: [judge(answer) for answer in answers])) == []
+    assert math.isnan(judge(None))  # type: ignore[arg-type]
+    assert careful(lambda answer: 1)(None) == 1.0  # type: ignore[arg-type]

@@ -56,9 +56,7 @@ class GroupCredit:
         batch = answers_batch(answers, self.prompts, self.window)
         batch.extra["advantages_N"] = advantages_S[batch.extra["sequences_N"]]
         if self.updates > 1:
-            with torch.no_grad():
-                tensors = on_device(batch, self.model.lm_head.weight.device)
-                batch.extra["old_N"] = answer_logprobs(self.model, tensors).cpu().numpy()
+            batch.extra["old_N"] = trainers_logprobs(self.model, on_device(batch, self.model.lm_head.weight.device))
         return batch
 
 
@@ -75,6 +73,16 @@ def clipped(logprobs_N: torch.Tensor, extra: dict[str, Any]) -> Loss:
         clip_low=CLIP_LOW, clip_high=CLIP_HIGH, importance=truncated_importance(old_N, extra["sampler_N"]),
     )  # fmt: skip
     return Loss(loss.total, loss.weight, loss.metrics | {"sampler_gap": (old_N - extra["sampler_N"]).abs().sum()})
+
+
+def trainers_logprobs(model: Transformer, batch: Any) -> np.ndarray:
+    """`answer_logprobs` as the trainer will find them, (N,). `batch` holds tensors.
+
+    With gradients on, though none is taken: without them attention in bf16 takes another kernel, and the log ratio of
+    the first update would be nearly 0 and not 0.
+    """
+    with torch.enable_grad():
+        return answer_logprobs(model, batch).detach().cpu().numpy()
 
 
 def answers_batch(answers: Sequence[Answer], prompts: Sequence[Sequence[int]], window: int) -> Batch:

@@ -17,7 +17,7 @@ from hornbook.training.batch import on_device
 from hornbook.training.credit.gae import gae, whiten
 from hornbook.training.credit.grpo import group_advantages
 from hornbook.training.credit.kl import AdaptiveKL, token_rewards
-from hornbook.training.grpo import answers_batch, clipped
+from hornbook.training.grpo import answers_batch, clipped, trainers_logprobs
 from hornbook.training.loss import Loss
 from hornbook.training.objectives.value import value_loss
 from hornbook.training.rollouts import Answer
@@ -88,8 +88,8 @@ class CriticCredit:
     def _batch(self, answers: list[Answer]) -> Batch:
         batch = answers_batch(answers, self.prompts, self.window)
         tensors = on_device(batch, self.model.policy.lm_head.weight.device)
+        batch.extra["old_N"] = trainers_logprobs(self.model.policy, tensors)
         with torch.no_grad():
-            batch.extra["old_N"] = answer_logprobs(self.model.policy, tensors).cpu().numpy()
             batch.extra["reference_N"] = answer_logprobs(self.reference, tensors).cpu().numpy()
             batch.extra["values_N"] = self.model.values(tensors).float().cpu().numpy()
         return batch

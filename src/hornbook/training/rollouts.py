@@ -89,7 +89,7 @@ class Rollouts:
         return self._waiting.pop(0)
 
     def _rollout(self) -> list[Batch]:
-        kept: list[Answer] = []
+        begin, kept = self._drawn, list[Answer]()
         self.last = []
         for _ in range(ROUNDS):
             answers = self._judged(self._sampled())
@@ -99,6 +99,7 @@ class Rollouts:
                 break
         self.figures = summary(self.last) | {"kept": len(kept) / len(self.last)}
         if not kept:
+            self._drawn = begin  # asked again, it ends again
             raise StopIteration
         return self.credit(kept, self.state)
 
@@ -117,6 +118,18 @@ class Rollouts:
     def _judged(self, answers: list[Answer]) -> list[Answer]:
         rewards = self.judge(answers)
         return [replace(answer, reward=float(reward)) for answer, reward in zip(answers, rewards, strict=True)]
+
+
+def careful(verify: Callable[[Answer], float]) -> Callable[[Answer], float]:
+    """`verify` with NaN, "could not be judged", wherever it raises: a verifier's fault is never a zero."""
+
+    def judge(answer: Answer) -> float:
+        try:
+            return float(verify(answer))
+        except Exception:
+            return math.nan
+
+    return judge
 
 
 def summary(answers: Sequence[Answer]) -> dict[str, float]:

@@ -1,0 +1,100 @@
+"""Step 11, reinforcement learning: GRPO against a verifier on word problems, then PPO against the reward model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from hornbook.core.seeds import derive
+from hornbook.pipeline.config import Dial, StageConfig
+from hornbook.pipeline.run import Run
+from hornbook.pipeline.stage import stage
+from hornbook.road.artifacts import Comparisons, Conversations, Model, RewardModelArtifact
+from hornbook.road.sizes import SIZES
+
+if TYPE_CHECKING:
+    from hornbook.models.transformer import Transformer
+
+TINY = {"grpo_steps": 4, "ppo_steps": 4, "draws": 4, "max_tokens": 32}
+
+
+class RlConfig(StageConfig):
+    """The section `[rl]`. A step of GRPO is one update from one rollout; PPO makes two updates from each."""
+
+    problems: list[str] = Field(["problem", "exercise", "math"], description="kinds of conversations to practise")
+    grpo_steps: int = Field(26, ge=0, description="updates against the verifier; 0 leaves GRPO out")
+    ppo_steps: int = Field(20, ge=0, multiple_of=2, description="updates against the reward model, even; 0 for none")
+    draws: int = Field(16, ge=1, description="prompts a rollout of GRPO; PPO's has twice as many")
+    group: int = Field(8, ge=2, description="answers to each prompt, from 2; PPO gives half as many")
+    max_tokens: int = Field(64, ge=1, description="the longest answer")
+    window: int = Field(512, ge=16, description="tokens a row that answers are packed into")
+    grpo_lr: float = Field(0.1, gt=0, le=10, description="times pretraining's learning rates")
+    ppo_lr: float = Field(0.05, gt=0, le=10, description="times pretraining's learning rates")
+    kl_target: float = Field(6.0, gt=0, description="how far an answer may go from the SFT model's, in nats")
+    kl_weight: float = Field(0.05, gt=0, description="the KL penalty's weight at the start, moved by the target")
+    practice: float = Field(0.25, ge=0, lt=1, description="share of PPO's prompts that are problems, below 1")
+    control: bool = Field(True, description="also train SFT on the problems for GRPO's tokens, to compare with")
+    dpo: bool = Field(False, description="train a model straight from the comparisons as well, to compare with")
+    dpo_lr: float = Field(0.03, gt=0, le=10, description="times pretraining's learning rates")
+    dpo_rows: int = Field(32, ge=1, description="comparisons a step of DPO")
+
+    @classmethod
+    def defaults(cls, dial: Dial) -> dict[str, Any]:
+        size = SIZES.get(dial.size, SIZES["laptop"])
+        return {"window": size.window, **(TINY | {"dpo_rows": 8} if dial.size == "tiny" else {})}
+
+    def about_seconds(self) -> float:
+        return 1.8 * self.grpo_steps + 1.8 * self.ppo_steps + 10.0 * self.control + 20.0 * self.dpo
+
+
+@stage(version=1)
+def rl(
+    config: RlConfig,
+    sft: Model,
+    reward: RewardModelArtifact,
+    conversations: Conversations,
+    preferences: Comparisons,
+    run: Run,
+) -> Model:
+    """GRPO on the problems, PPO from there on the comparisons' prompts; goes on where it was stopped.
+
+    Writes the model; `grpo/` (the model between the two), `control/` (SFT continued on the same problems for GRPO's
+    tokens) and `dpo/`, each a model's folder, where they were asked for; `metrics-*.jsonl` and `samples-*.jsonl`, a row
+    a step. Metrics: rl_kl (nats an answer, from the SFT model) and rl_length_ratio on held-out prompts. Where no
+    conversation has a number to find, GRPO has nothing to practise on and is left out, with a warning.
+    """
+    import torch
+
+    from hornbook.models.files import save_model
+    from hornbook.road import rl_phases as phases
+
+    torch.set_num_threads(run.threads)
+    tokenizer = sft.tokenizer()
+    work = phases.Work(config, tokenizer, phases.problems(conversations, tokenizer, config.problems), run)
+    policy = phases.loaded(sft, run)
+    tokens = 0
+
+    def keep(model: Transformer, name: str = "") -> None:
+        save_model(model, run.out / name)
+        tokenizer.save(run.out / name)
+
+    if config.grpo_steps and work.problems:
+        tokens += (practised := phases.grpo(work, policy))
+        keep(policy, "grpo")
+        if config.control:
+            control = phases.loaded(sft, run)
+            phases.continue_sft(work, control, practised)
+            keep(control, "control")
+    elif config.grpo_steps:
+        run.warn(f"no conversation of the kinds {', '.join(config.problems)} has a number to find: GRPO is left out")
+    if config.ppo_steps:
+        tokens += phases.ppo(work, policy, phases.loaded(sft, run), reward, preferences)
+    keep(policy)
+    if config.dpo:
+        chosen = phases.loaded(sft, run)
+        tokens += phases.dpo(work, chosen, preferences)
+        keep(chosen, "dpo")
+    run.metric(**phases.drift(work, policy, phases.loaded(sft, run), preferences, derive(run.seed, "drift")))
+    run.count(inputs=len(work.problems), tokens=tokens)
+    return Model(run.out)

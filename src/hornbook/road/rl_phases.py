@@ -1,0 +1,236 @@
+"""The parts of the RL stage, each a call of `fit`. Heavy: import it inside a stage."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from hornbook.core.jsonl import read_jsonl, write_jsonl
+from hornbook.core.seeds import derive
+from hornbook.evaluation.grading import last_number
+from hornbook.evaluation.verifiers import arithmetic
+from hornbook.inference import Engine, Request, Sampling
+from hornbook.models.device import pick_dtype
+from hornbook.models.transformer import Transformer
+from hornbook.pipeline.run import Run
+from hornbook.road.artifacts import Comparisons, Conversations, Model, RewardModelArtifact
+from hornbook.road.ranked import as_ranked, fitting, split
+from hornbook.road.sft import SftConfig
+from hornbook.tokens.chat import render
+from hornbook.tokens.loader import PackedBatches
+from hornbook.tokens.tokenizer import Tokenizer
+from hornbook.training import grpo as group_relative
+from hornbook.training import ppo as proximal
+from hornbook.training.comparisons import ComparisonBatches, reference_logprobs
+from hornbook.training.fit import FitResult, fit
+from hornbook.training.objectives import dpo as direct
+from hornbook.training.objectives.next_token import next_token
+from hornbook.training.optimiser import Optimiser
+from hornbook.training.rollouts import Answer, Rollouts, careful
+from hornbook.training.schedule import warmup_stable_cooldown
+from hornbook.training.scorer import load_scorer
+
+PPO_UPDATES = 2
+DRIFT_PROMPTS = 256
+SAMPLES_A_STEP = 2
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A conversation up to the answer, as messages and as ids, with what the answer was."""
+
+    messages: list[dict]
+    ids: list[int]
+    answered: str
+
+
+@dataclass(frozen=True)
+class Work:
+    """What every part needs."""
+
+    config: Any
+    tokenizer: Tokenizer
+    problems: list[Problem]
+    run: Run
+
+    def seed(self, name: str) -> int:
+        return derive(self.run.seed, name)
+
+
+def loaded(sft: Model, run: Run) -> Transformer:
+    """The SFT model afresh, computing in the type that is fast here."""
+    model = sft.load(run.device)
+    model.compute_dtype = pick_dtype(run.device)
+    return model
+
+
+def problems(conversations: Conversations, tokenizer: Tokenizer, kinds: Sequence[str]) -> list[Problem]:
+    """The conversations of these kinds whose last answer holds a number, each prompt once."""
+    found: dict[tuple[int, ...], Problem] = {}
+    for row in conversations.rows():
+        *before, last = row["messages"]
+        if row["kind"] in kinds and before and last_number(last["content"]) is not None:
+            ids = render(tokenizer, before, for_answer=True).ids
+            found.setdefault(tuple(ids), Problem(before, ids, last["content"]))
+    return list(found.values())
+
+
+def grpo(work: Work, policy: Transformer) -> int:
+    """Practise the problems against the verifier; returns the tokens trained on."""
+    config, group = work.config, work.config.group
+    prompts = [problem.ids for problem in work.problems]
+    judge = _verifier(work)
+    rollouts = Rollouts(
+        Engine(policy, work.tokenizer), prompts, lambda answers: [judge(answer) for answer in answers],
+        group_relative.GroupCredit(policy, prompts, group, window=config.window),
+        lambda answers: group_relative.informative(answers, group),
+        draws=config.draws, group=group, max_tokens=config.max_tokens, seed=work.seed("grpo"),
+    )  # fmt: skip
+    steps, lr = config.grpo_steps, config.grpo_lr
+    result = _learn(work, "grpo", policy, rollouts, group_relative.grpo, steps, lr, prompts, lambda: rollouts.figures)
+    if result.steps < steps:
+        work.run.warn(f"GRPO ended after {result.steps} of {steps} steps: all answers to each prompt earn the same")
+    return result.tokens
+
+
+def ppo(
+    work: Work, policy: Transformer, reference: Transformer, reward: RewardModelArtifact, preferences: Comparisons
+) -> int:
+    """Please the reward model on the comparisons' prompts while keeping up the problems; returns the tokens."""
+    config, group = work.config, max(2, work.config.group // 2)
+    practised = {tuple(problem.ids): None for problem in work.problems}
+    rendered = dict.fromkeys(tuple(as_ranked(row, work.tokenizer).prompt) for row in split(preferences)[0])
+    asked = [ids for ids in rendered if ids not in practised]
+    # the problems come first, so that a prompt's index tells what it is and is the problem's own
+    practice = list(practised)[: round(config.practice / (1 - config.practice) * len(asked))]
+    prompts = practice + asked
+    scorer = load_scorer(reward.load(work.run.device), reward.path, window=config.window)
+    scorer.model.transformer.compute_dtype = policy.compute_dtype
+    critic = reward.load(work.run.device)
+    critic.transformer.compute_dtype = policy.compute_dtype
+    model = proximal.ActorCritic(policy, critic, mean=scorer.mean, deviation=scorer.deviation)
+    verify = _verifier(work)
+
+    def judge(answers: Sequence[Answer]) -> list[float]:
+        rewards = scorer([prompts[answer.prompt] for answer in answers], [answer.completion.ids for answer in answers])
+        return [
+            verify(answer) if answer.prompt < len(practice) else float(score)
+            for answer, score in zip(answers, rewards, strict=True)
+        ]
+
+    credit = proximal.CriticCredit(
+        model, reference.requires_grad_(False), prompts, group, target=config.kl_target,
+        horizon=20.0 * config.draws * group, by_group=range(len(practice)), updates=PPO_UPDATES, window=config.window,
+    )  # fmt: skip
+    rollouts = Rollouts(
+        Engine(policy, work.tokenizer), prompts, judge, credit, draws=2 * config.draws, group=group,
+        updates=PPO_UPDATES, max_tokens=config.max_tokens, seed=work.seed("ppo"), state={"beta": config.kl_weight},
+    )  # fmt: skip
+
+    def figures() -> dict[str, float]:
+        scores = [answer.reward for answer in rollouts.last if answer.prompt >= len(practice)]
+        return rollouts.figures | credit.figures | ({"score": float(np.mean(scores))} if scores else {})
+
+    steps, lr = config.ppo_steps, config.ppo_lr
+    return _learn(work, "ppo", model, rollouts, proximal.ppo, steps, lr, prompts, figures).tokens
+
+
+def dpo(work: Work, model: Transformer, preferences: Comparisons) -> int:
+    """Learn the comparisons without a reward model; returns the tokens."""
+    config = work.config
+    ranked = fitting(split(preferences)[0], work.tokenizer, model.config.max_position_embeddings, work.run)
+    reference = reference_logprobs(model, ranked, rows=config.dpo_rows, window=config.window)
+    batches = ComparisonBatches(
+        ranked, rows=config.dpo_rows, seed=work.seed("dpo"), window=config.window, reference=reference
+    )
+    return _learn(work, "dpo", model, batches, direct.dpo, len(batches), config.dpo_lr, [], dict).tokens
+
+
+def continue_sft(work: Work, model: Transformer, tokens: int) -> None:
+    """What GRPO is compared with: the SFT model fine-tuned on the very problems, for as many tokens."""
+    window, rows, lr = work.config.window, SftConfig().rows, SftConfig().lr
+    answered = [[*problem.messages, {"role": "assistant", "content": problem.answered}] for problem in work.problems]
+    rendered = [render(work.tokenizer, messages) for messages in answered]
+    batches = PackedBatches(
+        [item.ids for item in rendered], [item.weights for item in rendered],
+        window=window, rows=rows, seed=work.seed("control"),
+    )  # fmt: skip
+    _learn(work, "control", model, batches, next_token, max(1, round(tokens / (window * rows))), lr, [], dict)
+
+
+def drift(
+    work: Work, policy: Transformer, before: Transformer, preferences: Comparisons, seed: int
+) -> dict[str, float | None]:
+    """How far the policy went from the SFT model, on held-out prompts (the others' where none are held out).
+
+    rl_kl: mean of log p - log p_SFT of whole sampled answers, in nats (k1). rl_length_ratio: tokens of its likeliest
+    answers over the SFT model's.
+    """
+    rows, heldout = split(preferences)
+    prompts = [as_ranked(row, work.tokenizer).prompt for row in (heldout or rows)[:DRIFT_PROMPTS]]
+    if not prompts:
+        return {"rl_kl": None, "rl_length_ratio": None}
+    most = work.config.max_tokens
+    engine, engine_before = Engine(policy, work.tokenizer), Engine(before, work.tokenizer)
+    sampled = engine.generate([
+        Request(ids=ids, sampling=Sampling(1.0, max_tokens=most, seed=derive(seed, index)))
+        for index, ids in enumerate(prompts)
+    ])
+    whole = [[*ids, *completion.ids] for ids, completion in zip(prompts, sampled, strict=True)]
+    ratios = [
+        float((now - then)[len(ids) - 1 :].sum())
+        for ids, now, then in zip(prompts, engine.score(whole), engine_before.score(whole), strict=True)
+    ]
+    greedy = [Request(ids=ids, sampling=Sampling(max_tokens=most)) for ids in prompts]
+    lengths = [sum(len(c.ids) for c in one.generate(greedy)) for one in (engine, engine_before)]
+    return {"rl_kl": float(np.mean(ratios)), "rl_length_ratio": lengths[0] / lengths[1]}
+
+
+def _verifier(work: Work) -> Callable[[Answer], float]:
+    numbers = {problem.messages[-1]["content"]: str(last_number(problem.answered)) for problem in work.problems}
+    verify = arithmetic(lambda conversation: numbers.get(conversation[-1]["content"]))
+    return careful(lambda answer: verify(work.problems[answer.prompt].messages, answer.completion.text))
+
+
+def _learn(
+    work: Work, name: str, model: torch.nn.Module, batches: Any, objective: Any, steps: int, lr: float,
+    prompts: Sequence[Sequence[int]], figures: Callable[[], dict[str, float]],
+) -> FitResult:  # fmt: skip
+    """One call of `fit` in `work/NAME`, with its metrics and some of the answers written as they are made."""
+    run, schedule = work.run, warmup_stable_cooldown(steps, warmup=0.1, cooldown=0.3)
+    rows, samples = run.out / f"metrics-{name}.jsonl", run.out / f"samples-{name}.jsonl"
+    with run.progress(f"rl: {name}", steps, "steps") as bar:
+
+        def on_step(step: int, row: dict[str, float]) -> None:
+            row = row | figures()
+            _write_from(rows, step, [row])
+            if isinstance(batches, Rollouts):
+                _write_from(samples, step, [_sample(work, prompts, answer, step) for answer in _shown(batches)])
+            bar.advance(1, " ".join(f"{key} {row[key]:.2f}" for key in ("reward", "score", "kl", "loss") if key in row))
+
+        result = fit(
+            model, batches, objective, Optimiser(model), lambda step: lr * schedule(step), folder=run.work / name,
+            device=run.device, steps=steps, checkpoint_every=4, warn=run.warn, on_step=on_step,
+        )  # fmt: skip
+    return result
+
+
+def _shown(rollouts: Rollouts) -> list[Answer]:
+    return rollouts.last[:: rollouts.group][:SAMPLES_A_STEP]
+
+
+def _sample(work: Work, prompts: Sequence[Sequence[int]], answer: Answer, step: int) -> dict[str, Any]:
+    reward = None if np.isnan(answer.reward) else answer.reward
+    prompt = work.tokenizer.decode(prompts[answer.prompt])
+    return {"step": step, "prompt": prompt, "answer": answer.completion.text, "reward": reward}
+
+
+def _write_from(path: Path, step: int, rows: list[dict[str, Any]]) -> None:
+    """Write the rows of `step` behind those of the steps before it; what a killed attempt wrote beyond goes."""
+    before = [row for row in read_jsonl(path) if row["step"] < step] if path.exists() else []
+    write_jsonl(path, before + rows)
