@@ -184,7 +184,7 @@ class Deployment(Artifact):
     built from (`passages*.parquet` or `passages*.jsonl`).
     """
 
-    contents: ClassVar = (*MODEL_FILES, "model/*.safetensors", "model/*.json", "passages*", "policy*.json")
+    contents: ClassVar = (*MODEL_FILES, "model/*.safetensors", "model/*.json", "passages*", "*.toml")
 
 
 def _table(artifact: Artifact, pattern: str) -> pyarrow.Table:

@@ -6,6 +6,7 @@ from hornbook.pipeline.stage import Step
 from hornbook.road.conversations import conversations
 from hornbook.road.corpus import corpus
 from hornbook.road.crawl import crawl
+from hornbook.road.deploy import deploy
 from hornbook.road.evaluate import evaluate
 from hornbook.road.preferences import preferences
 from hornbook.road.pretrain import pretrain
@@ -29,4 +30,5 @@ ROAD: list[Step] = [
     Step("reward", reward),
     Step("rl", rl),
     Step("evaluate_rl", evaluate, inputs={"model": "rl", "rival": "sft"}),
+    Step("deploy", deploy),
 ]
