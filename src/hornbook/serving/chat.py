@@ -39,9 +39,12 @@ class Chat:
         settings = Settings.read(folder)
         gate = Gate(Policy.read(folder / settings.policy))
         index = Index(folder / settings.index) if settings.index else None
-        device, place = pick_device(), model or folder / settings.model
-        loaded = load_model(place, device=device, dtype=pick_dtype(device))
-        return cls(Engine(loaded, Tokenizer.load(place), slots=slots), settings, gate=gate, index=index)
+        return cls(_engine(model or folder / settings.model, slots), settings, gate=gate, index=index)
+
+    @classmethod
+    def bare(cls, model: Path, name: str, *, slots: int = 32) -> Chat:
+        """A model's folder alone: no pages to look into, the default policy."""
+        return cls(_engine(model, slots), Settings(name=name))
 
     def prepare(self, messages: Sequence[dict], sampling: Sampling, *, open_book: bool = True) -> Prepared:
         """The request for the engine, or the refusal in its place.
@@ -70,6 +73,15 @@ class Chat:
             self.engine.ticket(closed)
             return Prepared(closed, ())
         return Prepared(opened, (page,))
+
+    def going_on(self, text: str, sampling: Sampling) -> Prepared:
+        """The request for a model that has only read: it goes on with the text. Raises InputError as `prepare`."""
+        verdict = self.gate.check(text, "input")
+        if verdict.action == "refuse":
+            return Prepared(None, (), verdict.text)
+        request = Request(ids=self.engine.tokenizer.encode(verdict.text), sampling=sampling)
+        self.engine.ticket(request)
+        return Prepared(request, ())
 
     def _page(self, messages: Sequence[dict]) -> Hit | None:
         """The passage for the last thing a user said, gated; None when no page is about it."""
@@ -144,3 +156,8 @@ class Answer:
     def _show(self, text: str) -> str:
         self._said.append(text)
         return text
+
+
+def _engine(folder: Path, slots: int) -> Engine:
+    device = pick_device()
+    return Engine(load_model(folder, device=device, dtype=pick_dtype(device)), Tokenizer.load(folder), slots=slots)
