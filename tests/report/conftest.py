@@ -76,8 +76,8 @@ def whole_run(made_run) -> MadeRun:
         documents__parquet=[{"id": str(i), "url": f"u{i}", "text": "kept"} for i in range(30)],
         heldout__parquet=[{"id": "h", "url": "h", "text": "kept"}],
         refused__parquet=[
-            *({**row, "step": "crawl", "text": None} for row in refused),
-            *({"url": "bad", "step": "filter", "reason": NASTY, "detail": "", "text": NASTY * 10} for _ in range(5)),
+            *({**row, "step": "crawl", "excerpt": None} for row in refused),
+            *({"url": "bad", "step": "filter", "reason": NASTY, "detail": "", "excerpt": NASTY * 10} for _ in range(5)),
         ],
     )
     made_run.step("tokenizer", metrics={"vocab_size": 1024})

@@ -86,6 +86,7 @@ def test_sections_count_what_there_is(whole_run):
         "kept to learn from": 30, "kept, held out": 1, "not fetched: robots": 2, "not fetched: too large": 1,
         f"refused: {NASTY}": 5,
     }  # fmt: skip
+    assert told["refused"]["groups"][0]["examples"][0]["text"].endswith("…")
     assert len(told["answers"]) == 10
     assert [said["model"] for said in told["answers"][0]["said"]] == ["base", "SFT", "RL"]
     sft = next(part for part in told["learning"] if part["step"] == "sft")

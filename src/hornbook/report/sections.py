@@ -83,7 +83,7 @@ def _from_record(reading: Reading, step: str) -> list[dict[str, str]]:
 def _refused(reading: Reading) -> dict[str, Any]:
     """How many pages were kept, and for each reason how many were not, with a few of them."""
     fetched = reading.table("crawl", "pages*.parquet", ("url", "outcome", "reason", "detail"))
-    refused = reading.table("corpus", "refused*.parquet", ("url", "step", "reason", "detail", "text"))
+    refused = reading.table("corpus", "refused*.parquet", ("url", "step", "reason", "detail", "excerpt"))
     if "corpus" not in reading.records:  # it takes the crawl's refusals into its own table
         refused = [{**row, "step": "crawl"} for row in fetched if row["outcome"] != "taken"]
     kept = len(reading.table("corpus", "documents*.parquet", ("url",)))
@@ -103,7 +103,7 @@ def _refused(reading: Reading) -> dict[str, Any]:
 
 
 def _example(row: dict[str, Any]) -> dict[str, str]:
-    text = " ".join(str(row.get("text") or "").split())
+    text = " ".join(str(row.get("excerpt") or "").split())
     return {"url": str(row["url"] or ""), "detail": str(row.get("detail") or ""), "text": cut(text, TELLING)}
 
 
