@@ -33,9 +33,9 @@ def without_lines(text: str, frequent: frozenset[str]) -> str:
     in_code = False
     for line in text.split("\n"):
         in_code ^= line.startswith("```")
-        if in_code or not _may_be(line) or _key(line) not in frequent:
-            if line or (kept and kept[-1]):
-                kept.append(line)
+        own = in_code or not _may_be(line) or _key(line) not in frequent
+        if own and (line or (kept and kept[-1])):
+            kept.append(line)
     return "\n".join(kept).strip("\n")
 
 

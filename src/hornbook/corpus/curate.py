@@ -12,9 +12,7 @@ import pyarrow
 import pyarrow.parquet
 
 from hornbook.corpus.boilerplate import frequent_lines, line_keys, without_lines
-from hornbook.corpus.documents import (
-    REFUSED, document_id, excerpt, is_held_out, write_documents, write_table,
-)
+from hornbook.corpus.documents import REFUSED, document_id, excerpt, is_held_out, write_documents, write_table
 from hornbook.corpus.duplicates import find_copies
 from hornbook.corpus.extract import extract
 from hornbook.corpus.filters import Threshold, verdicts
@@ -42,7 +40,7 @@ class Curation:
     languages: frozenset[str] = frozenset({"en"})
     language_score: float = 0.4
     personal: str = "mask"
-    near_copy: float = 0.75
+    near_copy: float = 0.5
     holdout: float = 0.02
     cpu_seconds: float = 10.0
 
@@ -67,16 +65,16 @@ def curate(
 ) -> Funnel:
     """Write `documents.parquet`, `heldout.parquet` and `refused.parquet` in `out`, sorted by URL.
 
-    `rows` are the crawl's, their records lie in the WARC files of the folder `warcs`; finished shards in `work` are kept
-    from an earlier attempt. What the crawl refused is in the refused table too, so that the funnel is whole. `on_pages`
-    hears of pages done, twice each page.
+    `rows` are the crawl's, their records lie in the WARC files of the folder `warcs`; finished shards in `work` are
+    kept from an earlier attempt. What the crawl refused is in the refused table too, so that the funnel is whole.
+    `on_pages` hears of pages done, twice each page.
     """
     funnel = Funnel(rows=len(rows))
     taken = sorted((row for row in rows if row.outcome == "taken"), key=lambda row: row.url)
     funnel.pages = len(taken)
     shards = [taken[start : start + SHARD_PAGES] for start in range(0, len(taken), SHARD_PAGES)]
     work.mkdir(parents=True, exist_ok=True)
-    with workers(max(1, min(processes, len(shards)))) as pool:
+    with workers(max(1, min(processes, len(shards))), preload=[__name__]) as pool:
         extracted = _extract(pool, shards, warcs, work, curation, funnel, on_pages)
         tagged = _tag(pool, shards, extracted, work, curation, funnel, on_pages)
     started = time.perf_counter()
@@ -102,7 +100,8 @@ def extract_shard(path: Path, warcs: Path, rows: Sequence[PageRow], cpu_seconds:
             stored = read_at(warcs, Place(row.warc_file or "", row.warc_offset or 0, row.warc_length or 0))
             body, kind = _payload(stored.body, stored.headers), stored.content_type
         except (OSError, ValueError) as error:
-            found.append({"url": row.url, "fault": "damaged", "detail": f"the WARC record cannot be read ({error})"[:200]})
+            detail = f"the WARC record cannot be read ({error})"[:200]
+            found.append({"url": row.url, "fault": "damaged", "detail": detail})
             continue
         page = extract(body, kind, row.url, cpu_seconds=cpu_seconds)
         found.append({
@@ -115,7 +114,7 @@ def extract_shard(path: Path, warcs: Path, rows: Sequence[PageRow], cpu_seconds:
 
 
 def tag_shard(path: Path, source: Path, frequent: dict[str, frozenset[str]], personal: str) -> float:
-    """Take the site's own lines out of the pages of one shard, mask personal data, tag; the processor seconds it took."""
+    """Take the site's own lines out of one shard's pages, mask personal data, tag; the processor seconds it took."""
     started = processor_seconds()
     table = pyarrow.parquet.read_table(source)
     texts = [
@@ -128,7 +127,8 @@ def tag_shard(path: Path, source: Path, frequent: dict[str, frozenset[str]], per
         masked = [mask_personal(text, find_personal(text)) for text in texts]
         titles = [mask_personal(title or "") for title in table.column("title").to_pylist()]
         for name, values in (("text", masked), ("title", titles)):
-            tagged = tagged.set_column(tagged.schema.get_field_index(name), name, pyarrow.array(values, pyarrow.string()))
+            place = tagged.schema.get_field_index(name)
+            tagged = tagged.set_column(place, name, pyarrow.array(values, pyarrow.string()))
     write_table(path, tagged)
     return processor_seconds() - started
 

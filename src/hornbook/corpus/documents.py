@@ -17,7 +17,8 @@ ROW_GROUP = 4096
 FIRST = ("id", "url", "title", "text", "language", "language_score", "quality", "source", "license", "fetched_at")
 REFUSED = pyarrow.schema([
     ("id", pyarrow.string()), ("url", pyarrow.string()), ("step", pyarrow.string()), ("reason", pyarrow.string()),
-    ("detail", pyarrow.string()), ("title", pyarrow.string()), ("excerpt", pyarrow.string()), ("bytes", pyarrow.int64()),
+    ("detail", pyarrow.string()), ("title", pyarrow.string()), ("excerpt", pyarrow.string()),
+    ("bytes", pyarrow.int64()),
 ])  # fmt: skip
 
 

@@ -1,8 +1,9 @@
 """Exact and near duplicates: MinHash over word 5-grams proposes pairs, the exact Jaccard similarity decides.
 
-Source: Broder 1997; 14 bands of 8 rows as FineWeb has them (Penedo et al. 2024, section 3.4). FineWeb merges whatever
-shares a band; here a pair must also be verified, so pages of one template that share most of their wording and differ in
-what they say are not merged.
+Source: Broder 1997. FineWeb takes 14 bands of 8 rows and merges whatever shares a band (Penedo et al. 2024, 3.4), which
+finds copies that are four fifths the same. Here 32 bands of 4 rows propose pairs from about half the same on (0.87 of
+them at 0.5, 0.99 at 0.6), and since every pair is verified, pages of one template that share some wording and differ in
+what they say are not merged for it.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ import numpy as np
 from hornbook.core.digest import digest_bytes
 
 SHINGLE_WORDS = 5
-BANDS, ROWS = 14, 8
-THRESHOLD = 0.75
+BANDS, ROWS = 32, 4
+THRESHOLD = 0.5
 _WORD = re.compile(r"\w+")
 _MERSENNE = np.uint64((1 << 61) - 1)
 _SEED = 0x686F726E626F6F6B
@@ -73,7 +74,8 @@ class Shingles:
         for words in documents:
             ids = [vocabulary.setdefault(word, len(vocabulary)) for word in words]
             self.sets.append(np.array(ids, dtype=np.int64))
-        values = np.array([int(digest_bytes(word.encode("utf-8", "replace"))[:16], 16) for word in vocabulary] or [0], np.uint64)
+        hashes = [int(digest_bytes(word.encode("utf-8", "replace"))[:16], 16) for word in vocabulary]
+        values = np.array(hashes or [0], np.uint64)
         self.sets = [_shingled(values[ids]) if len(ids) else np.zeros(0, np.uint64) for ids in self.sets]
 
     def __len__(self) -> int:

@@ -1,4 +1,4 @@
-"""From a stored page to a document: title, Markdown text, language it declares, licence it states, or the fault it has."""
+"""From a stored page to a document: its title, its text as Markdown, the licence it states, or the fault it has."""
 
 from __future__ import annotations
 
@@ -19,11 +19,13 @@ from hornbook.corpus.urls import canonical_url
 
 CPU_SECONDS = 10.0
 MAX_CHARACTERS = 5_000_000
-_MAGIC = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"PK\x03\x04", b"\x7fELF", b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"Rar!", b"MZ\x90",
-          b"OggS", b"ID3", b"\x00\x00\x01\x00", b"RIFF", b"SQLite format 3")  # fmt: skip
+_MAGIC = (
+    b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"PK\x03\x04", b"\x7fELF", b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"Rar!",
+    b"MZ\x90", b"OggS", b"ID3", b"\x00\x00\x01\x00", b"RIFF", b"SQLite format 3",
+)  # fmt: skip
 _OPEN_TAG = re.compile(r"<[a-zA-Z/!][^<>]{0,4000}$")
 _CONTAINERS = re.compile(r"<(/?)(div|main|article|section|table|ul|ol|script|style)\b", re.IGNORECASE)
-_LICENCE = re.compile(r"creativecommons\.org/(licenses|publicdomain)/[\w./-]+|gnu\.org/(licenses|copyleft)/[\w./-]+", re.I)
+_LICENCE = re.compile(r"(creativecommons\.org/(licenses|publicdomain)|gnu\.org/(licenses|copyleft))/[\w./-]+", re.I)
 _SITE_NAME = re.compile(r"\s+[|·•»–—:-]+\s+")
 _MARKDOWN_TITLE = re.compile(r"^#\s+(.+?)\s*#*\s*$", re.MULTILINE)
 
@@ -32,8 +34,8 @@ _MARKDOWN_TITLE = re.compile(r"^#\s+(.+?)\s*#*\s*$", re.MULTILINE)
 class Extracted:
     """`fault` is None, or what is wrong with the page: binary, truncated, empty, damaged, cpu time.
 
-    `link_share` is the share of the whole page's text that lies in links, 0 to 1. `unclosed` says that the HTML ends with
-    containers open and no </body> or </html>: the page broke off, unless the whole site is written so.
+    `link_share` is the share of the whole page's text that lies in links, 0 to 1. `unclosed` says that the HTML ends
+    with containers open and no </body> or </html>: the page broke off, unless the whole site is written so.
     """
 
     title: str = ""
@@ -137,7 +139,7 @@ def page_title(tree: HtmlElement) -> str:
             return " ".join(found.get("content", "").split())
     whole = " ".join((tree.findtext(".//title") or "").split())
     if whole:
-        return max(_SITE_NAME.split(whole)[:2], key=len) if len(headings) == 0 else whole
+        return _SITE_NAME.split(whole)[0] if not headings else whole
     return headings[0].rstrip("¶# ") if headings else ""
 
 
@@ -158,7 +160,7 @@ def _is_binary(body: bytes) -> bool:
         return False  # UTF-16 and UTF-32 are full of zero bytes
     head = body[:65536]
     odd = sum(head.count(byte) for byte in range(32) if byte not in (9, 10, 12, 13, 27))
-    return odd > 0.003 * len(head)
+    return odd > max(0.003 * len(head), 4)
 
 
 def _breaks_off_in_tag(text: str) -> bool:

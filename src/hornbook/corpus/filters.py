@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow
-import pyarrow.compute
 
 from hornbook.core.errors import RecipeError
 
@@ -62,12 +61,12 @@ PRESETS: dict[str, tuple[Threshold, ...]] = {
     "docs": (
         *_BROKEN,
         Threshold("thin", "words", low=30, high=200_000),
-        Threshold("word length", "mean_word_length", low=2, high=14),
+        Threshold("word length", "mean_word_length", high=14),
         Threshold("ellipses", "ellipsis_line_share", high=0.5),
-        Threshold("few words with letters", "alphabetic_word_share", low=0.5),
+        Threshold("few words with letters", "alphabetic_word_share", low=0.02),
         Threshold("repetition", "duplicate_line_share", high=0.6),
         Threshold("repetition", "duplicate_paragraph_share", high=0.5),
-        Threshold("repetition", "top_2gram", high=0.35),
+        Threshold("repetition", "top_2gram", high=0.6),  # a name in every line
         Threshold("repetition", "duplicate_10gram", high=0.5),
         Threshold("line breaks", "newline_ratio", high=0.8),
         Threshold("placeholder text", "lorem_ipsum", high=0),
@@ -84,7 +83,9 @@ PRESETS: dict[str, tuple[Threshold, ...]] = {
 LANGUAGE_SCORE = {"web": 0.65, "docs": 0.4, "language": 0.3}
 
 
-def thresholds(preset: str, changes: Mapping[str, tuple[float | None, float | None]] | None = None) -> tuple[Threshold, ...]:
+def thresholds(
+    preset: str, changes: Mapping[str, tuple[float | None, float | None]] | None = None
+) -> tuple[Threshold, ...]:
     """A preset's table with the bounds of some columns changed, or columns added: {"words": (100, None)}.
 
     Raises RecipeError for a column there is none of.

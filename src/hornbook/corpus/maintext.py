@@ -13,8 +13,8 @@ from lxml.html import HtmlElement
 from trafilatura.xpaths import BODY_XPATH, OVERALL_DISCARD_XPATH, REMOVE_COMMENTS_XPATH, TEASER_DISCARD_XPATH
 
 DROPPED = (
-    "head", "script", "style", "noscript", "template", "iframe", "object", "embed", "applet", "audio", "video", "canvas",
-    "map", "svg", "nav", "aside", "footer", "menu", "dialog", "button", "select", "input", "textarea", "datalist",
+    "head", "script", "style", "noscript", "template", "iframe", "object", "embed", "applet", "audio", "video", "map",
+    "canvas", "svg", "nav", "aside", "footer", "menu", "dialog", "button", "select", "input", "textarea", "datalist",
     "option", "progress", "meter", "frameset", "frame", "marquee", "rp", "rt", "label", "legend",
 )
 _ROLES = {"navigation", "banner", "contentinfo", "search", "complementary", "dialog", "menu", "menubar", "toolbar"}
@@ -67,9 +67,8 @@ def _drop_plain_boilerplate(body: HtmlElement) -> None:
         if not isinstance(element.tag, str) or element is body:
             continue
         attributes = element.attrib
-        if "hidden" in attributes or _HIDDEN.search(attributes.get("style", "")):
-            _drop(element)
-        elif attributes.get("role", "").lower() in _ROLES:
+        hidden = "hidden" in attributes or _HIDDEN.search(attributes.get("style", ""))
+        if hidden or attributes.get("role", "").lower() in _ROLES:
             _drop(element)
         elif element.tag in ("ul", "ol") and _LISTS_OF_LINKS.search(attributes.get("class", "")):
             if element.find(".//a") is not None:

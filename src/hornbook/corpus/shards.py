@@ -22,15 +22,18 @@ Task = tuple[Path, tuple[Any, ...]]  # the file a shard ends in, and what the wo
 class Workers:
     """A pool of processes that end when this one does, however it ends."""
 
-    def __init__(self, count: int):
+    def __init__(self, count: int, preload: Sequence[str] = ()):
         self.count = count
-        self._pool = self._started()
+        self._context = get_context("forkserver")
+        self._context.set_forkserver_preload(list(preload))
+        self._started_pool: ProcessPoolExecutor | None = None
 
     def map(self, work: Callable[..., float], tasks: Sequence[Task], on_done: Callable[[int], None]) -> float:
         """Call `work(path, *arguments)` for each task whose file is not there yet; the processor seconds they took.
 
         `on_done` gets the index of each finished task, at once for those found finished. A worker that dies (a parser
-        that crashes on one page) has its shard tried once more, alone, before the error is raised.
+        that crashes on one page) has its shard tried once more, alone, before the error is raised. A single task is
+        done in this process: starting others would take longer.
         """
         seconds = 0.0
         waiting = []
@@ -39,6 +42,10 @@ class Workers:
                 on_done(index)
             else:
                 waiting.append(index)
+        if len(waiting) == 1:
+            seconds += work(tasks[waiting[0]][0], *tasks[waiting[0]][1])
+            on_done(waiting[0])
+            return seconds
         again: list[int] = []
         for index, future in self._finished(work, tasks, waiting):
             try:
@@ -47,10 +54,8 @@ class Workers:
             except BrokenProcessPool:
                 again.append(index)
         for index in again:
-            self._pool.shutdown(wait=False, cancel_futures=True)
-            self._pool = self._started()
             try:
-                seconds += self._pool.submit(work, tasks[index][0], *tasks[index][1]).result()
+                seconds += self._fresh().submit(work, tasks[index][0], *tasks[index][1]).result()
             except BrokenProcessPool:
                 raise HornbookError(
                     "a worker process died twice at the same pages", where=tasks[index][0].name,
@@ -61,10 +66,18 @@ class Workers:
 
     def close(self) -> None:
         """End the processes."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        if self._started_pool is not None:
+            self._started_pool.shutdown(wait=True, cancel_futures=True)
+            self._started_pool = None
 
-    def _started(self) -> ProcessPoolExecutor:
-        return ProcessPoolExecutor(self.count, mp_context=get_context("forkserver"), initializer=_prepare)
+    def _pool(self) -> ProcessPoolExecutor:
+        return self._started_pool or self._fresh()
+
+    def _fresh(self) -> ProcessPoolExecutor:
+        """New processes in the place of those there are."""
+        self.close()
+        self._started_pool = ProcessPoolExecutor(self.count, mp_context=self._context, initializer=_prepare)
+        return self._started_pool
 
     def _finished(
         self, work: Callable[..., float], tasks: Sequence[Task], waiting: Sequence[int]
@@ -75,10 +88,9 @@ class Workers:
         while True:
             for index in queue:
                 try:
-                    pending[self._pool.submit(work, tasks[index][0], *tasks[index][1])] = index
+                    pending[self._pool().submit(work, tasks[index][0], *tasks[index][1])] = index
                 except BrokenProcessPool:
-                    self._pool = self._started()
-                    pending[self._pool.submit(work, tasks[index][0], *tasks[index][1])] = index
+                    pending[self._fresh().submit(work, tasks[index][0], *tasks[index][1])] = index
                 if len(pending) >= 2 * self.count:
                     break
             if not pending:
@@ -88,9 +100,9 @@ class Workers:
 
 
 @contextmanager
-def workers(count: int) -> Iterator[Workers]:
-    """`count` worker processes for the length of the block."""
-    pool = Workers(count)
+def workers(count: int, preload: Sequence[str] = ()) -> Iterator[Workers]:
+    """`count` worker processes for the length of the block; the modules `preload` are imported once for all of them."""
+    pool = Workers(count, preload)
     try:
         yield pool
     finally:

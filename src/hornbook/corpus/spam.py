@@ -7,24 +7,32 @@ import re
 
 # Phrases by weight: 3 says spam almost by itself, 0.5 only in company.
 PHRASES: dict[float, str] = {
-    3.0: """viagra; cialis; online casino; casino bonus; free spins; replica watch; replica watches; replica rolex;
-        make money fast; make money online; make money now; work from home and earn; you have won; claim your prize;
-        claim your reward; claim your bonus; claim your gift; claim your winnings; payday loan; payday loans; lose weight
-        fast; lose weight now; weight loss pill; weight loss pills; miracle cure; miracle pill; miracle diet; hot singles;
-        penis enlargement; buy followers; buy likes; buy backlinks; no prescription; double your money; double your
-        bitcoin; double your income; nigerian prince; get rich quick; crypto giveaway; cheap meds; cheap pills; cheap
-        loans; adult dating; adult chat; debt relief; seo services; guaranteed winnings; doctors hate""",
-    1.5: """casino; casinos; jackpot; lottery; poker; slot; slots; betting; bitcoin; crypto; cryptocurrency; forex; pill;
-        pills; click here; click below; click now; act now; order now; buy now; call now; sign up now; join now; limited
-        time; limited offer; special offer; exclusive offer; exclusive deal; 100% free; 100% guaranteed; 100%
-        satisfaction; 100% legal; 100% safe; risk free; no risk; money back; free trial; free gift; free bonus; free money;
-        free shipping; free quote; best price; best prices; lowest price; lowest prices; cheapest; huge discount; huge
-        discounts; discount code; promo code; coupon; hurry; winner; winners; congratulations; don't miss; while stocks
-        last; while supplies last; unsubscribe; credit score; no credit check; extra income; passive income; financial
-        freedom; investment opportunity; once in a lifetime; satisfaction guaranteed; loan; loans; from home; per week;
-        a week; discount; discounts""",
-    0.5: "free; cheap; bonus; offer; offers; deal; deals; sale; guaranteed; guarantee; earn; win; cash; dollars; instant",
-}  # fmt: skip
+    3.0: """
+        viagra; cialis; online casino; casino bonus; free spins; replica watch; replica watches; replica rolex;
+        make money fast; make money online; make money now; work from home and earn; you have won; claim your
+        prize; claim your reward; claim your bonus; claim your gift; claim your winnings; payday loan; payday
+        loans; lose weight fast; lose weight now; weight loss pill; weight loss pills; miracle cure; miracle
+        pill; miracle diet; hot singles; penis enlargement; buy followers; buy likes; buy backlinks; no
+        prescription; double your money; double your bitcoin; double your income; nigerian prince; get rich
+        quick; crypto giveaway; cheap meds; cheap pills; cheap loans; adult dating; adult chat; debt relief; seo
+        services; guaranteed winnings; doctors hate
+    """,
+    1.5: """
+        casino; casinos; jackpot; lottery; poker; slot; slots; betting; bitcoin; crypto; cryptocurrency; forex;
+        pill; pills; click here; click below; click now; act now; order now; buy now; call now; sign up now;
+        join now; limited time; limited offer; special offer; exclusive offer; exclusive deal; 100% free; 100%
+        guaranteed; 100% satisfaction; 100% legal; 100% safe; risk free; no risk; money back; free trial; free
+        gift; free bonus; free money; free shipping; free quote; best price; best prices; lowest price; lowest
+        prices; cheapest; huge discount; huge discounts; discount code; promo code; coupon; hurry; winner;
+        winners; congratulations; don't miss; while stocks last; while supplies last; unsubscribe; credit score;
+        no credit check; extra income; passive income; financial freedom; investment opportunity; once in a
+        lifetime; satisfaction guaranteed; loan; loans; from home; per week; a week; discount; discounts
+    """,
+    0.5: """
+        free; cheap; bonus; offer; offers; deal; deals; sale; guaranteed; guarantee; earn; win; cash; dollars;
+        instant
+    """,
+}
 _WORD = re.compile(r"[a-z0-9]+(?:['’][a-z]+)?%?")
 _MONEY = re.compile(r"[$€£]\s?\d|\d\s?[$€£]|\b\d{1,3}\s?% off\b", re.I)
 _SHOUT = re.compile(r"\b[A-Z]{4,}\b")

@@ -48,8 +48,8 @@ def tag_spam(batch: pyarrow.RecordBatch) -> pyarrow.RecordBatch:
 def tag_quality(batch: pyarrow.RecordBatch) -> pyarrow.RecordBatch:
     """Adds `quality`, 0 to 1: the mean of five plain signs of connected prose, for sorting and for mixtures.
 
-    Enough words (full at 200), lines that end as sentences do, words with letters, little repetition, no spam. It judges
-    form alone and assumes no language.
+    Enough words (full at 200), lines that end as sentences do, words with letters, little repetition, no spam. It
+    judges form alone and assumes no language.
     """
     columns = {name: batch.column(name).to_pylist() for name in
                ("words", "line_end_share", "alphabetic_word_share", "duplicate_5gram", "spam")}  # fmt: skip

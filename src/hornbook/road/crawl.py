@@ -78,9 +78,9 @@ async def _site(config: CrawlConfig, run: Run, bar: Bar) -> None:
         max_pages=config.max_pages, max_depth=config.max_depth, max_hops=config.max_redirects, delay=config.delay,
         concurrency=config.concurrency, sitemaps=config.sitemaps,
     )
-    contact = f" (+{config.contact})" if config.contact else ""
+    agent = f"hornbook/{version('hornbook')}" + (f" (+{config.contact})" if config.contact else "")
     fetcher = Fetcher(
-        AddressGuard(config.allow_private), user_agent=f"hornbook/{version('hornbook')}{contact}", timeout=config.timeout,
+        AddressGuard(config.allow_private), user_agent=agent, timeout=config.timeout,
         max_bytes=config.max_bytes, retries=config.retries, backoff=config.backoff, concurrency=config.concurrency,
     )
     frontier = Frontier(run.work / "frontier.sqlite")

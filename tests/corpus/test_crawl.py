@@ -1,0 +1,272 @@
+from __future__ import annotations
+
+import asyncio
+import gzip
+import time
+
+import pytest
+from aiohttp import web
+from warcio.archiveiterator import ArchiveIterator
+
+from hornbook.core.errors import InputError
+from hornbook.corpus.pages import read_pages
+from hornbook.corpus.warc import Place, read_at, read_warc
+from tests.corpus.conftest import crawl, page
+
+
+def answer(status: int = 200, body: bytes = b"", kind: str | None = "text/html", **headers: str):
+    async def handler(request: web.Request) -> web.Response:
+        return web.Response(status=status, body=body, headers=({"Content-Type": kind} if kind else {}) | headers)
+
+    return handler
+
+
+def redirect(to: str, status: int = 302):
+    return answer(status, Location=to)
+
+
+def test_every_url_has_its_outcome(site, tmp_path) -> None:
+    async def slow(request):
+        await asyncio.sleep(5)
+        return web.Response(text="late")
+
+    async def huge(request):
+        response = web.StreamResponse(headers={"Content-Type": "text/html"})
+        await response.prepare(request)
+        sent = 0
+        while sent < 1 << 30 and request.transport is not None:  # a gigabyte, if anybody would read it
+            await response.write(b"x" * 65536)
+            sent += 65536
+            huge.sent = sent
+        return response
+
+    bomb = gzip.compress(b"0" * 40_000_000)
+    site.answers |= {
+        "/robots.txt": answer(200, b"User-agent: *\nDisallow: /private/\n", "text/plain"),
+        "/": page("start", "/a", "/private/x", "/slow", "/huge", "/missing", "/gone", "/teapot", "/loop1", "/self",
+                  "/end", "/elsewhere", "/image", "/pdf", "/text", "/noindex", "/bomb", "/mail", "mailto:x@y.z",
+                  "/away", "/nowhere"),
+        "/a": page("a", "/"),
+        "/slow": slow, "/huge": huge, "/gone": answer(410), "/teapot": answer(500), "/loop1": redirect("/loop2"),
+        "/loop2": redirect("/loop3"), "/loop3": redirect("/loop1"), "/self": redirect("/self"),
+        "/end": redirect("/end/?n=1"), "/elsewhere": redirect("http://other.example/"),
+        "/image": answer(200, b"\x89PNG", "image/png"), "/pdf": answer(200, b"%PDF-1.4", "application/pdf"),
+        "/text": answer(200, b"plain words", "text/plain"), "/away": redirect("/a"), "/nowhere": answer(302),
+        "/noindex": '<html><head><meta name="robots" content="noindex"></head><body><a href="/linked">x</a></body>',
+        "/linked": page("linked"), "/bomb": answer(200, bomb, **{"Content-Encoding": "gzip"}),
+        "/mail": answer(200, b"<a href='/hidden' rel=nofollow>x</a>"),
+    }  # fmt: skip
+
+    async def endless(request):
+        raise web.HTTPFound(f"/end/?n={int(request.query['n']) + 1}")
+
+    site.answers["/end/"] = endless
+    rows = crawl(site.url, tmp_path, timeout=0.6, max_bytes=1_000_000, retries=1)
+    reasons = {path: row.reason for path, row in rows.items()}
+    assert reasons == {
+        "/": None, "/a": None, "/private/x": "robots", "/slow": "timeout", "/huge": "too big", "/missing": "status",
+        "/gone": "status", "/teapot": "status", "/loop1": "redirect loop", "/loop2": "redirect loop",
+        "/loop3": "redirect loop", "/self": "redirect loop", "/end": "redirect", "/end/?n=1": "redirect",
+        "/end/?n=2": "redirect", "/end/?n=3": "redirect", "/end/?n=4": "redirect", "/end/?n=5": "too many redirects",
+        "/elsewhere": "redirect off site", "/image": "type", "/pdf": None, "/text": None, "/noindex": "noindex",
+        "/linked": None, "/bomb": "too big", "/mail": None, "/away": "redirect", "/nowhere": "bad redirect",
+    }  # fmt: skip
+    assert site.asked["/private/x"] == 0
+    assert site.asked["/teapot"] == 2  # asked again once
+    assert all(count == 1 for path, count in site.asked.items() if path not in ("/teapot", "/sitemap.xml"))
+    assert rows["/gone"].detail == "410"
+    assert huge.sent < 50_000_000
+    assert read_pages(tmp_path / "out" / "pages.parquet") == sorted(rows.values(), key=lambda row: row.url)
+
+
+def test_warc_is_read_by_warcio_and_fastwarc(site, tmp_path) -> None:
+    body = page("Grüße", text="Zahlen: 1,5 und 2²").encode("latin-1", "replace")
+    site.answers |= {"/": page("start", "/l", "/z"), "/l": answer(200, body, "text/html; charset=latin-1", ETag='"x"'),
+                     "/z": answer(200, gzip.compress(b"<p>packed</p>"), **{"Content-Encoding": "gzip"})}  # fmt: skip
+    rows = crawl(site.url, tmp_path)
+    path = tmp_path / "out" / rows["/l"].warc_file
+    with open(path, "rb") as file:
+        records = ((r.rec_type, r.rec_headers["WARC-Target-URI"], r) for r in ArchiveIterator(file))
+        read = [(kind, url, record.content_stream().read()) for kind, url, record in records]
+    assert [kind for kind, _, _ in read] == ["response", "request"] * 3
+    assert (("response", f"{site.url}/l", body)) in read
+    assert (("response", f"{site.url}/z", b"<p>packed</p>")) in read
+    assert {stored.url for stored in read_warc(path)} == {f"{site.url}{p}" for p in ("/", "/l", "/z")}
+    row = rows["/l"]
+    stored = read_at(tmp_path / "out", Place(row.warc_file, row.warc_offset, row.warc_length))
+    assert (stored.body, stored.status, stored.headers["etag"]) == (body, 200, '"x"')
+    assert rows["/z"].bytes == len(b"<p>packed</p>")
+
+
+def test_robots_delay_is_obeyed_and_zero_is_for_named_hosts_alone(site, tmp_path) -> None:
+    site.answers |= {"/robots.txt": answer(200, b"User-agent: *\nCrawl-delay: 0.2\n", "text/plain"),
+                     "/": page("start", "/a", "/b", "/c")} | {path: page("x") for path in ("/a", "/b", "/c")}
+    started = time.monotonic()
+    crawl(site.url, tmp_path / "slow", limits={"delay": 0.01})
+    assert time.monotonic() - started >= 0.6  # three waits between four pages
+    asked: list[float] = []
+
+    async def noted(request):
+        asked.append(time.monotonic())
+        return web.Response(text=page("x"), content_type="text/html")
+
+    site.answers |= {"/a": noted, "/b": noted, "/c": noted}
+    crawl(site.url, tmp_path / "quick", limits={"delay": 0.0})
+    assert max(asked) - min(asked) < 0.4
+
+
+def test_slow_answers_do_not_hold_up_the_others(site, tmp_path) -> None:
+    async def slow(request):
+        await asyncio.sleep(0.5)
+        return web.Response(text=page("slow"), content_type="text/html")
+
+    paths = [f"/s{number}" for number in range(8)]
+    site.answers |= {"/": page("start", *paths)} | {path: slow for path in paths}
+    started = time.monotonic()
+    rows = crawl(site.url, tmp_path, limits={"concurrency": 8}, concurrency=8)
+    assert len(rows) == 9
+    assert time.monotonic() - started < 8 * 0.5
+
+
+def test_sitemaps_lead_where_no_link_does(site, tmp_path) -> None:
+    def listed(*paths: str) -> bytes:
+        urls = "".join(f"<url><loc>{site.url}{path}</loc></url>" for path in paths)
+        return f"<urlset>{urls}</urlset>".encode()
+
+    index = f"<sitemapindex><sitemap><loc>{site.url}/one.xml.gz</loc></sitemap></sitemapindex>".encode()
+    site.answers |= {
+        "/robots.txt": answer(200, f"Sitemap: {site.url}/index.xml".encode(), "text/plain"),
+        "/index.xml": answer(200, index, "application/xml"),
+        "/one.xml.gz": answer(200, gzip.compress(listed("/hidden")), "application/gzip"),
+        "/sitemap.xml": answer(200, listed("/other", "http://else.example/x"), "text/xml"),
+        "/": page("start"), "/hidden": page("hidden"), "/other": page("other"),
+    }  # fmt: skip
+    assert set(crawl(site.url, tmp_path)) == {"/", "/hidden", "/other"}
+    assert set(crawl(site.url, tmp_path / "off", limits={"sitemaps": False})) == {"/"}
+
+
+def test_depth_and_page_limits_leave_out_the_same_pages_each_time(site, tmp_path) -> None:
+    site.answers |= {"/": page("start", "/a0", "/a1", "/a2", "/a3", "/a4", "/a5")}
+    site.answers |= {f"/a{n}": page("a", f"/b{n}") for n in range(6)} | {f"/b{n}": page("b", "/c") for n in range(6)}
+    taken = []
+    for attempt in range(3):
+        rows = crawl(site.url, tmp_path / str(attempt), limits={"max_pages": 4, "concurrency": attempt + 1})
+        taken.append(sorted(path for path, row in rows.items() if row.outcome == "taken"))
+        assert {row.reason for path, row in rows.items() if row.outcome != "taken"} == {"page limit"}
+    assert taken[0] == taken[1] == taken[2]
+    assert len(taken[0]) == 4
+    rows = crawl(site.url, tmp_path / "depth", limits={"max_depth": 1})
+    assert {path for path, row in rows.items() if row.outcome == "taken"} == {"/", *(f"/a{n}" for n in range(6))}
+    assert rows["/b0"].reason == "depth"
+
+
+def test_only_the_same_site_and_what_may_be_followed(site, tmp_path) -> None:
+    site.answers |= {
+        "/": page("start", "http://other.example/", "/a?utm_source=x", "/a#part", "/A/../a", "style.css", "/dir/"),
+        "/a": '<html><head><link rel="canonical" href="/real"><meta name="robots" content="nofollow"></head>'
+              '<body><a href="/never">x</a></body></html>',
+        "/real": page("real"), "/dir/": '<base href="/deep/"><a href="in">x</a>', "/deep/in": page("in"),
+    }  # fmt: skip
+    rows = crawl(site.url, tmp_path)
+    assert set(rows) == {"/", "/a", "/real", "/dir/", "/deep/in"}
+    assert rows["/a"].canonical == f"{site.url}/real"
+
+
+def test_a_second_crawl_asks_only_for_what_changed(site, tmp_path) -> None:
+    async def tagged(request):
+        if request.headers.get("If-None-Match") == '"v1"':
+            return web.Response(status=304, headers={"ETag": '"v1"'})
+        return web.Response(text=page("same", "/deep"), content_type="text/html", headers={"ETag": '"v1"'})
+
+    site.answers |= {"/": page("start", "/same", "/new"), "/same": tagged, "/new": page("old"), "/deep": page("deep")}
+    first = crawl(site.url, tmp_path / "first")
+    site.answers["/new"] = page("changed")
+    (tmp_path / "second").mkdir()
+    (tmp_path / "first" / "out").rename(tmp_path / "second" / "previous")
+    second = crawl(site.url, tmp_path / "second")
+    assert second["/same"].sha256 == first["/same"].sha256
+    assert second["/new"].sha256 != first["/new"].sha256
+    assert set(second) == set(first)
+    kinds = [stored.kind for path in (tmp_path / "second" / "out").glob("*.warc.gz") for stored in read_warc(path)]
+    assert sorted(kinds) == ["response"] * 4 + ["revisit"]
+    row = second["/same"]  # the artifact holds the page itself, not a pointer to a folder that may go
+    assert b"same" in read_at(tmp_path / "second" / "out", Place(row.warc_file, row.warc_offset, row.warc_length)).body
+
+
+def test_retry_after_a_failure_in_passing(site, tmp_path) -> None:
+    async def flaky(request):
+        if site.asked["/flaky"] < 3:
+            return web.Response(status=503, headers={"Retry-After": "0"})
+        return web.Response(text=page("well"), content_type="text/html")
+
+    site.answers |= {"/": page("start", "/flaky"), "/flaky": flaky}
+    assert crawl(site.url, tmp_path, retries=2)["/flaky"].outcome == "taken"
+
+
+@pytest.mark.parametrize(
+    ("answers", "line"),
+    [
+        ({"/": answer(500)}, "answers only 500"),
+        ({"/robots.txt": answer(503), "/": page("x")}, "robots.txt answers 503"),
+        ({"/robots.txt": answer(200, b"User-agent: *\nDisallow: /", "text/plain")}, "robots.txt allows us nothing"),
+        ({"/": redirect("/")}, "redirects in a loop"),
+        ({"/": redirect("http://elsewhere.example/")}, "elsewhere.example"),
+        ({"/": answer(404)}, "status 404"),
+        ({"/": answer(200, b"\0\1\2", "application/octet-stream")}, "application/octet-stream"),
+    ],
+)
+def test_a_site_that_gives_nothing_is_one_line(site, tmp_path, answers, line) -> None:
+    site.answers |= answers
+    with pytest.raises(InputError, match=line):
+        crawl(site.url, tmp_path, retries=0)
+
+
+def test_a_site_that_does_not_answer_and_then_does(site, tmp_path) -> None:
+    with pytest.raises(InputError, match="does not answer"):
+        crawl("http://127.0.0.1:9", tmp_path / "nobody", retries=0)
+    with pytest.raises(InputError, match="name is not known"):
+        crawl("http://nobody.invalid", tmp_path / "unknown", retries=0)
+    site.answers |= {"/": answer(500)}
+    with pytest.raises(InputError):
+        crawl(site.url, tmp_path, retries=0)
+    site.answers |= {"/": page("back", "/a"), "/a": page("a")}
+    assert set(crawl(site.url, tmp_path)) == {"/", "/a"}
+
+
+def test_a_site_that_goes_away_keeps_what_there_was(site, tmp_path) -> None:
+    paths = [f"/p{number}" for number in range(60)]
+    site.answers |= {"/": page("start", *paths)}
+
+    async def drops(request):
+        if sum(site.asked[path] for path in paths) > 12:
+            request.transport.close()
+        return web.Response(text=page("p"), content_type="text/html")
+
+    site.answers |= {path: drops for path in paths}
+    with pytest.raises(InputError, match=r"stopped answering after 1[0-9] pages"):
+        crawl(site.url, tmp_path, retries=0)
+    before = dict(site.asked)
+    site.answers |= {path: page("p") for path in paths}
+    rows = crawl(site.url, tmp_path, retries=0)
+    assert all(row.outcome == "taken" for row in rows.values())
+    assert len(rows) == 61
+    fetched_twice = [path for path in paths if before.get(path) and site.asked[path] > before[path]]
+    assert len(fetched_twice) <= 60 - 12  # those that failed, none that was there
+    assert site.asked["/"] == 1
+
+
+def test_a_full_disk_is_one_line(site, tmp_path, monkeypatch) -> None:
+    import errno
+
+    from hornbook.core.errors import HornbookError
+    from hornbook.corpus import warc
+
+    def full(self):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    site.answers["/"] = page("start")
+    monkeypatch.setattr(warc.WarcWriter, "_open", full)
+    with pytest.raises(HornbookError, match="the disk is full"):
+        crawl(site.url, tmp_path)
+    monkeypatch.undo()
+    assert set(crawl(site.url, tmp_path)) == {"/"}
