@@ -13,13 +13,13 @@ import time
 import urllib.request
 
 import pytest
-from tests.serving.conftest import chat, folder, tokenizer
 
 from hornbook.cli.chat import Talk
 from hornbook.cli.deployed import load_chat
 from hornbook.cli.serve import serve
 from hornbook.core.errors import InputError, RecipeError
 from hornbook.inference import PromptTooLongError, Request, Sampling
+from tests.serving.conftest import chat, folder, tokenizer
 
 __all__ = ["chat", "folder", "tokenizer"]  # fixtures of the server's tests
 
@@ -78,7 +78,7 @@ def test_another_model_of_a_run(folder, tmp_path, monkeypatch):
     plan["current"]["deploy"] = "deploy/tiny"
     (tmp_path / "isle" / "plan.json").write_text(json.dumps(plan))
     assert load_chat("isle", "base", slots=1).index is not None
-    with pytest.raises(InputError, match="no such|not there"):
+    with pytest.raises(InputError, match=r"not there"):
         load_chat("isle", slots=1)
 
 
