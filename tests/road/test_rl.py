@@ -28,8 +28,9 @@ from hornbook.training.schedule import constant
 
 NUMBERS, THINGS = "1234", ["cat", "dog", "hen", "fox", "owl", "eel"]
 CONFIG = RlConfig(
-    grpo_steps=6, ppo_steps=4, draws=8, group=4, max_tokens=8, window=64, grpo_lr=0.5, ppo_lr=0.3
-)
+    grpo_steps=6, ppo_steps=4, draws=8, group=4, max_tokens=8, window=64, grpo_lr=0.5, ppo_lr=0.3,
+    dpo=True, dpo_rows=6,
+)  # fmt: skip
 
 
 def problem(question: str, number: str) -> dict:
@@ -93,7 +94,7 @@ def judge(sft: Model, preferences: Comparisons, tmp_path_factory: pytest.TempPat
 @pytest.fixture(scope="module")
 def whole(sft, judge, conversations, preferences, tmp_path_factory: pytest.TempPathFactory) -> tuple[Model, Run]:
     run = Run(tmp_path_factory.mktemp("whole"), seed=2, threads=1)
-    return rl(CONFIG.model_copy(update={"dpo": True, "dpo_rows": 6}), sft, judge, conversations, preferences, run), run
+    return rl(CONFIG, sft, judge, conversations, preferences, run), run
 
 
 def metrics(folder: Path, name: str) -> list[dict]:
@@ -159,7 +160,7 @@ def test_without_a_problem_grpo_is_left_out_with_a_warning(sft, judge, preferenc
     (tmp_path / "given").mkdir()
     write_jsonl(tmp_path / "given" / "conversations.jsonl", [question(random.Random(0))])
     run = Run(tmp_path / "run", threads=1)
-    config = CONFIG.model_copy(update={"ppo_steps": 2})
+    config = CONFIG.model_copy(update={"ppo_steps": 2, "dpo": False})
     made = rl(config, sft, judge, Conversations(tmp_path / "given"), preferences, run)
     assert "GRPO is left out" in run.warnings[0]
     assert not (made.path / "grpo").exists()

@@ -98,7 +98,7 @@ def _trained(config: RewardConfig, model: RewardModel, learned: list[Ranked], ru
     with run.progress("reward", len(batches), "steps") as bar:
         result = fit(
             model, batches, objective, Optimiser(model, Rates()), lambda step: config.lr * height(step),
-            folder=run.work / "fit", device=run.device, steps=len(batches), checkpoint_every=20, warn=run.warn,
+            folder=run.work / "fit", device=run.device, steps=len(batches), checkpoint_every=10, warn=run.warn,
             on_step=lambda step, row: bar.advance(1, f"loss {row.get('loss', math.nan):.3f}"),
         )  # fmt: skip
     shutil.copy(run.work / "fit" / "metrics.jsonl", run.out / "metrics.jsonl")
