@@ -1,0 +1,109 @@
+"""Muon against torch's own, AdamW against torch's own, and the schedule."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from hornbook.models import Transformer, TransformerConfig
+from hornbook.training.optimiser import Muon, Optimiser, Rates, orthogonalised
+from hornbook.training.schedule import constant, warmup_stable_cooldown
+
+CONFIG = TransformerConfig(
+    vocab_size=40, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=2,
+    num_key_value_heads=1, head_dim=16,
+)
+
+
+@pytest.mark.parametrize("weight_decay", [0.0, 0.1])
+def test_muon_is_torchs(weight_decay: float) -> None:
+    generator = torch.Generator().manual_seed(0)
+    shapes = [(32, 32), (48, 32), (32, 48), (32, 32), (16, 32)]
+    ours = [nn.Parameter(torch.randn(shape, generator=generator)) for shape in shapes]
+    theirs = [nn.Parameter(parameter.detach().clone()) for parameter in ours]
+    own = Muon(ours, lr=0.02, momentum=0.95, weight_decay=weight_decay)
+    other = torch.optim.Muon(theirs, lr=0.02, momentum=0.95, weight_decay=weight_decay, nesterov=True)
+    for _ in range(4):
+        for a, b in zip(ours, theirs, strict=True):
+            a.grad = torch.randn(a.shape, generator=generator)
+            b.grad = a.grad.clone()
+        own.step()
+        other.step()
+    # both iterate in bf16, where a stack of products and single ones round apart
+    for a, b in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=4 * 0.02 * 0.02)
+
+
+@pytest.mark.parametrize("shape", [(3, 20, 20), (2, 20, 50), (2, 50, 20), (1, 1, 9)])
+def test_orthogonalised_matrices_have_singular_values_near_one(shape: tuple[int, ...]) -> None:
+    matrices = torch.randn(shape, generator=torch.Generator().manual_seed(1))
+    values = torch.linalg.svdvals(orthogonalised(matrices).float())
+    assert values.min() > 0.4
+    assert values.max() < 1.4
+    assert torch.isfinite(orthogonalised(torch.zeros(shape))).all()
+
+
+def test_what_is_no_hidden_matrix_goes_to_adamw() -> None:
+    model, reference = Transformer(CONFIG, seed=0), Transformer(CONFIG, seed=0)
+    rates = Rates(embedding=0.3, head=0.02, vectors=0.01)
+    optimiser = Optimiser(model, rates)
+    names = ("model.embed_tokens.weight", "lm_head.weight", "model.norm.weight")
+    lrs = (0.3, 0.02, 0.01)
+    other = torch.optim.AdamW(
+        [{"params": [reference.get_parameter(n)], "lr": lr * 0.5} for n, lr in zip(names, lrs, strict=True)],
+        betas=rates.betas, eps=rates.eps, weight_decay=0.0,
+    )
+    generator = torch.Generator().manual_seed(2)
+    for _ in range(3):
+        for name, parameter in model.named_parameters():
+            parameter.grad = torch.randn(parameter.shape, generator=generator)
+            reference.get_parameter(name).grad = parameter.grad.clone()
+        optimiser.step(0.5)
+        other.step()
+    for name in names:
+        torch.testing.assert_close(model.get_parameter(name), reference.get_parameter(name), rtol=1e-5, atol=1e-6)
+    fresh = Transformer(CONFIG, seed=0)
+    assert not any(torch.equal(p, fresh.get_parameter(name)) for name, p in model.named_parameters())
+
+
+def test_its_state_comes_back_and_another_models_is_refused() -> None:
+    one, two = Transformer(CONFIG, seed=0), Transformer(CONFIG, seed=0)
+    optimisers = [Optimiser(one), Optimiser(two)]
+    generator = torch.Generator().manual_seed(3)
+
+    def step(which: list[int]) -> None:
+        gradients = {name: torch.randn(p.shape, generator=generator) for name, p in one.named_parameters()}
+        for index in which:
+            for name, parameter in (one, two)[index].named_parameters():
+                parameter.grad = gradients[name].clone()
+            optimisers[index].step()
+
+    step([0])
+    two.load_state_dict(one.state_dict())
+    optimisers[1].load_state_dict({name: value.clone() for name, value in optimisers[0].state_dict().items()})
+    step([0, 1])
+    assert all(torch.equal(a, b) for a, b in zip(one.parameters(), two.parameters(), strict=True))
+    wider = Transformer(CONFIG.model_copy(update={"intermediate_size": 64}), seed=0)
+    with pytest.raises(ValueError, match="mlp"):
+        Optimiser(wider).load_state_dict(optimisers[0].state_dict())
+
+
+@given(st.integers(1, 500), st.floats(0, 0.5), st.floats(0, 0.5), st.floats(0, 1))
+def test_the_schedule_climbs_stays_and_falls(steps: int, warmup: float, cooldown: float, floor: float) -> None:
+    factors = [warmup_stable_cooldown(steps, warmup=warmup, cooldown=cooldown, floor=floor)(s) for s in range(steps)]
+    assert all(0 < factor <= 1 for factor in factors)
+    top = factors.index(max(factors))
+    assert factors[: top + 1] == sorted(factors[: top + 1])
+    assert factors[top:] == sorted(factors[top:], reverse=True)
+    assert max(factors) == 1.0
+
+
+def test_the_schedule_by_hand() -> None:
+    factor = warmup_stable_cooldown(10, warmup=0.2, cooldown=0.5)
+    assert [factor(step) for step in range(10)] == [0.5, 1, 1, 1, 1, 1, 0.8, 0.6, 0.4, 0.2]
+    assert constant(7) == 1.0
+    with pytest.raises(ValueError, match="no schedule"):
+        warmup_stable_cooldown(10, warmup=0.7, cooldown=0.7)
