@@ -35,7 +35,7 @@ PAGE = """# {name}
 {name} lives in {home}.
 """
 HOMES = ["Marby", "Port Sella", "Oakwick", "Dorn"]
-CONFIG = SftConfig(tokens=6000, second_tokens=3000, window=64, rows=4, lr=0.5, samples=1, refusals=0.3)
+CONFIG = SftConfig(tokens=6000, second_tokens=3000, window=64, rows=4, lr=1.0, samples=1, refusals=0.3)
 
 
 def documents(count: int) -> list[dict]:
@@ -87,8 +87,9 @@ def recorded(folder: Path, stage: str) -> None:
     """As much of a record as a stage reads: which stage made the model."""
     from hornbook.pipeline.record import Record
 
-    names = {"step": stage, "stage": stage, "identity": "i", "digest": "d", "kind": "Model", "size": "tiny", "started": ""}
-    values = {**names, "version": 1, "config": {}, "seed": 0, "depth": 1, "seconds": 0.0, "peak_memory_bytes": 0}
+    names = {"step": stage, "stage": stage, "identity": "i", "digest": "d", "kind": "Model", "size": "tiny"}
+    values = names | {"version": 1, "config": {}, "seed": 0, "depth": 1, "started": "", "seconds": 0.0}
+    values["peak_memory_bytes"] = 0
     (folder / "record.json").write_text(Record(**values).model_dump_json())
 
 
@@ -151,7 +152,7 @@ def tuned(base: Model, chats: Conversations, tmp_path_factory: pytest.TempPathFa
 def test_sft_learns_and_says_what_it_knows(tuned: Model, chats: Conversations):
     rows = list(read_jsonl(tuned.path / "metrics.jsonl"))
     assert {row["round"] for row in rows} == {1, 2}
-    assert rows[-1]["loss"] < 0.7 * rows[0]["loss"]
+    assert rows[-1]["loss"] < rows[0]["loss"] - 0.5
     probed = list(read_jsonl(tuned.path / "probe.jsonl"))
     assert len(probed) == len(list(read_jsonl(chats.path / "probe.jsonl")))
     assert all(len(row["said"]) == 2 for row in probed)

@@ -56,7 +56,8 @@ def preferences(config: PreferencesConfig, sft: Model, conversations: Conversati
     from hornbook.conversations.comparisons import agreement, pairs
     from hornbook.core.jsonl import write_jsonl
 
-    rows = [*_imported(config), *(_ranked(config, sft, conversations, run) if config.rater else [])]
+    people = list(_imported(config))
+    rows = [*people, *(_ranked(config, sft, conversations, people, run) if config.rater else [])]
     if not rows:
         run.warn("nobody ranked anything: name a rater, or `hornbook preferences --rank`")
     held = [_is_held(config, row) for row in rows]
@@ -88,15 +89,21 @@ def _imported(config: PreferencesConfig) -> Iterator[dict]:
             yield from read_comparisons(file)
 
 
-def _ranked(config: PreferencesConfig, sft: Model, conversations: Conversations, run: Run) -> Iterator[dict]:
-    """Prompts answered by the model and ranked by the program; a prompt with one answer only teaches nothing."""
+def _ranked(
+    config: PreferencesConfig, sft: Model, conversations: Conversations, people: list[dict], run: Run
+) -> Iterator[dict]:
+    """Prompts answered by the model and ranked by the program; a prompt with one answer only teaches nothing.
+
+    What people ranked is theirs, and is not ranked again.
+    """
     from hornbook.conversations.comparisons import comparison, ranked
     from hornbook.conversations.raters import program_rater
 
     data = config.rater_data if config.rater_data is not None else conversations.path
     rate: Rater = program_rater(str(config.rater), data, derive(run.seed, "rater"))
-    prompts = _prompts(config, conversations, run.seed)
-    for number, (prompt, answers) in enumerate(zip(prompts, _answers(config, sft, prompts, run), strict=True)):
+    theirs = [row["prompt"] for row in people]
+    prompts = [prompt for prompt in prompts_to_rank(config, conversations, run.seed) if prompt not in theirs]
+    for number, (prompt, answers) in enumerate(zip(prompts, sampled_answers(config, sft, prompts, run), strict=True)):
         if len(answers) < 2:
             continue
         row = comparison(f"c-{number:05d}", prompt, answers, ranked(rate(prompt, answers, 0)),
@@ -104,7 +111,7 @@ def _ranked(config: PreferencesConfig, sft: Model, conversations: Conversations,
         yield row | {"again": ranked(rate(prompt, answers, 1))} if _is_held(config, row) else row
 
 
-def _prompts(config: PreferencesConfig, conversations: Conversations, seed: int) -> list[list[dict]]:
+def prompts_to_rank(config: PreferencesConfig, conversations: Conversations, seed: int) -> list[list[dict]]:
     """What the conversations ask, without their answers: from memory, with a page, and about what does not exist."""
     from hornbook.core.jsonl import read_jsonl
 
@@ -130,7 +137,7 @@ def _until_answer(messages: Sequence[dict]) -> list[dict]:
     return list(messages[:first])
 
 
-def _answers(config: PreferencesConfig, sft: Model, prompts: Sequence[list[dict]], run: Run) -> list[list[str]]:
+def sampled_answers(config: PreferencesConfig, sft: Model, prompts: Sequence[list[dict]], run: Run) -> list[list[str]]:
     """The different answers sampled for each prompt, in the order sampled, without those cut off at the length."""
     import torch
 
