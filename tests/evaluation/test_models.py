@@ -139,7 +139,7 @@ def exam() -> list[Question]:
 def test_every_figure_of_a_base_model_is_there(engine):
     sheet = Sheet(engine, exam(), DOCUMENTS, max_tokens=4)
     train = [np.array([*engine.tokenizer.encode(str(row["text"])), 0]) for row in DOCUMENTS]
-    heldout_figures(sheet, train[:10], train[10:], [str(row["text"]) for row in DOCUMENTS[10:]], window=64, seed=0)
+    heldout_figures(sheet, engine, train[:10], train[10:], [str(row["text"]) for row in DOCUMENTS[10:]], window=64, seed=0)
     known_figures(sheet, shots=2)
     samples(sheet, train[10:])
     assert sheet.scores["bpb"]["value"] > 0
@@ -150,7 +150,7 @@ def test_every_figure_of_a_base_model_is_there(engine):
     assert sum(row["figure"] == "fixed" for row in sheet.answers) == 4 + 2 + 1
     assert sum(row["figure"] == "sample" for row in sheet.answers) == 2
     sheet = Sheet(engine, [], DOCUMENTS)
-    heldout_figures(sheet, train, [], [], window=64, seed=0)
+    heldout_figures(sheet, engine, train, [], [], window=64, seed=0)
     known_figures(sheet, shots=2)
     missing = {name for name, row in sheet.scores.items() if row["value"] is None}
     assert missing == {"bpb", "bpb_xz", "bpb_5gram", "qa"}

@@ -92,8 +92,9 @@ def checked(row: dict, where: str = "row") -> dict:
 
 
 def _check_ranking(ranking: object, count: int, key: str, where: str) -> None:
-    whole = isinstance(ranking, list) and all(isinstance(group, list) for group in ranking)
-    named = sorted(str(index) for group in ranking for index in group) if whole else []
+    groups: list = ranking if isinstance(ranking, list) else []
+    whole = all(isinstance(group, list) for group in groups)
+    named = sorted(str(index) for group in groups for index in group) if whole else []
     if named != sorted(map(str, range(count))):
         raise InputError(f'"{key}" must name each of the {count} answers once', where=where,
                          fix="count from 0, best first: [[2], [0, 1]]")

@@ -74,8 +74,8 @@ def draw_page(text: str, title: str, url: str) -> tuple[PageText, list[Drawn]]:
     )
     found += [(*made, "") for made in _defined(parts, used) + _about(parts, used, title)]
     page = PageText(url=url, title=title, prose=prose)
-    unique = {question.casefold(): (question, *rest) for question, *rest in reversed(found)}
-    return page, [Drawn(*parts, page) for parts in reversed(unique.values())]
+    unique = {parts[0].casefold(): parts for parts in reversed(found)}
+    return page, [Drawn(*parts, page=page) for parts in reversed(unique.values())]
 
 
 def kept_for_exam(question: str) -> bool:

@@ -13,24 +13,26 @@ from hornbook.evaluation.compress import xz_bits_per_byte
 from hornbook.evaluation.few_shot import few_shot
 from hornbook.evaluation.ngram import KneserNey
 from hornbook.evaluation.sheet import Sheet
+from hornbook.inference.engine import Engine
 from hornbook.inference.requests import Request, Sampling
 
 SAMPLES, SAMPLE_START, SAMPLE_TOKENS = 8, 12, 60
 Documents = Sequence[np.ndarray]
 
 
-def heldout_figures(sheet: Sheet, train: Documents, heldout: Documents, texts: Sequence[str], *, window: int,
-                    seed: int) -> None:
+def heldout_figures(
+    sheet: Sheet, exact: Engine, train: Documents, heldout: Documents, texts: Sequence[str], *, window: int, seed: int
+) -> None:
     """`bpb`, `bpb_xz` and `bpb_5gram` on the held-out documents, `texts` being theirs. Bits of all by bytes of all.
 
-    The interval of `bpb` is a bootstrap over documents; n counts them.
+    `exact` is the model in fp32: a probability rounded to bf16 is no longer one that a coder could use. The interval of `bpb` is a bootstrap over documents; n counts them.
     """
     size = np.array([len(text.encode("utf-8")) for text in texts], dtype=np.float64)
     if not size.sum():
         for figure in ("bpb", "bpb_xz", "bpb_5gram"):
             sheet.miss(figure, "no page is held out")
         return
-    cost = bits(sheet.engine, heldout, window=window)
+    cost = bits(exact, heldout, window=window)
     sheet.scores["bpb"] = _row(cost.sum() / size.sum(), len(size), _interval(cost, size, seed))
     ngram = KneserNey(train, sheet.engine.model.config.vocab_size)
     sheet.scores["bpb_5gram"] = _row(sum(part.sum() for part in ngram.bits(heldout)) / size.sum(), len(size))

@@ -51,7 +51,7 @@ def evaluate(config: EvaluateConfig, model: Model, rival: Model, tokens: Tokens,
     torch.set_num_threads(run.threads)
     sheet = _sheet(config, model, corpus, run)
     if model.record.stage == BASE_STAGE:
-        _base(config, sheet, corpus, tokens, run)
+        _base(config, sheet, model, corpus, tokens, run)
     else:
         _chat(config, sheet, model, rival, run)
     write_jsonl(run.out / "answers.jsonl", sheet.answers)
@@ -73,13 +73,14 @@ def _sheet(config: EvaluateConfig, model: Model, corpus: Corpus, run: Run) -> Sh
     return Sheet(_engine(model, run), questions, documents, grade, config.max_tokens)
 
 
-def _base(config: EvaluateConfig, sheet: Sheet, corpus: Corpus, tokens: Tokens, run: Run) -> None:
+def _base(config: EvaluateConfig, sheet: Sheet, model: Model, corpus: Corpus, tokens: Tokens, run: Run) -> None:
     from hornbook.evaluation.base import heldout_figures, known_figures, samples
 
-    train, heldout = tokens.train(), list(tokens.heldout())
+    train, heldout = list(tokens.train()), list(tokens.heldout())
     texts = [str(text) for text in corpus.heldout().column("text").to_pylist()]
     window = sheet.engine.model.config.max_position_embeddings
-    heldout_figures(sheet, train, heldout, texts, window=window, seed=derive(run.seed, "heldout"))
+    exact = _engine(model, run, exact=True)
+    heldout_figures(sheet, exact, train, heldout, texts, window=window, seed=derive(run.seed, "heldout"))
     known_figures(sheet, shots=config.shots)
     samples(sheet, heldout)
 
@@ -98,8 +99,9 @@ def _chat(config: EvaluateConfig, sheet: Sheet, model: Model, rival: Model, run:
         rival_figures(sheet, _engine(rival, run), rater)
 
 
-def _engine(model: Model, run: Run) -> Engine:
+def _engine(model: Model, run: Run, *, exact: bool = False) -> Engine:
+    """The model ready to answer, in the type that is fast here, or in fp32."""
     from hornbook.inference.engine import Engine
     from hornbook.models.device import pick_dtype
 
-    return Engine(model.load(run.device, pick_dtype(run.device)), model.tokenizer())
+    return Engine(model.load(run.device, None if exact else pick_dtype(run.device)), model.tokenizer())

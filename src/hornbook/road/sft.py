@@ -37,7 +37,7 @@ class SftConfig(StageConfig):
     second_tokens: int = Field(260_000, ge=1, description="tokens of the second round")
     window: int = Field(512, ge=32, description="tokens a row; pretraining's, so that one compiled graph serves both")
     rows: int = Field(8, ge=1, description="rows a step; pretraining's too")
-    lr: float = Field(0.3, gt=0, description="the learning rates, as a part of pretraining's")
+    lr: float = Field(0.5, gt=0, description="the learning rates, as a part of pretraining's")
     refusals: float = Field(0.15, ge=0, lt=1, description="share of the second round that refuses, below 1")
     samples: int = Field(2, ge=0, description="answers sampled for each question of the probe, beside the likeliest")
 
