@@ -139,7 +139,8 @@ def exam() -> list[Question]:
 def test_every_figure_of_a_base_model_is_there(engine):
     sheet = Sheet(engine, exam(), DOCUMENTS, max_tokens=4)
     train = [np.array([*engine.tokenizer.encode(str(row["text"])), 0]) for row in DOCUMENTS]
-    heldout_figures(sheet, engine, train[:10], train[10:], [str(row["text"]) for row in DOCUMENTS[10:]], window=64, seed=0)
+    texts = [str(row["text"]) for row in DOCUMENTS[10:]]
+    heldout_figures(sheet, engine, train[:10], train[10:], texts, window=64, seed=0)
     known_figures(sheet, shots=2)
     samples(sheet, train[10:])
     assert sheet.scores["bpb"]["value"] > 0

@@ -25,7 +25,8 @@ def heldout_figures(
 ) -> None:
     """`bpb`, `bpb_xz` and `bpb_5gram` on the held-out documents, `texts` being theirs. Bits of all by bytes of all.
 
-    `exact` is the model in fp32: a probability rounded to bf16 is no longer one that a coder could use. The interval of `bpb` is a bootstrap over documents; n counts them.
+    `exact` is the model in fp32: a probability rounded to bf16 is no longer one that a coder could use. The interval of
+    `bpb` is a bootstrap over documents; n counts them.
     """
     size = np.array([len(text.encode("utf-8")) for text in texts], dtype=np.float64)
     if not size.sum():
