@@ -1,8 +1,8 @@
 """Who looks at what: causal attention within documents.
 
 On a processor with gradients, attention is done row by row of the batch with plain products, in tiles that stay in the
-cache: 21 ms a layer forward and backward at B=16, T=256, H=4, E=64 in bf16 on one core, where torch's fused kernel takes
-51 (its backward has no fast bf16 path). Everywhere else torch's scaled_dot_product_attention is used.
+cache: 21 ms a layer forward and backward (B=16, T=256, H=4, E=64, bf16, one core with AMX) where torch's fused kernel,
+whose backward has no fast bf16 path, takes 51. Everywhere else torch's scaled_dot_product_attention is used.
 """
 
 from __future__ import annotations

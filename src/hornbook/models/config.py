@@ -73,10 +73,10 @@ class TransformerConfig(BaseModel):
         known = {name: values[name] for name in cls.model_fields if values.get(name) is not None}
         rope = values.get("rope_parameters") or {}
         known.setdefault("rope_theta", rope.get("rope_theta", 10_000.0))
-        heads = values.get("num_attention_heads")
-        if heads:
-            known.setdefault("num_key_value_heads", heads)
-            known.setdefault("head_dim", values.get("hidden_size", 0) // heads)
+        heads, width = known.get("num_attention_heads"), known.get("hidden_size")
+        known.setdefault("num_key_value_heads", heads)
+        if isinstance(heads, int) and isinstance(width, int) and heads > 0:
+            known.setdefault("head_dim", width // heads)
         try:
             return cls(**known)
         except ValidationError as error:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
+import sys
+from functools import cache
 
 import torch
+
+M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3  # glibc's malloc.h
 
 
 def pick_device() -> torch.device:
@@ -31,3 +36,25 @@ def can_compile(device: torch.device | str = "cpu") -> bool:
 
         return has_triton()
     return any(shutil.which(name) for name in (os.environ.get("CXX", "g++"), "g++", "clang++"))
+
+
+def use_processor(threads: int) -> None:
+    """Compute with so many threads, and keep freed memory in the process for the next step.
+
+    A training step frees and asks again for the same hundreds of megabytes; by default glibc gives each block back to
+    the kernel, which then clears every page anew: 3.6 million page faults in 40 steps against 0.2 million, 5,300
+    tokens a second against 7,300 (docs/log.md).
+    """
+    torch.set_num_threads(threads)
+    _keep_freed_memory()
+
+
+@cache
+def _keep_freed_memory() -> None:
+    if not sys.platform.startswith("linux"):
+        return
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none, and needs none
+    if mallopt is not None:
+        mallopt(M_MMAP_THRESHOLD, 32 << 20)
+        mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+        mallopt(M_TOP_PAD, 64 << 20)

@@ -58,7 +58,7 @@ def write_safetensors(path: Path, tensors: dict[str, Tensor]) -> None:
 
 
 def read_safetensors(path: Path) -> dict[str, Tensor]:
-    """Every tensor of the file. Raises InputError when it is not there, DamagedError when it is no whole safetensors."""
+    """Every tensor of the file. Raises InputError when it is not there, DamagedError when it is not whole."""
     if not path.is_file():
         fix = "name a folder with config.json and model.safetensors"
         raise InputError("the weights are not there", where=path, fix=fix)

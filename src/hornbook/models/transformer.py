@@ -1,8 +1,8 @@
 """The decoder: Qwen3ForCausalLM, and by configuration Llama, Mistral and Qwen2, under Hugging Face's parameter names.
 
 Weights may be kept in fp32 while `compute_dtype` is bf16: every product casts its weight on the way in, so that the
-optimiser sees full-precision masters and the processor sees bf16. Shapes: B rows, T places, D width, H heads, K key-value heads,
-E head width, V vocabulary.
+optimiser sees full-precision masters and the processor bf16.
+Shapes: B rows, T places, D width, H heads, K key-value heads, E head width, V vocabulary.
 """
 
 from __future__ import annotations

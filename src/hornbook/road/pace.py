@@ -27,7 +27,7 @@ def tokens_in(config: PretrainConfig, seconds: float) -> int:
     return max(1, round(rate * max(left, seconds / 4) / batch)) * batch
 
 
-def eager_rate(config: PretrainConfig, seconds: float = MEASURE_SECONDS) -> float:
+def eager_rate(config: PretrainConfig, *, seconds: float = MEASURE_SECONDS) -> float:
     """Training tokens a second without compiling, by the best of the steps that fit into `seconds`."""
     import numpy as np
     import torch
@@ -40,6 +40,7 @@ def eager_rate(config: PretrainConfig, seconds: float = MEASURE_SECONDS) -> floa
     from hornbook.training.optimiser import Optimiser
     from hornbook.training.schedule import constant
 
+    threads = torch.get_num_threads()
     torch.set_num_threads(len(os.sched_getaffinity(0)))
     device = str(pick_device())
     model = build(config, VOCABULARY, seed=0, device=device)
@@ -50,4 +51,5 @@ def eager_rate(config: PretrainConfig, seconds: float = MEASURE_SECONDS) -> floa
     while steps < 2 or time.perf_counter() - started < seconds:
         result = fit(model, batches, next_token, optimiser, constant, folder=None, device=device, steps=1)
         best, steps = max(best, result.tokens / result.seconds), steps + 1
+    torch.set_num_threads(threads)
     return best

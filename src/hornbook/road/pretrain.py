@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from hornbook.training.optimiser import Rates
 
 HEAD_DIM = 64
+BATCH_TOKENS = {"tiny": 1024, "laptop": 4096, "gpu": 524_288}  # a step
+ROW_TOKENS = 65_536  # at most so many at once; the rest of a step is accumulated
 TINY_TOKENS = 65_536  # the smallest size is for trying the road: its horizon is no matter of speed
 SAMPLE_POINTS = (0.02, 0.1, 0.25, 0.5, 0.75, 1.0)
 SAMPLE_PROMPTS, SAMPLE_PROMPT_TOKENS, SAMPLE_TOKENS = 4, 10, 40
@@ -54,11 +56,13 @@ class PretrainConfig(StageConfig):
     def defaults(cls, dial: Dial) -> dict[str, Any]:
         size = SIZES.get(dial.size, SIZES["laptop"])
         width = HEAD_DIM * dial.depth
+        all_rows = max(1, BATCH_TOKENS.get(dial.size, BATCH_TOKENS["laptop"]) // size.window)
+        rows = min(all_rows, max(1, ROW_TOKENS // size.window))
         horizon = {"tokens": TINY_TOKENS} if dial.size == "tiny" else {"minutes": size.pretrain_minutes}
         return {
             "depth": dial.depth, "width": width, "heads": dial.depth, "key_value_heads": dial.depth,
             "feed_forward": 128 * math.ceil(8 / 3 * width / 128), "window": size.window,
-            "rows": max(1, BATCH_TOKENS.get(dial.size, BATCH_TOKENS["laptop"]) // size.window), **horizon,
+            "rows": rows, "accumulate": all_rows // rows, **horizon,
         }  # fmt: skip
 
     def settle(self, dial: Dial) -> Self:
@@ -81,9 +85,6 @@ class PretrainConfig(StageConfig):
         return self.minutes * 60 if self.minutes else (self.tokens or TINY_TOKENS) / 10_000
 
 
-BATCH_TOKENS = {"tiny": 1024, "laptop": 4096, "gpu": 524_288}
-
-
 @stage(version=1)
 def pretrain(config: PretrainConfig, tokens: Tokens, tokenizer: TokenizerArtifact, run: Run) -> Model:
     """Train on `tokens` and write a model folder with its tokenizer, `metrics.jsonl` and `samples.jsonl`.
@@ -101,7 +102,7 @@ def pretrain(config: PretrainConfig, tokens: Tokens, tokenizer: TokenizerArtifac
     from hornbook.training.optimiser import Optimiser
     from hornbook.training.schedule import warmup_stable_cooldown
 
-    torch.set_num_threads(run.threads)
+    use_processor(run.threads)
     encoder, train = tokenizer.load(), tokens.train()
     model = build(config, encoder.vocab_size, seed=derive(run.seed, "weights"), device=run.device)
     batches = PackedBatches(train, None, window=config.window, rows=config.rows, seed=derive(run.seed, "order"))
@@ -110,7 +111,7 @@ def pretrain(config: PretrainConfig, tokens: Tokens, tokenizer: TokenizerArtifac
     with run.progress("pretrain", config.steps * tokens_a_step, "tokens") as bar:
 
         def on_step(step: int, row: dict[str, float]) -> None:
-            bar.advance((bar.done and tokens_a_step) or step * tokens_a_step, f"loss {row.get('loss', math.nan):.3f}")
+            bar.advance(step * tokens_a_step - bar.done, f"loss {row.get('loss', math.nan):.3f}")
             samples(step)
 
         result = fit(
@@ -177,7 +178,8 @@ class _Samples:
         if step not in self.points or not self.prompts:
             return
         sampling = Sampling(max_tokens=SAMPLE_TOKENS)
-        said = Engine(self.model, self.tokenizer).generate([Request(ids=ids, sampling=sampling) for ids in self.prompts])
+        requests = [Request(ids=ids, sampling=sampling) for ids in self.prompts]
+        said = Engine(self.model, self.tokenizer).generate(requests)
         rows = [
             {"step": step, "prompt": self.tokenizer.decode(ids), "said": completion.text}
             for ids, completion in zip(self.prompts, said, strict=True)

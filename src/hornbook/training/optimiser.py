@@ -28,7 +28,7 @@ class Rates:
 
 
 class Optimiser:
-    """Muon + AdamW over a model's trainable parameters. `step(factor)` multiplies every rate with the schedule's factor.
+    """Muon + AdamW over a model's trainable parameters. `step(factor)` multiplies every rate with the schedule's.
 
     Matrices of the blocks go to Muon (Jordan et al. 2024, kellerjordan.github.io/posts/muon); embedding, head,
     norms, biases and every other parameter to AdamW (arXiv:1711.05101).

@@ -1,0 +1,143 @@
+"""The pretraining stage: a whole model folder, the same one however often it was stopped."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from hornbook.core.errors import InputError
+from hornbook.models import Transformer, TransformerConfig, load_model, save_model
+from hornbook.pipeline.config import Dial
+from hornbook.pipeline.run import Run
+from hornbook.road import pace
+from hornbook.road import pretrain as stage_module
+from hornbook.road.artifacts import Model, TokenizerArtifact, Tokens
+from hornbook.road.pretrain import PretrainConfig, pretrain
+from hornbook.tokens.shards import write_tokens
+from hornbook.tokens.tokenizer import Tokenizer
+
+TEXTS = [f"{name} of {place} keeps {count} geese and sells them at the fair of {place}."
+         for name in ("Edda", "Tomas", "Ingrid") for place in ("Vell", "Rowan Hill", "Skerry") for count in range(3, 23)]
+CONFIG = {
+    "depth": 2, "width": 64, "heads": 1, "key_value_heads": 1, "feed_forward": 128, "window": 64, "rows": 4,
+    "tokens": 40 * 256,
+}
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Tokens, TokenizerArtifact]:
+    folder = tmp_path_factory.mktemp("inputs")
+    tokenizer = Tokenizer.train(TEXTS, 320)
+    tokenizer.save(folder / "tokenizer")
+    for name, texts in (("train", TEXTS[10:]), ("heldout", TEXTS[:10])):
+        documents = [(f"{name}{index}", np.array([*tokenizer.encode(text), tokenizer.end_of_document]))
+                     for index, text in enumerate(texts)]
+        write_tokens(folder / "tokens" / name, documents, vocab_size=tokenizer.vocab_size)
+    return Tokens(folder / "tokens"), TokenizerArtifact(folder / "tokenizer")
+
+
+@pytest.fixture(scope="module")
+def trained(inputs: tuple[Tokens, TokenizerArtifact], tmp_path_factory: pytest.TempPathFactory) -> tuple[Model, Run]:
+    run = Run(tmp_path_factory.mktemp("run"), seed=5, threads=1)
+    return pretrain(PretrainConfig(**CONFIG), *inputs, run), run
+
+
+def test_it_learns_and_leaves_a_whole_folder(trained: tuple[Model, Run]) -> None:
+    model, run = trained
+    rows = model.metrics()
+    assert [row["step"] for row in rows] == list(range(1, 41))
+    assert rows[0]["loss"] == pytest.approx(math.log(320), abs=0.1)
+    assert run.metrics["loss"] < 2.5
+    assert run.counts["tokens"] == 40 * 256
+    assert run.metrics["parameters"] == sum(p.numel() for p in model.load().parameters())
+    assert model.tokenizer().decode(model.tokenizer().encode("Edda of Vell")) == "Edda of Vell"
+    config = json.loads((model.path / "config.json").read_text())
+    assert (config["model_type"], config["vocab_size"]) == ("qwen3", 320)
+
+
+def test_samples_are_kept_through_training(trained: tuple[Model, Run]) -> None:
+    samples = trained[0].samples()
+    assert sorted({row["step"] for row in samples}) == [1, 4, 10, 20, 30, 40]
+    prompts = [row["prompt"] for row in samples if row["step"] == 1]
+    assert len(prompts) == 4
+    assert all(any(text.startswith(prompt) for text in TEXTS[:10]) for prompt in prompts)
+
+
+@pytest.mark.parametrize("stop", [7, 33])
+def test_a_killed_attempt_goes_on_to_the_same_model(
+    inputs: tuple[Tokens, TokenizerArtifact], trained: tuple[Model, Run], tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch, stop: int,
+) -> None:  # fmt: skip
+    class Killed(stage_module._Samples):
+        def __call__(self, step: int) -> None:
+            super().__call__(step)
+            if step == stop:
+                raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stage_module, "_Samples", Killed)
+        with pytest.raises(KeyboardInterrupt):
+            pretrain(PretrainConfig(**CONFIG), *inputs, Run(tmp_path, seed=5, threads=1))
+    again = pretrain(PretrainConfig(**CONFIG), *inputs, Run(tmp_path, seed=5, threads=1))
+    assert again.content_digest() == trained[0].content_digest()
+    assert again.samples() == trained[0].samples()
+
+
+def test_it_goes_on_from_an_open_model(inputs: tuple[Tokens, TokenizerArtifact], trained, tmp_path: Path) -> None:
+    config = PretrainConfig(**CONFIG | {"tokens": 256, "init": trained[0].path})
+    run = Run(tmp_path, seed=6, threads=1)
+    pretrain(config, *inputs, run)
+    assert run.metrics["loss"] < trained[0].metrics()[0]["loss"] - 1
+
+
+def test_an_open_model_of_another_vocabulary_is_refused(inputs, tmp_path: Path) -> None:
+    shape = TransformerConfig(
+        vocab_size=99, hidden_size=64, intermediate_size=64, num_hidden_layers=1, num_attention_heads=1,
+        num_key_value_heads=1, head_dim=64,
+    )
+    save_model(Transformer(shape), tmp_path / "open")
+    with pytest.raises(InputError, match="its vocabulary has 99 tokens, the tokenizer here 320"):
+        pretrain(PretrainConfig(**CONFIG | {"init": tmp_path / "open"}), *inputs, Run(tmp_path / "run", threads=1))
+
+
+def test_the_dial_derives_shape_and_horizon() -> None:
+    config = PretrainConfig(**PretrainConfig.defaults(Dial("laptop", 4, 0)))
+    assert (config.depth, config.width, config.heads, config.feed_forward) == (4, 256, 4, 768)
+    assert config.rows * config.window * config.accumulate == 4096
+    assert config.minutes is not None
+    gpu = PretrainConfig(**PretrainConfig.defaults(Dial("gpu", 20, 0)))
+    assert (gpu.width, gpu.rows * gpu.window * gpu.accumulate) == (1280, 524_288)
+    tiny = PretrainConfig(**PretrainConfig.defaults(Dial("tiny", 2, 0)))
+    assert tiny.minutes is None
+    assert tiny.settle(Dial("tiny", 2, 0)) == tiny
+
+
+def test_minutes_become_tokens_by_the_rate_measured_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = PretrainConfig(**CONFIG | {"tokens": None, "minutes": 2.0})
+    monkeypatch.setattr(pace, "eager_rate", lambda config: 1000.0)
+    monkeypatch.setattr("hornbook.models.device.can_compile", lambda device: False)
+    settled = config.settle(Dial("laptop", 2, 0))
+    assert settled.minutes is None
+    assert settled.tokens == pytest.approx(1000 * (120 - pace.AROUND_SECONDS), abs=256)
+    assert settled.tokens % 256 == 0
+    assert settled.settle(Dial("laptop", 2, 0)) == settled
+
+
+def test_the_rate_is_measured() -> None:
+    threads = torch.get_num_threads()
+    assert pace.eager_rate(PretrainConfig(**CONFIG), seconds=0.05) > 0
+    assert torch.get_num_threads() == threads
+
+
+def test_the_model_folder_is_one_transformers_opens(trained: tuple[Model, Run]) -> None:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    theirs = AutoModelForCausalLM.from_pretrained(trained[0].path)
+    ids = torch.tensor([AutoTokenizer.from_pretrained(trained[0].path)("Edda of Vell keeps")["input_ids"]])
+    with torch.no_grad():
+        torch.testing.assert_close(theirs(ids).logits, load_model(trained[0].path)(ids), rtol=0, atol=1e-4)
