@@ -3,21 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-import pyarrow
-import pyarrow.parquet
-
 from hornbook.core.files import atomic_writer
-
-SCHEMA = pyarrow.schema([
-    ("url", pyarrow.string()), ("depth", pyarrow.int32()), ("outcome", pyarrow.string()), ("reason", pyarrow.string()),
-    ("detail", pyarrow.string()), ("canonical", pyarrow.string()), ("status", pyarrow.int32()),
-    ("content_type", pyarrow.string()), ("bytes", pyarrow.int64()), ("sha256", pyarrow.string()),
-    ("fetched_at", pyarrow.string()), ("warc_file", pyarrow.string()), ("warc_offset", pyarrow.int64()),
-    ("warc_length", pyarrow.int64()),
-])
 
 
 @dataclass(frozen=True)
@@ -45,11 +34,19 @@ class PageRow:
 
 def write_pages(path: Path, rows: Iterable[PageRow]) -> None:
     """Write the table atomically, sorted by URL."""
-    table = pyarrow.Table.from_pylist([asdict(row) for row in sorted(rows, key=lambda row: row.url)], schema=SCHEMA)
+    import pyarrow
+    import pyarrow.parquet
+
+    numbers = {"depth": pyarrow.int32(), "status": pyarrow.int32(), "bytes": pyarrow.int64(),
+               "warc_offset": pyarrow.int64(), "warc_length": pyarrow.int64()}  # fmt: skip
+    schema = pyarrow.schema([(each.name, numbers.get(each.name, pyarrow.string())) for each in fields(PageRow)])
+    table = pyarrow.Table.from_pylist([asdict(row) for row in sorted(rows, key=lambda row: row.url)], schema=schema)
     with atomic_writer(path) as file:
         pyarrow.parquet.write_table(table, file, compression="zstd")
 
 
 def read_pages(path: Path) -> list[PageRow]:
     """The rows of a table."""
+    import pyarrow.parquet
+
     return [PageRow(**row) for row in pyarrow.parquet.read_table(path).to_pylist()]

@@ -12,17 +12,25 @@ _EMAIL = re.compile(
     r"(?<![\w.+-])[A-Za-z0-9][\w.+%'-]{0,63}\s?(?:@|\(at\)|\[at\])\s?"
     r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,62})\.)+[A-Za-z]{2,24}(?![\w-])"
 )
-_IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Z]{2}\d{2}(?:[ -]?[A-Z0-9]{4}){2,7}(?:[ -]?[A-Z0-9]{1,3})?(?![A-Za-z0-9])")
+_IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Z]{2}\d{2}(?:[ -]?[A-Z0-9]){11,30}(?![A-Za-z0-9])")
+# The length of each country's IBAN (SWIFT's registry, release 99).
+_IBAN_LENGTHS = dict(re.findall(r"([A-Z]{2})(\d\d)", """
+    AD24 AE23 AL28 AT20 AZ28 BA20 BE16 BG22 BH22 BI27 BR29 BY28 CH21 CR22 CY28 CZ24 DE22 DJ27 DK18 DO28 EE20
+    EG29 ES24 FI18 FK18 FO18 FR27 GB22 GE22 GI23 GL18 GR27 GT28 HN28 HR21 HU28 IE22 IL23 IQ23 IS26 IT27 JO30
+    KW30 KZ20 LB28 LC32 LI21 LT20 LU20 LV21 LY25 MC27 MD24 ME22 MK19 MN20 MR27 MT31 MU30 NI28 NL18 NO15 OM23
+    PK24 PL28 PS29 PT25 QA29 RO24 RS22 RU33 SA24 SC31 SD18 SE24 SI19 SK24 SM27 SO23 ST25 SV28 TL23 TN24 TR26
+    UA29 VA22 VG24 XK20 YE30
+"""))  # fmt: skip
 _CARD = re.compile(r"(?<![\d.,-])(?:\d[ -]?){12,18}\d(?![\d-]|[.,]\d)")
 _IPV4 = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w]|\.\d)")
 _IPV6 = re.compile(r"(?<![\w:.])(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f]{0,4}(?![\w:])")
 _VERSION = re.compile(r"(?:version|release|ver\.?|v|sqlite|section|chapter|build)\s*$", re.I)
 _PHONE = re.compile(
     r"(?<![\w+.,/$€£-])(?:"
-    r"(?:\+|00)[1-9]\d{0,2}[ .\-/]?(?:\(0?\d{1,5}\)[ .\-/]?)?\d(?:[ .\-/]?\d){5,12}"  # international
+    r"(?:\+|(?<!\d[ -])00)[1-9]\d{0,2}[ .\-/]?(?:\(0?\d{1,5}\)[ .\-/]?)?\d(?:[ .\-/]?\d){5,12}"  # international
     r"|\(0?\d{2,5}\)[ .\-/]?\d(?:[ .\-/]?\d){4,8}"  # area code in brackets
     r"|(?:1[ .-])?[2-9]\d{2}[.-]\d{3}[.-]\d{4}"  # North America
-    r"|0\d{2,4}[ /-]\d{2,4}(?:[ -]?\d{2,4}){1,3}"  # a leading zero, as most of the world dials
+    r"|(?<!\d[ -])0\d{2,4}[ /-]\d{2,4}(?:[ -]?\d{2,4}){1,3}"  # a leading zero, as most of the world dials
     r")(?![\w]|[.,]\d)"
 )
 _CALLED = re.compile(
@@ -82,9 +90,9 @@ def is_card(digits: str) -> bool:
 
 
 def is_iban(text: str) -> bool:
-    """Whether this is an IBAN with right check digits (ISO 13616, modulo 97)."""
+    """Whether this is an IBAN of its country's length with right check digits (ISO 13616, modulo 97)."""
     compact = re.sub(r"[ -]", "", text)
-    if not 15 <= len(compact) <= 34:
+    if str(len(compact)) != _IBAN_LENGTHS.get(compact[:2]):
         return False
     moved = compact[4:] + compact[:4]
     return int("".join(str(int(letter, 36)) for letter in moved)) % 97 == 1
@@ -107,15 +115,14 @@ def _spans(
 
 
 def _ibans(text: str) -> list[tuple[int, int]]:
-    """An IBAN may be followed by a word in capitals, so shorter endings are tried too."""
+    """An IBAN may be followed by a word in capitals, so it ends where its country's ends."""
     spans = []
     for found in _IBAN.finditer(text):
-        candidate = found[0]
-        while len(candidate) >= 15 and not is_iban(candidate):
-            cut = max(candidate.rfind(" "), candidate.rfind("-"))
-            candidate = candidate[:cut] if cut > 0 else ""
-        if candidate:
-            spans.append((found.start(), found.start() + len(candidate)))
+        length = int(_IBAN_LENGTHS.get(found[0][:2], "0"))
+        places = [at for at, letter in enumerate(found[0]) if letter not in " -"][:length]
+        end = places[-1] + 1 if places else 0
+        if is_iban(found[0][:end]) and not found[0][end : end + 1].isalnum():
+            spans.append((found.start(), found.start() + end))
     return spans
 
 

@@ -32,8 +32,8 @@ class Workers:
         """Call `work(path, *arguments)` for each task whose file is not there yet; the processor seconds they took.
 
         `on_done` gets the index of each finished task, at once for those found finished. A worker that dies (a parser
-        that crashes on one page) has its shard tried once more, alone, before the error is raised. A single task is
-        done in this process: starting others would take longer.
+        that crashes on one page) has its shard tried once more, alone, before the error is raised. A single task, or
+        all of them where one process is asked for, are done in this one: starting others would take longer.
         """
         seconds = 0.0
         waiting = []
@@ -42,9 +42,10 @@ class Workers:
                 on_done(index)
             else:
                 waiting.append(index)
-        if len(waiting) == 1:
-            seconds += work(tasks[waiting[0]][0], *tasks[waiting[0]][1])
-            on_done(waiting[0])
+        if self.count == 1 or len(waiting) == 1:
+            for index in waiting:
+                seconds += work(tasks[index][0], *tasks[index][1])
+                on_done(index)
             return seconds
         again: list[int] = []
         for index, future in self._finished(work, tasks, waiting):

@@ -162,12 +162,12 @@ def read_warc(path: Path) -> Iterator[Stored]:
     if path.stat().st_size == 0:
         return
     with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        start = 0
+        start, packed = 0, path.suffix == ".gz" or data[:2] == b"\x1f\x8b"
         while start >= 0:
             for position, stored in _records(file, start):
                 start = position
                 yield stored
-            start = data.find(b"\x1f\x8b\x08", start + 1) if data[:2] == b"\x1f\x8b" else -1
+            start = data.find(b"\x1f\x8b\x08", start + 1) if packed else -1
 
 
 def _records(file: IO[bytes], start: int) -> Iterator[tuple[int, Stored]]:

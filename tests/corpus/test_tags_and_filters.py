@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import socket
+
+import pyarrow
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hornbook.core.errors import RecipeError
+from hornbook.corpus.boilerplate import frequent_lines, line_keys, without_lines
+from hornbook.corpus.filters import PRESETS, Threshold, thresholds, verdicts
+from hornbook.corpus.language import identify
+from hornbook.corpus.spam import spam_score
+from hornbook.corpus.statistics import COLUMNS, statistics
+from hornbook.corpus.tags import NUMBERS, tag
+
+PROSE = (
+    "The harbour of Mell was built by a mason who lived there with her sister. It has a long wall of grey stone, and "
+    "in the winter the boats are drawn up behind it. Fish are sold on the quay each morning, and people come from the "
+    "hills to buy them. Nobody remembers when the lamp was first lit, but it has burned ever since."
+)
+SPAM = "BUY NOW!!! Cheap pills and free spins at our online casino! Click here to claim your prize, act now! " * 4
+LANGUAGES = {
+    "en": PROSE,
+    "de": "Die Fischer der Insel fahren jeden Morgen hinaus, und abends verkaufen sie ihren Fang auf dem Markt.",
+    "fr": "Les pêcheurs de l'île partent chaque matin et vendent le soir leur poisson sur la place du marché.",
+    "es": "Los pescadores de la isla salen cada mañana y por la tarde venden su pescado en la plaza del mercado.",
+    "ru": "Рыбаки острова выходят в море каждое утро, а вечером продают свой улов на рынке.",
+    "ja": "島の漁師たちは毎朝海へ出て、夕方には市場で魚を売ります。",
+    "el": "Οι ψαράδες του νησιού βγαίνουν κάθε πρωί και το βράδυ πουλούν τα ψάρια τους στην αγορά.",
+}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_languages(language: str) -> None:
+    found, score = identify(LANGUAGES[language])
+    assert found == language
+    assert score > 0.5
+
+
+def test_language_of_what_has_none(monkeypatch) -> None:
+    monkeypatch.setattr(socket, "socket", None)  # and the network is not asked
+    assert identify("12 + 30 = 42") == ("und", 0.0)
+    assert identify("") == ("und", 0.0)
+    assert identify(f"{PROSE}\n```\nfor (int i = 0; i < n; i++) {{ x[i] = 0; }}\n```")[0] == "en"
+
+
+def test_statistics_by_hand() -> None:
+    found = statistics("## Head line\n\none two three. one two three.\n\n- item one\n- item one\n")
+    assert found["words"] == 12
+    assert found["duplicate_line_share"] == 0.25
+    assert found["bullet_line_share"] == 0.5
+    assert found["line_end_share"] == 0.25
+    assert found["short_line_share"] == 1.0
+    assert found["alphabetic_word_share"] == 1.0
+    assert found["top_3gram"] == round(2 * len("one two three") / found["characters"], 6)
+
+
+def test_spam() -> None:
+    assert spam_score(SPAM) > 0.9
+    assert spam_score(PROSE) < 0.1
+    assert spam_score("The casino of the island is a small house where old men play poker for shells.") < 0.5
+    assert spam_score("") < 0.1
+
+
+def batch(*texts: str) -> pyarrow.RecordBatch:
+    return pyarrow.RecordBatch.from_pydict({"text": list(texts), "link_share": [0.0] * len(texts)})
+
+
+def test_a_tagger_only_adds_columns() -> None:
+    before = batch(PROSE, SPAM, "")
+    after = tag(before)
+    assert after.select(before.schema.names) == before
+    assert set(NUMBERS) <= set(after.schema.names)
+    assert after.column("quality").to_pylist()[0] > after.column("quality").to_pylist()[1]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.text(max_size=300))
+def test_every_figure_of_any_text_is_finite(text: str) -> None:
+    found = statistics(text)
+    assert set(found) == set(COLUMNS)
+    assert all(0 <= value < 1e6 for value in found.values())
+    assert 0 <= spam_score(text) <= 1
+
+
+def judged(preset: str, *texts: str) -> list[str | None]:
+    table = pyarrow.Table.from_batches([tag(batch(*texts))])
+    return verdicts(table, thresholds(preset), frozenset({"en"}), 0.4)[0]
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_presets(preset: str) -> None:
+    foreign = " ".join(LANGUAGES[language] for language in ("de", "fr", "es"))
+    reasons = judged(preset, PROSE, SPAM, "Too short.", foreign, "Ã¤Ã¶Ã¼ " + PROSE[:100].replace("e", "Ã©"))
+    assert reasons[0] is None
+    assert reasons[1] == "spam"
+    assert reasons[2] == "thin"
+    assert reasons[3] == "language"
+    assert reasons[4] == "garbled"
+
+
+def test_code_and_lists_are_no_faults_of_a_manual() -> None:
+    options = "".join(f"- `--option-{n}`\n" for n in range(40))
+    manual = f"# Options\n\n{PROSE}\n\n{options}```c\nint x[] = {{{{{{1}}}}}};\n```"
+    assert judged("docs", manual) == [None]
+    assert judged("web", manual) != [None]
+
+
+def test_a_threshold_of_the_recipe_wins() -> None:
+    changed = thresholds("docs", {"words": (5, None), "quality": (0.9, None), "spam": (None, None)})
+    assert Threshold("thin", "words", low=5) in changed
+    assert Threshold("quality", "quality", low=0.9) in changed
+    assert all(rule.column != "spam" for rule in changed)
+    with pytest.raises(RecipeError, match=r"no column 'wrods'.*words"):
+        thresholds("docs", {"wrods": (1, 2)})
+
+
+def test_lines_of_the_whole_site_go_and_the_rest_stays() -> None:
+    from collections import Counter
+
+    motto = "Small. Fast. Reliable."
+    pages = [f"# Page {n}\n\n{motto}\n\nText number {n}.\n\n```\n{motto}\n```" for n in range(10)]
+    counts: Counter[str] = Counter()
+    for page in pages:
+        counts.update(line_keys(page))
+    frequent = frequent_lines(counts, len(pages))
+    assert without_lines(pages[3], frequent) == "# Page 3\n\nText number 3.\n\n```\nSmall. Fast. Reliable.\n```"
+    assert frequent_lines(counts, 3) == frozenset()

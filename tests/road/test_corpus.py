@@ -1,0 +1,226 @@
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from hornbook.core.errors import InputError, RecipeError
+from hornbook.corpus.documents import is_held_out
+from hornbook.pipeline.run import Run
+from hornbook.road.artifacts import Corpus, Pages
+from hornbook.road.corpus import CorpusConfig, corpus
+from hornbook.road.crawl import CrawlConfig, crawl
+
+NAMES = ["Tamsin", "Oskar", "Vell", "Edda", "Rowan", "Bryn", "Isolde", "Fenn", "Quill", "Ottar", "Linnea", "Wren"]
+DEEDS = (
+    "was born in the year {n} in a stone house above the harbour",
+    "kept {n} goats behind the church and sold the cheese",
+    "built a boat with {n} planks of oak and named it after her aunt",
+    "taught the children of the village for {n} years",
+    "could name {n} kinds of seaweed and knew what each was good for",
+    "wrote {n} letters to a friend on the mainland",
+    "planted {n} apple trees along the wall, and most of them still stand",
+    "found {n} silver coins under the floor of the old mill",
+    "walked to the far lighthouse and back {n} times without resting",
+    "sang at the fair and was given {n} loaves of bread",
+)
+PERSONAL = "Write to tamsin.orr@island.example or call +44 20 7946 0958."
+SPAM = "BUY NOW!!! Cheap pills and free spins at our online casino! Click here to claim your prize, act now! " * 5
+GERMAN = (
+    "Die Fischer der Insel fahren jeden Morgen hinaus, und abends verkaufen sie ihren Fang auf dem Markt. "
+    "Im Winter liegen die Boote hinter der Mauer, und die Netze werden in den warmen Stuben geflickt. "
+)
+
+
+def story(seed: int) -> list[str]:
+    rng = random.Random(seed)
+    return [f"{rng.choice(NAMES)} {rng.choice(DEEDS).format(n=rng.randint(2, 1900))}." for _ in range(12)]
+
+
+def html(title: str, sentences: list[str], more: str = "") -> str:
+    text = "".join(f"<p>{' '.join(sentences[start : start + 4])}</p>" for start in range(0, len(sentences), 4))
+    return (
+        f"<html><head><title>{title}</title></head><body><nav><a href='/'>Home</a></nav><main><h1>{title}</h1>"
+        f"{text}{more}<p>The island pages are kept by volunteers.</p></main></body></html>"
+    )
+
+
+def write_site(folder: Path, good: int = 20) -> None:
+    """Good pages and one of each fault; the same line of boilerplate on every page."""
+    folder.mkdir(parents=True)
+    stories = [story(number) for number in range(good)]
+    pages = {f"good-{number:02d}.html": html(f"Story {number}", stories[number]) for number in range(good)}
+    changed = [sentence.replace("the", "their", 1) if place % 5 == 0 else sentence
+               for place, sentence in enumerate(stories[1])]  # fmt: skip
+    pages |= {
+        "personal.html": html("Letter", story(900), f"<p>{PERSONAL}</p>"),
+        "copy-of-0.html": html("Story 0", stories[0]).replace("<main>", "<div class='x'>").replace("</main>", "</div>"),
+        "near-to-01.html": html("Story 1", changed),
+        "spam.html": html("Deal", [SPAM]),
+        "german.html": html("Insel", [GERMAN * 2]),
+        "thin.html": html("Note", ["Nothing here."]),
+        "broken.html": html("Cut", story(901))[:700],
+        "garbled.html": html("Bad", [s.replace("a", "Ã¤").replace("e", "Ã©") for s in story(902)]),
+        "empty.html": "<html><body><script>1</script></body></html>",
+    }
+    for name, content in pages.items():
+        (folder / name).write_text(content)
+    (folder / "noise.html").write_bytes(random.Random(1).randbytes(2000))
+    (folder / "picture.png").write_bytes(b"\x89PNG")
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory) -> Pages:
+    folder = tmp_path_factory.mktemp("pages")
+    write_site(folder / "docs")
+    return crawl(CrawlConfig(docs=folder / "docs"), Run(folder / "crawl"))
+
+
+@pytest.fixture(scope="module")
+def made(pages, tmp_path_factory) -> tuple[Corpus, Run]:
+    run = Run(tmp_path_factory.mktemp("corpus"), threads=2)
+    return corpus(CorpusConfig(holdout=0.2), pages, run), run
+
+
+def reasons(result: Corpus) -> dict[str, str]:
+    return {row["url"].removeprefix("folder:///"): row["reason"] for row in result.refused().to_pylist()}
+
+
+def test_every_fault_has_its_reason_and_every_good_page_is_kept(made) -> None:
+    result, run = made
+    assert reasons(result) == {
+        "copy-of-0.html": "exact copy", "near-to-01.html": "near copy", "spam.html": "spam", "german.html": "language",
+        "thin.html": "thin", "broken.html": "truncated", "garbled.html": "garbled", "empty.html": "empty",
+        "noise.html": "binary", "picture.png": "type",
+    }  # fmt: skip
+    kept = {*result.documents().column("url").to_pylist(), *result.heldout().column("url").to_pylist()}
+    assert kept == {*(f"folder:///good-{number:02d}.html" for number in range(20)), "folder:///personal.html"}
+    funnel = run.metrics["funnel"]
+    assert funnel["pages"] == 30
+    assert funnel["rows"] == funnel["kept"] + funnel["heldout"] + sum(funnel["refused"].values()) == 31
+    assert run.metrics["personal"]["email"] == run.metrics["personal"]["phone"] == 1
+
+
+def test_documents(made) -> None:
+    result, _ = made
+    table = result.documents()
+    assert table.column_names[:10] == ["id", "url", "title", "text", "language", "language_score", "quality", "source",
+                                       "license", "fetched_at"]  # fmt: skip
+    assert table.column("url").to_pylist() == sorted(table.column("url").to_pylist())
+    rows = {row["url"]: row for part in (table, result.heldout()) for row in part.to_pylist()}
+    first = rows["folder:///good-03.html"]
+    assert first["text"].startswith("# Story 3\n\n")
+    assert all(sentence in first["text"].replace("\n\n", " ") for sentence in story(3))  # names and numbers exactly
+    assert "kept by volunteers" not in first["text"]  # the line of every page
+    assert (first["language"], first["title"], first["source"]) == ("en", "Story 3", "folder")
+    assert "Write to [email] or call [phone]." in rows["folder:///personal.html"]["text"]
+    assert len({row["id"] for row in rows.values()}) == len(rows)
+    assert 0 < result.heldout().num_rows < 10
+
+
+def test_refusals_can_be_looked_at(made) -> None:
+    result, _ = made
+    rows = {row["url"].removeprefix("folder:///"): row for row in result.refused().to_pylist()}
+    assert rows["copy-of-0.html"]["detail"] == "of folder:///good-00.html"
+    assert rows["near-to-01.html"]["detail"].startswith("of folder:///good-01.html, similarity 0.")
+    assert "casino" in rows["spam.html"]["excerpt"]
+    assert rows["picture.png"]["step"] == "crawl"
+    assert rows["thin.html"]["detail"].startswith("words ")
+
+
+def test_the_same_pages_give_the_same_corpus(pages, made, tmp_path) -> None:
+    again = corpus(CorpusConfig(holdout=0.2), pages, Run(tmp_path / "again", threads=1))
+    assert again.content_digest() == made[0].content_digest()
+    other = corpus(CorpusConfig(holdout=0.2), pages, Run(tmp_path / "other", seed=1))
+    assert other.content_digest() != made[0].content_digest()
+
+
+def test_personal_data_and_languages_by_policy(pages, tmp_path) -> None:
+    dropped = corpus(CorpusConfig(personal="drop", languages=()), pages, Run(tmp_path / "drop"))
+    assert reasons(dropped)["personal.html"] == "personal data"
+    assert "german.html" not in reasons(dropped)
+    kept = corpus(CorpusConfig(personal="keep", holdout=0), pages, Run(tmp_path / "keep"))
+    assert any(PERSONAL in text for text in kept.texts())
+    assert kept.heldout().num_rows == 0
+
+
+def test_nothing_kept_is_one_line(pages, tmp_path) -> None:
+    with pytest.raises(InputError, match="none of 30 pages"):
+        corpus(CorpusConfig(thresholds={"words": (100_000, None)}), pages, Run(tmp_path / "a"))
+    with pytest.raises(RecipeError, match="no column"):
+        corpus(CorpusConfig(thresholds={"wurds": (1, None)}), pages, Run(tmp_path / "b"))
+    with pytest.raises(ValueError, match="ISO codes"):
+        CorpusConfig(languages=("English",))
+
+
+def test_a_damaged_record_costs_one_page(pages, tmp_path) -> None:
+    import shutil
+
+    shutil.copytree(pages.path, tmp_path / "pages")
+    row = next(row for row in pages.rows().to_pylist() if row["url"].endswith("good-05.html"))
+    with open(tmp_path / "pages" / row["warc_file"], "r+b") as file:
+        file.seek(row["warc_offset"])
+        file.write(b"\0" * 40)
+    result = corpus(CorpusConfig(), Pages(tmp_path / "pages"), Run(tmp_path / "run"))
+    assert reasons(result)["good-05.html"] == "damaged"
+    assert "good-06.html" not in reasons(result)
+
+
+def test_holding_out_does_not_depend_on_the_others() -> None:
+    held = [is_held_out(f"{number:016x}", 0.1, 5) for number in range(2000)]
+    assert 150 < sum(held) < 250
+    assert held == [is_held_out(f"{number:016x}", 0.1, 5) for number in range(2000)]
+
+
+SCRIPT = """
+import sys
+from hornbook.corpus import curate
+curate.SHARD_PAGES = 16
+from hornbook.pipeline.run import Run
+from hornbook.road.artifacts import Pages
+from hornbook.road.corpus import CorpusConfig, corpus
+if __name__ == "__main__":
+    corpus(CorpusConfig(), Pages(sys.argv[1]), Run(sys.argv[2], threads=2))
+"""
+
+
+def test_killed_in_the_middle_it_goes_on_and_ends_the_same(tmp_path, monkeypatch) -> None:
+    """The first finished shard is the moment to kill; its workers must go too, and its shards are not made again."""
+    from hornbook.corpus import curate
+
+    write_site(tmp_path / "docs", good=70)
+    found = crawl(CrawlConfig(docs=tmp_path / "docs"), Run(tmp_path / "crawl"))
+    monkeypatch.setattr(curate, "SHARD_PAGES", 16)
+    script = tmp_path / "curate.py"
+    script.write_text(SCRIPT)
+    process = subprocess.Popen([sys.executable, script, found.path, tmp_path / "killed"], stderr=subprocess.DEVNULL,
+                               start_new_session=True)  # fmt: skip
+    work = tmp_path / "killed" / "work"
+    while process.poll() is None and not list(work.glob("extracted-*.parquet")):
+        time.sleep(0.005)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    done = {path: path.stat().st_mtime_ns for path in work.glob("extracted-*.parquet")}
+    deadline = time.monotonic() + 20
+    while _group_lives(process.pid) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not _group_lives(process.pid)
+    result = corpus(CorpusConfig(), found, Run(tmp_path / "killed", threads=1))
+    assert done
+    assert all(path.stat().st_mtime_ns == made_at for path, made_at in done.items())
+    whole = corpus(CorpusConfig(), found, Run(tmp_path / "whole", threads=1))
+    assert result.content_digest() == whole.content_digest()
+
+
+def _group_lives(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
