@@ -43,12 +43,11 @@ class EvaluateConfig(StageConfig):
 def evaluate(config: EvaluateConfig, model: Model, rival: Model, tokens: Tokens, corpus: Corpus, run: Run) -> Scores:
     """Write scores.json, `{figure: {"value", "n", "interval", "chance"}}` (null, with "why", where it cannot be had),
     and answers.jsonl, one row a question: figure, question, what was said, whether it was right."""
-    import torch
-
     from hornbook.core.files import write_text
     from hornbook.core.jsonl import write_jsonl
+    from hornbook.models.device import use_processor
 
-    torch.set_num_threads(run.threads)
+    use_processor(run.threads)
     sheet = _sheet(config, model, corpus, run)
     if model.record.stage == BASE_STAGE:
         _base(config, sheet, model, corpus, tokens, run)

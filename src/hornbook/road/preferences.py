@@ -139,13 +139,11 @@ def _until_answer(messages: Sequence[dict]) -> list[dict]:
 
 def sampled_answers(config: PreferencesConfig, sft: Model, prompts: Sequence[list[dict]], run: Run) -> list[list[str]]:
     """The different answers sampled for each prompt, in the order sampled, without those cut off at the length."""
-    import torch
-
     from hornbook.inference.engine import Engine
     from hornbook.inference.requests import Request, Sampling
-    from hornbook.models.device import pick_dtype
+    from hornbook.models.device import pick_dtype, use_processor
 
-    torch.set_num_threads(run.threads)
+    use_processor(run.threads)
     engine = Engine(sft.load(run.device, pick_dtype(run.device)), sft.tokenizer())
     requests = [
         Request(messages=prompt, sampling=Sampling(config.temperature, max_tokens=config.max_tokens, seed=seed))

@@ -94,6 +94,7 @@ def pretrain(config: PretrainConfig, tokens: Tokens, tokenizer: TokenizerArtifac
     import torch
 
     from hornbook.core.jsonl import read_jsonl, write_jsonl
+    from hornbook.models.device import use_processor
     from hornbook.models.files import save_model
     from hornbook.tokens.loader import PackedBatches
     from hornbook.training.compiled import compiled

@@ -53,11 +53,10 @@ def reward(config: RewardConfig, sft: Model, preferences: Comparisons, run: Run)
     reward_length_only ("longer wins" or "shorter wins", whichever the training pairs favour).
     Raises InputError when no answer was ranked above another.
     """
-    import torch
-
     from hornbook.models import RewardModel, pick_dtype, save_reward_model
+    from hornbook.models.device import use_processor
 
-    torch.set_num_threads(run.threads)
+    use_processor(run.threads)
     tokenizer = sft.tokenizer()
     rows, heldout = split(preferences)
     model = RewardModel(sft.load(run.device)).to(run.device)

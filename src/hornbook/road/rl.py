@@ -64,12 +64,11 @@ def rl(
     a step. Metrics: rl_kl (nats an answer, from the SFT model) and rl_length_ratio on held-out prompts. Where no
     conversation has a number to find, GRPO has nothing to practise on and is left out, with a warning.
     """
-    import torch
-
+    from hornbook.models.device import use_processor
     from hornbook.models.files import save_model
     from hornbook.road import rl_phases as phases
 
-    torch.set_num_threads(run.threads)
+    use_processor(run.threads)
     tokenizer = sft.tokenizer()
     work = phases.Work(config, tokenizer, phases.problems(conversations, tokenizer, config.problems), run)
     policy = phases.loaded(sft, run)

@@ -59,13 +59,11 @@ def sft(config: SftConfig, pretrain: Model, conversations: Conversations, run: R
     Writes the model, `probe.jsonl` (what it was asked, said and knows) and `metrics.jsonl`. Raises InputError when
     there is no conversation.
     """
-    import torch
-
     from hornbook.core.jsonl import read_jsonl, write_jsonl
-    from hornbook.models.device import pick_dtype
+    from hornbook.models.device import pick_dtype, use_processor
     from hornbook.models.files import save_model
 
-    torch.set_num_threads(run.threads)
+    use_processor(run.threads)
     rows = list(conversations.rows())
     if not rows:
         raise InputError("there is no conversation to learn from", where=conversations.path,
