@@ -21,8 +21,8 @@ from hornbook.road.pretrain import PretrainConfig, pretrain
 from hornbook.tokens.shards import write_tokens
 from hornbook.tokens.tokenizer import Tokenizer
 
-TEXTS = [f"{name} of {place} keeps {count} geese and sells them at the fair of {place}."
-         for name in ("Edda", "Tomas", "Ingrid") for place in ("Vell", "Rowan Hill", "Skerry") for count in range(3, 23)]
+TEXTS = [f"{name} of {place} keeps {count} geese and sells them at its fair."
+         for name in ("Edda", "Tomas", "Inga") for place in ("Vell", "Rowan Hill", "Skerry") for count in range(3, 23)]
 CONFIG = {
     "depth": 2, "width": 64, "heads": 1, "key_value_heads": 1, "feed_forward": 128, "window": 64, "rows": 4,
     "tokens": 40 * 256,

@@ -1,0 +1,156 @@
+"""Training tokens a second: eager and compiled, fp32 and bf16, attention by tiles and by torch's kernel, in one run.
+
+    python -m benchmarks.pretrain_speed --json
+
+Width 256, 4 layers, 4 heads, vocabulary 4096, whole steps with the optimiser, random data. The variants take turns,
+so that what else the machine does falls on all of them alike; each is compared with the first of its shape (`peer`),
+the usual way to train on a processor: eager, fp32, torch's attention. `--profile` prints where a variant's time goes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from hornbook.models import Transformer, TransformerConfig, can_compile
+from hornbook.models import transformer as transformer_module
+from hornbook.models.attention import attend
+from hornbook.models.device import use_processor
+from hornbook.tokens.batch import Batch
+from hornbook.training.batch import on_device
+from hornbook.training.compiled import compiled
+from hornbook.training.objectives.next_token import next_token
+from hornbook.training.optimiser import Optimiser
+
+SHAPES = ((8, 512), (16, 256))
+CONFIG = TransformerConfig(
+    vocab_size=4096, hidden_size=256, intermediate_size=768, num_hidden_layers=4, num_attention_heads=4,
+    num_key_value_heads=4, head_dim=64,
+)
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way to train."""
+
+    dtype: torch.dtype
+    compile: bool
+    tiles: bool = True
+
+    @property
+    def name(self) -> str:
+        words = ["compiled" if self.compile else "eager", "bf16" if self.dtype is torch.bfloat16 else "fp32"]
+        return "_".join(words if self.tiles else [*words, "sdpa"])
+
+
+VARIANTS = [
+    Variant(torch.float32, False, tiles=False), Variant(torch.float32, False), Variant(torch.bfloat16, False),
+    Variant(torch.float32, True), Variant(torch.bfloat16, True),
+]  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--json", action="store_true", help="one object a figure")
+    parser.add_argument("--steps", type=int, default=12, help="timed steps of each variant")
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--only", default="", help="variants whose name holds this, such as compiled_bf16")
+    parser.add_argument("--profile", action="store_true", help="print the operators that take longest")
+    options = parser.parse_args()
+    use_processor(options.threads)
+    for rows, window in SHAPES:
+        chosen = [variant for variant in VARIANTS if options.only in variant.name]
+        steps = {variant: _step(variant, rows, window) for variant in chosen if can_compile() or not variant.compile}
+        seconds = _timed(steps, options.steps)
+        rates = {variant: [rows * window / taken for taken in times] for variant, times in seconds.items()}
+        for variant in chosen:
+            figure = _figure(f"train_{variant.name}_{rows}x{window}", rates.get(variant), rates.get(chosen[0]))
+            print(json.dumps(figure) if options.json else _line(figure), flush=True)
+        if options.profile:
+            for variant, step in steps.items():
+                _profile(variant, step)
+
+
+def _step(variant: Variant, rows: int, window: int) -> Callable[[], None]:
+    """A whole training step of the variant, warmed up (and compiled)."""
+    model = Transformer(CONFIG, compute_dtype=variant.dtype, seed=0)
+    optimiser, batch = Optimiser(model), on_device(_batch(rows, window), "cpu")
+    objective = compiled(next_token) if variant.compile else next_token
+
+    def step() -> None:
+        transformer_module.attend = attend if variant.tiles else _torch_attention
+        loss = objective(model, batch)
+        loss.total.backward()
+        torch._foreach_mul_([parameter.grad for parameter in optimiser.parameters], 1.0 / float(loss.weight))
+        optimiser.step()
+        optimiser.zero_grad()
+
+    step()
+    step()
+    return step
+
+
+def _torch_attention(q_BHTE, k_BKTE, v_BKTE, mask):
+    return F.scaled_dot_product_attention(q_BHTE, k_BKTE, v_BKTE, attn_mask=mask)
+
+
+def _batch(rows: int, window: int) -> Batch:
+    """Random tokens in documents of about 100."""
+    random = np.random.default_rng(0)
+    batch = Batch.empty(rows, window)
+    batch.ids_BT[:], batch.targets_BT[:] = random.integers(0, CONFIG.vocab_size, (2, rows, window))
+    batch.documents_BT[:] = np.cumsum(random.random((rows, window)) < 0.01, axis=1)
+    batch.positions_BT[:], batch.weights_BT[:] = np.arange(window), 1.0
+    return batch
+
+
+def _timed(steps: dict[Variant, Callable[[], None]], count: int) -> dict[Variant, list[float]]:
+    seconds: dict[Variant, list[float]] = {variant: [] for variant in steps}
+    for _ in range(count):
+        for variant, step in steps.items():
+            started = time.perf_counter()
+            step()
+            seconds[variant].append(time.perf_counter() - started)
+    return seconds
+
+
+def _figure(name: str, rates: list[float] | None, peers: list[float] | None) -> dict:
+    figure = {"figure": name, "value": None, "unit": "tokens/s", "peer": None, "ratio": None, "n": 0, "interval": None}
+    if rates is None:
+        return figure | {"why": "there is no C++ compiler here"}
+    value, peer = statistics.median(rates), statistics.median(peers) if peers else None
+    low, _, high = statistics.quantiles(rates, n=4)
+    return figure | {
+        "value": round(value), "peer": peer and round(peer), "ratio": peer and round(value / peer, 2), "n": len(rates),
+        "interval": [round(low), round(high)], "best": round(max(rates)), "threads": torch.get_num_threads(),
+    }  # fmt: skip
+
+
+def _line(figure: dict) -> str:
+    if figure["value"] is None:
+        return f"{figure['figure']:36} {figure['why']}"
+    return (
+        f"{figure['figure']:36} {figure['value']:>7,} tokens/s  x{figure['ratio']:<5} best {figure['best']:,} "
+        f"(half of them in {figure['interval'][0]:,} to {figure['interval'][1]:,})"
+    )
+
+
+def _profile(variant: Variant, step: Callable[[], None]) -> None:
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+        step()
+        step()
+    print(variant.name)
+    print(profile.key_averages().table(sort_by="self_cpu_time_total", row_limit=20, max_name_column_width=60))
+
+
+if __name__ == "__main__":
+    main()
