@@ -32,6 +32,7 @@ def demo(
     from hornbook.demo.server import SiteServer
     from hornbook.pipeline.workspace import runs_folder
     from hornbook.report.figures import figures
+    from hornbook.report.page import NAME as REPORT
     from hornbook.report.page import write_report
     from hornbook.road import runs
 
@@ -58,9 +59,11 @@ def demo(
         if served:
             server.stop()
     workspace = runs.workspace_of(recipe)
-    seconds = time.monotonic() - began if any(step.did for step in done) else 0.0
-    write_marks(workspace, here.island, seconds=seconds, anew=any(step.did and step.step == "crawl" for step in done))
-    report = write_report(workspace.folder)
+    report = workspace.folder / REPORT
+    if any(step.did for step in done) or not report.exists():
+        in_one_go = all(step.did for step in done)
+        write_marks(workspace, here.island, seconds=time.monotonic() - began if in_one_go else None)
+        report = write_report(workspace.folder)
     tell.figures(figures(workspace.folder), report, name)
     if open_report and not as_json and sys.stdout.isatty():
         import webbrowser

@@ -12,23 +12,27 @@ from hornbook.report.reading import GRADE
 from hornbook.road.artifacts import Corpus, Pages
 
 
-def write_marks(workspace: Workspace, island: Path, *, seconds: float, anew: bool) -> dict:
+LAST_STEP = "deploy"
+
+
+def write_marks(workspace: Workspace, island: Path, *, seconds: float | None) -> dict:
     """Grade what the run has so far and write grade.json; returns it.
 
-    `seconds` were spent just now; they are added to those of earlier calls unless the run began `anew`.
+    `seconds` is how long the whole took when it was done in one go; None when it was not, and the steps' own times are
+    summed.
     """
-    path = workspace.folder / GRADE
-    earlier = {} if anew or not path.exists() else json.loads(path.read_text())
-    spent = earlier.get("spent_seconds", 0.0) + seconds
     records = {step: artifact.record for step, artifact in workspace.steps().items()}
+    spent = sum(record.seconds for record in records.values()) if seconds is None else seconds
+    minutes: dict = {"value": round(spent / 60, 2), "n": 1}
+    if LAST_STEP not in records:
+        minutes = {"value": None, "why": f"the road was walked only as far as {list(records)[-1]}"}
     marks = faults(workspace, island) if "corpus" in records else {"figures": {}, "by_kind": {}}
     peak = max((record.peak_memory_bytes for record in records.values()), default=0)
     marks["figures"] |= {
-        "demo_minutes": {"value": round(spent / 60, 2), "n": 1},
+        "demo_minutes": minutes,
         "demo_peak_gb": {"value": round(peak / 1e9, 2), "n": len(records)},
     }
-    marks["spent_seconds"] = spent
-    write_text(path, json.dumps(marks, indent=1))
+    write_text(workspace.folder / GRADE, json.dumps(marks, indent=1))
     return marks
 
 
