@@ -11,7 +11,6 @@ from hornbook.pipeline.workspace import Workspace
 from hornbook.report.reading import GRADE
 from hornbook.road.artifacts import Corpus, Pages
 
-
 LAST_STEP = "deploy"
 
 
