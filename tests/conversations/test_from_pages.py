@@ -157,3 +157,23 @@ def test_renaming_is_the_same_everywhere_and_leaves_no_old_name():
         value = key_values(other.question, other.answer)
         assert value
         assert all(contains(other.passage, [part]) for part in value)
+
+
+@pytest.mark.parametrize(("heading", "question"), [
+    ("2. The road", "Tell me about The road."),
+    ("Chapter 3: Bread", "Tell me about Bread."),
+    ("4.2 Salt", "Tell me about Salt."),
+    ("St. Mary", "Tell me about St. Mary."),
+    ("1984", "Tell me about 1984."),
+])  # fmt: skip
+def test_a_headings_number_is_no_part_of_its_name(heading, question):
+    drawn = draw_page(f"## {heading}\n\nSome words stand under it.\n", "", "u")[1]
+    assert [item.question for item in drawn] == [question]
+
+
+def test_a_term_with_its_verb_stays_a_sentence():
+    drawn = draw_page("- **A recipe** is one file for a whole run.\n- **Salt**: a white grain of the sea\n", "", "u")[1]
+    assert [(item.question, item.answer) for item in drawn] == [
+        ("What is a recipe?", "A recipe is one file for a whole run."),
+        ("What is Salt?", "Salt: a white grain of the sea"),
+    ]

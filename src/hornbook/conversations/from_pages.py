@@ -19,6 +19,10 @@ _QUESTION_WORD = re.compile(
 _LABELLED = re.compile(r"(?:Q|Question|Ask)\s*\d*\s*[.:]\s*(.+)$", re.IGNORECASE)
 _ANSWER_LABEL = re.compile(r"(?:A|Answer)\s*[.:]\s*(?=\S)", re.IGNORECASE)
 _EXERCISE = re.compile(r"(?:Working|Solution|Answer)\s*:\s*\S", re.IGNORECASE)
+_NUMBERING = re.compile(
+    r"^(?:(?:chapter|section|part|appendix)\s+[\dA-Z]+(?:\.\d+)*[.:)]?|\d{1,3}(?:\.\d+)*[.:)]|\d{1,3}(?:\.\d+)+)\s+",
+    re.IGNORECASE,
+)
 _IS_A = re.compile(r"(?:\([^)]*\)\s*)?(?:is|are|was|were)\s+(?:an?|the|one)\b")
 _PERSON = re.compile(r"\b(?:he|she|his|her|born)\b", re.IGNORECASE)
 
@@ -183,14 +187,21 @@ def _defined(parts: list[Block], used: set[int]) -> list[Found]:
         if index in used:
             continue
         if part.kind == "definition" and index and parts[index - 1].kind == "paragraph":
-            term, meaning = parts[index - 1].text, part.text
+            term, rest = parts[index - 1].text, f": {part.text}"
         elif part.term and part.text.startswith(part.term) and not part.bold:
-            term, meaning = part.term.rstrip(": "), part.text[len(part.term) :].lstrip(" :–—-")
+            term, rest = part.term.rstrip(": "), part.text[len(part.term.rstrip(": ")) :]
         else:
             continue
+        meaning = rest.lstrip(" :–—-")
+        answer = f"{term}: {meaning}" if re.match(r"\s*[:–—-]", rest) else f"{term}{rest}"
         if 1 <= len(term.split()) <= 6 and 3 <= len(meaning.split()) <= LONGEST_ANSWER and not term.endswith("?"):
-            found.append((f"What is {term}?", f"{term}: {meaning}", "definition"))
+            found.append((f"What is {_in_a_sentence(term)}?", answer, "definition"))
     return found
+
+
+def _in_a_sentence(term: str) -> str:
+    """The term as it stands within a sentence: its article small."""
+    return re.sub(r"^(The|An?)(?=\s)", lambda article: article.group().lower(), term)
 
 
 def _about(parts: list[Block], used: set[int], title: str) -> list[Found]:
@@ -203,7 +214,7 @@ def _about(parts: list[Block], used: set[int], title: str) -> list[Found]:
             continue
         if not heading or index in used or part.kind != "paragraph":
             continue
-        answer, name = _first_sentences(part.text, 45), heading.rstrip(":")
+        answer, name = _first_sentences(part.text, 45), _NUMBERING.sub("", heading).rstrip(":")
         heading = ""  # only the paragraph right under a heading tells of it
         if not (3 <= len(answer.split()) <= LONGEST_ANSWER and len(name.split()) <= 8) or name.endswith(("?", ".")):
             continue

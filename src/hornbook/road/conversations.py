@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 MOST = {  # what SFT has the time to read, by size; the sizes beyond take what `laptop` takes twenty times
     "tiny": {"closed_book": 400, "open_book": 40, "renamed": 40, "exercises": 20, "told": 40, "invented": 300,
              "probed": 60},
-    "laptop": {"closed_book": 8000, "open_book": 500, "renamed": 700, "exercises": 150, "told": 150, "invented": 4000,
+    "laptop": {"closed_book": 5000, "open_book": 500, "renamed": 700, "exercises": 150, "told": 150, "invented": 4000,
                "probed": 1200},
 }  # fmt: skip
 
@@ -31,11 +31,11 @@ class ConversationsConfig(StageConfig):
     """The section `[conversations]`. Numbers are the most of a kind, taken by chance where there are more."""
 
     imports: list[InputPath] = Field([], description="files of conversations: OpenAI messages, ShareGPT, Alpaca")
-    closed_book: int = Field(8000, ge=0, description="questions that pages ask, answered from memory")
+    closed_book: int = Field(5000, ge=0, description="questions that pages ask, answered from memory")
     open_book: int = Field(500, ge=0, description="the same with a passage of their page to read")
     renamed: int = Field(700, ge=0, description="passages and questions about names that do not exist")
     exercises: int = Field(150, ge=0, description="exercises with their working")
-    told: int = Field(150, ge=0, description="definitions, and what stands under headings")
+    told: int = Field(150, ge=0, description="definitions and headings; more where pages ask less than `closed_book`")
     invented: int = Field(4000, ge=0, description="questions about what does not exist, for SFT's second round")
     probed: int = Field(1200, ge=0, description="questions of the knowledge probe")
     passage_words: int = Field(120, ge=10, description="the longest passage, in words, from 10")
@@ -62,11 +62,13 @@ def conversations(config: ConversationsConfig, corpus: Corpus, run: Run) -> Conv
 
     imported = [row for path in config.imports for row in _imported(path)]
     book = _read(corpus, imported)
-    drawn = [*_closed(config, book, run.seed), *_exercises(config, book, run.seed), *_told(config, book, run.seed)]
+    closed = _closed(config, book, run.seed)
+    told = _told(config, book, config.told + config.closed_book - len(closed), run.seed)
+    drawn = [*closed, *_exercises(config, book, run.seed), *told]
     opened = list(_open(config, book, run.seed))
     rows = imported + drawn + opened
     write_jsonl(run.out / "conversations.jsonl", rows)
-    probed = _some([row for row in drawn if row["kind"] == "asked"], config.probed, run.seed, "probe")
+    probed = _some([row for row in drawn if row["kind"] in ("asked", "definition")], config.probed, run.seed, "probe")
     write_jsonl(run.out / "probe.jsonl", probed)
     invented = write_jsonl(run.out / "invented.jsonl", _invented(config, book, run.seed))
     if not rows:
@@ -134,9 +136,9 @@ def _exercises(config: ConversationsConfig, book: _Book, seed: int) -> list[dict
     return [_row(book.drawn[index], 0.0, Random(0)) for index in chosen]
 
 
-def _told(config: ConversationsConfig, book: _Book, seed: int) -> list[dict]:
+def _told(config: ConversationsConfig, book: _Book, most: int, seed: int) -> list[dict]:
     random = Random(derive(seed, "told"))
-    chosen = _some(book.of("definition", "about"), config.told, seed, "told")
+    chosen = _some(book.of("definition", "about"), most, seed, "told")
     return [_row(book.drawn[index], config.cite, random) for index in chosen]
 
 
@@ -157,7 +159,7 @@ def _open(config: ConversationsConfig, book: _Book, seed: int) -> Iterator[dict]
     from hornbook.conversations.values import cited
 
     random = Random(derive(seed, "open"))
-    readable = [drawn for drawn in (book.drawn[index] for index in book.of("asked")) if drawn.page.prose]
+    readable = [drawn for drawn in (book.drawn[index] for index in book.of("asked", "definition")) if drawn.page.prose]
     order = random.sample(range(len(readable)), len(readable))
     wanted = config.open_book + config.renamed
     made = 0
