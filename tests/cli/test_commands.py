@@ -10,7 +10,6 @@ import sys
 import pytest
 
 from hornbook.cli.main import COMMANDS, STEPS
-from hornbook.road import ROAD
 
 
 def lines(text: str) -> list[dict]:
@@ -112,10 +111,6 @@ def test_help_names_every_command_and_imports_little(tmp_path):
     assert made.stderr.strip().splitlines()[-1] == "[]"
     for name in (*COMMANDS, *STEPS):
         assert f" {name} " in made.stdout
-
-
-def test_the_steps_have_their_names():
-    assert [step.name for step in ROAD] == list(STEPS)
 
 
 def test_new_writes_a_recipe_that_can_be_planned(tmp_path):

@@ -144,6 +144,7 @@ def _why(planned: Planned, workspace: Workspace) -> str:
         entry = last.inputs.get(parameter)
         if entry is None or entry.identity != source.identity:
             changes.append(f"{source.name} changed")
+    changes = list(dict.fromkeys(changes))  # one step may feed two parameters
     return "; ".join(changes[:3]) + (f"; and {len(changes) - 3} more" if len(changes) > 3 else "")
 
 
