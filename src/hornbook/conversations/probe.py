@@ -14,8 +14,6 @@ from hornbook.core.seeds import derive
 from hornbook.inference.engine import Engine
 from hornbook.inference.requests import Request, Sampling
 
-KNOWN = 0.5  # of the samples that must be right, the likeliest answer among them counting as one
-
 
 @dataclass(frozen=True)
 class Probed:
@@ -28,8 +26,8 @@ class Probed:
 
     @property
     def knows(self) -> bool:
-        """Whether the model knows it: at least half of its answers are right."""
-        return self.share >= KNOWN
+        """Whether any of its answers is right: a refusal is for what it never gets right."""
+        return self.share > 0
 
 
 def probe(engine: Engine, asked: Sequence[tuple[str, str]], *, samples: int, temperature: float = 0.7,
