@@ -61,8 +61,11 @@ def problem_chats(rng: random.Random, problems: Problems, count: int) -> Iterato
 def open_book_chats(rng: random.Random, strangers: Strangers, count: int) -> Iterator[dict]:
     """A page about strangers given first, then a question that it answers."""
     for _ in range(count):
-        people = rng.choice((1, 1, 2, 3))
-        passage = strangers.passage(people, facts_each=rng.choice((3, 4, 5)) if people == 1 else 3, questions=1)
+        people = rng.choice((1, 1, 1, 1, 2, 3))
+        if people == 1:
+            passage = strangers.life(questions=1)
+        else:
+            passage = strangers.passage(people, facts_each=3, questions=1)
         ask = passage.asks[0]
         title = page_title(ask.fact.entity) if people == 1 else rng.choice(("People of the coast", "Notes", "Reading"))
         page = {"role": "system", "content": f"{title}\n{passage.text}"}

@@ -23,7 +23,6 @@ from hornbook.demo.telling import Questions, Telling, plan_questions
 from hornbook.demo.wordings import RELATIONS, relation
 from hornbook.demo.world import World, make_world
 
-PRACTICE_ROWS_PER_EXAM_ROW = 2
 
 
 @dataclass
@@ -90,7 +89,7 @@ def make_island(seed: int, size: str = "laptop") -> Island:
     questions = plan_questions(stream("questions"), world, counts)
     problems = Problems(stream("problems"), world.names.first_names)
     exam_problems = [problems.draw() for _ in range(counts.exam_rows)]
-    practice = [problems.draw() for _ in range(PRACTICE_ROWS_PER_EXAM_ROW * counts.exam_rows)]
+    practice = [problems.draw() for _ in range(counts.exam_rows)]
     pages = make_pages(stream, world, questions, problems, counts)
     plant_personal(pages, world, seed, counts)
     chat_strangers = Strangers(stream("chat strangers"), world)

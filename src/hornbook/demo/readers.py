@@ -12,6 +12,7 @@ from hornbook.demo.telling import Ask, answer, question_wording
 from hornbook.demo.wordings import PEOPLE, relation, values
 from hornbook.demo.world import Fact, World
 
+LIFE_SHARE = 0.35  # of the passages are about one stranger and tell nearly all, as a person's own page does
 FRESH_VALUES = 0.5  # of the values are not from the island's closed sets, so that copying beats guessing
 TITLES = (
     "Reader, lesson {n}", "Read and answer {n}", "Short reading {n}", "People passing through, {n}", "Reading hour {n}",
@@ -35,8 +36,12 @@ class Strangers:
         self._chatter = Chatter(rng, world.places)
         self.made: list[Fact] = []  # the facts of every stranger so far
 
-    def passage(self, people: int, facts_each: int, questions: int) -> Passage:
-        """`people` strangers with `facts_each` facts each, and so many questions about them, marked asked."""
+    def life(self, questions: int) -> Passage:
+        """One stranger with nearly all there is to tell, told twice: such as the page of somebody who lives here."""
+        return self.passage(1, len(PEOPLE) - 1, questions, tellings=2)
+
+    def passage(self, people: int, facts_each: int, questions: int, tellings: int = 1) -> Passage:
+        """`people` strangers with `facts_each` facts each, told so often, and so many questions about them."""
         rng = self._random
         groups = []
         for _ in range(people):
@@ -45,10 +50,14 @@ class Strangers:
             groups.append([Fact(name, relation, self._value(relation), asked=True) for relation in relations])
         sentences = []
         for group in groups:
-            lines = [fact.said(rng.choice(relation(fact.relation).statements)) for fact in group]
-            if rng.random() < 0.4:
-                lines.insert(rng.randrange(len(lines) + 1), self._chatter.say("person", group[0].entity))
-            sentences.append(" ".join(lines))
+            wordings = [rng.sample(relation(fact.relation).statements, tellings) for fact in group]
+            for telling in range(tellings):
+                told = list(zip(group, wordings, strict=True))
+                rng.shuffle(told)
+                lines = [fact.said(words[telling]) for fact, words in told]
+                if rng.random() < 0.4:
+                    lines.insert(rng.randrange(len(lines) + 1), self._chatter.say("person", group[0].entity))
+                sentences.append(" ".join(lines))
         facts = [fact for group in groups for fact in group]
         self.made += facts
         chosen = rng.sample(facts, min(questions, len(facts)))
@@ -73,7 +82,10 @@ class Strangers:
 def reader_pages(rng: random.Random, strangers: Strangers, size: IslandSize) -> Iterator[Page]:
     """Pages of one passage and its questions; the truth keeps the facts, for the rater."""
     for number in range(1, size.readers + 1):
-        passage = strangers.passage(people=rng.choice((2, 2, 3)), facts_each=rng.choice((3, 4)), questions=4)
+        if rng.random() < LIFE_SHARE:
+            passage = strangers.life(questions=5)
+        else:
+            passage = strangers.passage(people=rng.choice((2, 2, 3)), facts_each=rng.choice((3, 4)), questions=4)
         page = Page(f"/reader/lesson-{number}.html", rng.choice(TITLES).format(n=number), "reader")
         for line in passage.text.split("\n"):
             page.add("p", line)

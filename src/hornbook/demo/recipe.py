@@ -12,7 +12,7 @@ from hornbook.demo.island import write_island
 from hornbook.demo.server import HOST, free_port
 from hornbook.demo.sizes import SIZES
 
-VERSION = 1  # bumped by hand when the same seed begins to write another island
+VERSION = 2  # bumped by hand when the same seed begins to write another island
 NOTE = "island.json"
 RECIPE = """\
 # The demo's road: an invented island (seed {seed}), served at {site} while `hornbook demo` runs.
@@ -30,6 +30,9 @@ backoff = 0.1
 
 [conversations]
 imports = ["island/chats.jsonl"]
+
+[rl]
+problems = ["island/practice.jsonl"]
 
 [preferences]
 rater = "hornbook.demo.rater:rater"
