@@ -12,6 +12,7 @@ import typer
 
 from hornbook.cli.common import duration, print_json, print_table
 from hornbook.cli.common import size as bytes_for_people
+from hornbook.core.processes import cores
 from hornbook.pipeline.workspace import runs_folder
 from hornbook.road.sizes import SIZES, Size
 
@@ -75,7 +76,7 @@ def examined() -> Health:
     while not folder.exists():
         folder = folder.parent
     return Health(
-        cores=len(os.sched_getaffinity(0)),
+        cores=cores(),
         memory=torch.cuda.get_device_properties(device).total_memory if gpu else _memory(),
         disk=shutil.disk_usage(folder).free,
         torch=torch.__version__,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import platform
 import shutil
 import time
@@ -19,7 +18,7 @@ from pydantic import BaseModel, ValidationError
 from hornbook.core.digest import digest_file
 from hornbook.core.errors import HornbookError
 from hornbook.core.files import explained, sync_tree, write_text
-from hornbook.core.processes import PeakMemory
+from hornbook.core.processes import PeakMemory, cores
 from hornbook.pipeline.artifact import Artifact
 from hornbook.pipeline.identity import encoded
 from hornbook.pipeline.launch import Local, Resources, Torchrun
@@ -93,7 +92,7 @@ def _opened(folder: Path, identity: str, inputs: dict[str, InputEntry], machine:
         attempts = Attempts.model_validate_json(path.read_bytes())
     if attempts is None or attempts.identity != identity or attempts.inputs != inputs:
         shutil.rmtree(folder, ignore_errors=True)
-        threads = machine.threads or len(os.sched_getaffinity(0))
+        threads = machine.threads or cores()
         attempts = Attempts(identity=identity, inputs=inputs, threads=threads)
     else:
         last = max((file.stat().st_mtime for file in folder.rglob("*")), default=attempts.began)

@@ -83,8 +83,8 @@ def make_plan(
         planned[step.name] = Planned(
             step, config, blank.seed, name, folder, partial, outside, feeds, action, reason, seconds, wrong
         )
-    memory["recipe"] = str(recipe.path.absolute())
-    workspace.write_plan(memory)
+    now = workspace.plan()  # a run that is under way may have written to it meanwhile
+    workspace.write_plan({**now, "settled": memory["settled"], "recipe": str(recipe.path.absolute())})
     return planned
 
 

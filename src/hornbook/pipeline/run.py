@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -11,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from hornbook.core.processes import cores
 from hornbook.core.progress import Bar, progress_bar
 
 
@@ -35,7 +35,7 @@ class Run:
     ):
         self.step = step
         self.seed = seed  # derived for this step; derive further with core.seeds.derive(run.seed, "part")
-        self.threads = threads or len(os.sched_getaffinity(0))
+        self.threads = threads or cores()
         # the artifact this step made last, if it is still there: only ever to save work
         self.previous = None if previous is None else Path(previous)
         self.out = Path(folder) / "out"  # becomes the artifact; what is finished in it survives a kill

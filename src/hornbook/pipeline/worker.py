@@ -19,6 +19,7 @@ from hornbook.pipeline.launch import Launcher, Resources
 from hornbook.pipeline.run import Run
 from hornbook.pipeline.stage import Stage, Step
 
+INTERRUPTED = 130
 FAILED = 70  # EX_SOFTWARE: the worker's own traceback has been shown
 
 
@@ -79,6 +80,8 @@ def main(job_path: str) -> int:
     first = os.environ.get("RANK", "0") == "0"
     try:
         stage(stage.config.model_validate(job["config"]), **inputs, run=run)
+    except KeyboardInterrupt:
+        return INTERRUPTED  # the run that started this process says so
     except HornbookError as error:
         where = None if error.where is None else str(error.where)
         said = {"what": error.what, "where": where, "fix": error.fix, "exit_code": error.exit_code}

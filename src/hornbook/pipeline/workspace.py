@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -102,8 +103,8 @@ class Workspace:
     def put_aside(self, folder: Path) -> Path:
         """Move an artifact out of the way, to be deleted once its step is finished again."""
         self.aside.mkdir(parents=True, exist_ok=True)
-        number = len(list(self.aside.iterdir()))
-        place = self.aside / f"{folder.parent.name}~{folder.name}~{number}"
+        names = (f"{folder.parent.name}~{folder.name}~{number}" for number in count())
+        place = next(self.aside / name for name in names if not (self.aside / name).exists())
         os.replace(folder, place)
         return place
 
