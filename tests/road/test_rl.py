@@ -166,7 +166,7 @@ def test_without_a_problem_grpo_is_left_out_with_a_warning(sft, judge, preferenc
     assert not (made.path / "grpo").exists()
 
 
-def test_a_problem_counts_once_and_only_with_a_number(sft: Model, tmp_path: Path):
+def test_problems_are_the_conversations_own_or_those_of_a_file(sft: Model, tmp_path: Path):
     rows = [
         problem("say 1", "1"),
         problem("say 1", "2"),
@@ -174,5 +174,12 @@ def test_a_problem_counts_once_and_only_with_a_number(sft: Model, tmp_path: Path
         problem("say 3", "3") | {"kind": "talk"},
     ]
     write_jsonl(tmp_path / "conversations.jsonl", rows)
-    found = rl_phases.problems(Conversations(tmp_path), sft.tokenizer(), ["problem", "math"])
-    assert [problem.answered for problem in found] == ["Answer: 1."]
+    run, tokenizer = Run(tmp_path / "run"), sft.tokenizer()
+    work = rl_phases.start(CONFIG, tokenizer, Conversations(tmp_path), run)
+    assert [item.number for item in work.problems] == ["1.0"]
+    assert len(work.worked) == 2
+    write_jsonl(tmp_path / "practice.jsonl", [{"id": "a", "kind": "practice", "question": "say 7", "answers": ["7"]}])
+    config = RlConfig(problems=[tmp_path / "practice.jsonl"])
+    work = rl_phases.start(config, tokenizer, Conversations(tmp_path), run)
+    assert [item.number for item in work.problems] == ["7"]
+    assert len(work.worked) == 2

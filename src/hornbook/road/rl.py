@@ -7,22 +7,24 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from hornbook.core.seeds import derive
-from hornbook.pipeline.config import Dial, StageConfig
+from hornbook.pipeline.config import Dial, InputPath, StageConfig
 from hornbook.pipeline.run import Run
 from hornbook.pipeline.stage import stage
 from hornbook.road.artifacts import Comparisons, Conversations, Model, RewardModelArtifact
+from hornbook.road.sft import SftConfig
 from hornbook.road.sizes import SIZES
 
 if TYPE_CHECKING:
     from hornbook.models.transformer import Transformer
 
-TINY = {"grpo_steps": 4, "ppo_steps": 4, "draws": 4, "max_tokens": 32}
+TINY = {"grpo_steps": 4, "ppo_steps": 4, "draws": 4, "max_tokens": 32, "dpo_rows": 8}
 
 
 class RlConfig(StageConfig):
     """The section `[rl]`. A step of GRPO is one update from one rollout; PPO makes two updates from each."""
 
-    problems: list[str] = Field(["problem", "exercise", "math"], description="kinds of conversations to practise")
+    problems: list[InputPath] = Field([], description="files of problems, as exams; else the conversations' own")
+    kinds: list[str] = Field(["problem", "exercise"], description="kinds of conversations that solve problems")
     grpo_steps: int = Field(26, ge=0, description="updates against the verifier; 0 leaves GRPO out")
     ppo_steps: int = Field(20, ge=0, multiple_of=2, description="updates against the reward model, even; 0 for none")
     draws: int = Field(16, ge=1, description="prompts a rollout of GRPO; PPO's has twice as many")
@@ -33,16 +35,19 @@ class RlConfig(StageConfig):
     ppo_lr: float = Field(0.05, gt=0, le=10, description="times pretraining's learning rates")
     kl_target: float = Field(6.0, gt=0, description="how far an answer may go from the SFT model's, in nats")
     kl_weight: float = Field(0.05, gt=0, description="the KL penalty's weight at the start, moved by the target")
-    practice: float = Field(0.25, ge=0, lt=1, description="share of PPO's prompts that are problems, below 1")
-    control: bool = Field(True, description="also train SFT on the problems for GRPO's tokens, to compare with")
+    kept_up: float = Field(0.25, ge=0, lt=1, description="share of PPO's prompts that are problems, below 1")
+    control: bool = Field(True, description="also go on with SFT on solved problems for GRPO's tokens")
+    control_rows: int = Field(16, ge=1, description="its rows a step: SFT's, so that one compiled graph serves both")
+    control_lr: float = Field(0.5, gt=0, le=10, description="SFT's learning rates, as a part of pretraining's")
     dpo: bool = Field(False, description="train a model straight from the comparisons as well, to compare with")
     dpo_lr: float = Field(0.03, gt=0, le=10, description="times pretraining's learning rates")
     dpo_rows: int = Field(32, ge=1, description="comparisons a step of DPO")
 
     @classmethod
     def defaults(cls, dial: Dial) -> dict[str, Any]:
-        size = SIZES.get(dial.size, SIZES["laptop"])
-        return {"window": size.window, **(TINY | {"dpo_rows": 8} if dial.size == "tiny" else {})}
+        size, sft = SIZES.get(dial.size, SIZES["laptop"]), SftConfig(**SftConfig.defaults(dial))
+        known = {"window": size.window, "control_rows": sft.rows, "control_lr": sft.lr}
+        return known | (TINY if dial.size == "tiny" else {})
 
     def about_seconds(self) -> float:
         return 1.8 * self.grpo_steps + 1.8 * self.ppo_steps + 10.0 * self.control + 20.0 * self.dpo
@@ -59,7 +64,7 @@ def rl(
 ) -> Model:
     """GRPO on the problems, PPO from there on the comparisons' prompts; goes on where it was stopped.
 
-    Writes the model; `grpo/` (the model between the two), `control/` (SFT continued on the same problems for GRPO's
+    Writes the model; `grpo/` (the model between the two), `control/` (SFT continued on the solved problems for GRPO's
     tokens) and `dpo/`, each a model's folder, where they were asked for; `metrics-*.jsonl` and `samples-*.jsonl`, a row
     a step. Metrics: rl_kl (nats an answer, from the SFT model) and rl_length_ratio on held-out prompts. Where no
     conversation has a number to find, GRPO has nothing to practise on and is left out, with a warning.
@@ -70,7 +75,7 @@ def rl(
 
     use_processor(run.threads)
     tokenizer = sft.tokenizer()
-    work = phases.Work(config, tokenizer, phases.problems(conversations, tokenizer, config.problems), run)
+    work = phases.start(config, tokenizer, conversations, run)
     policy = phases.loaded(sft, run)
     tokens = 0
 
@@ -81,12 +86,12 @@ def rl(
     if config.grpo_steps and work.problems:
         tokens += (practised := phases.grpo(work, policy))
         keep(policy, "grpo")
-        if config.control:
+        if config.control and work.worked:
             control = phases.loaded(sft, run)
             phases.continue_sft(work, control, practised)
             keep(control, "control")
     elif config.grpo_steps:
-        run.warn(f"no conversation of the kinds {', '.join(config.problems)} has a number to find: GRPO is left out")
+        run.warn(f"no conversation of the kinds {', '.join(config.kinds)} has a number to find: GRPO is left out")
     if config.ppo_steps:
         tokens += phases.ppo(work, policy, phases.loaded(sft, run), reward, preferences)
     keep(policy)

@@ -12,6 +12,7 @@ import torch
 
 from hornbook.core.jsonl import read_jsonl, write_jsonl
 from hornbook.core.seeds import derive
+from hornbook.evaluation.exams import read_exams
 from hornbook.evaluation.grading import last_number
 from hornbook.evaluation.verifiers import arithmetic
 from hornbook.inference import Engine, Request, Sampling
@@ -20,13 +21,13 @@ from hornbook.models.transformer import Transformer
 from hornbook.pipeline.run import Run
 from hornbook.road.artifacts import Comparisons, Conversations, Model, RewardModelArtifact
 from hornbook.road.ranked import as_ranked, fitting, split
-from hornbook.road.sft import SftConfig
 from hornbook.tokens.chat import render
 from hornbook.tokens.loader import PackedBatches
 from hornbook.tokens.tokenizer import Tokenizer
 from hornbook.training import grpo as group_relative
 from hornbook.training import ppo as proximal
 from hornbook.training.comparisons import ComparisonBatches, reference_logprobs
+from hornbook.training.compiled import compiled
 from hornbook.training.fit import FitResult, fit
 from hornbook.training.objectives import dpo as direct
 from hornbook.training.objectives.next_token import next_token
@@ -42,19 +43,20 @@ SAMPLES_A_STEP = 2
 
 @dataclass(frozen=True)
 class Problem:
-    """A conversation up to the answer, as messages and as ids, with what the answer was."""
+    """A conversation up to the answer, as messages and as ids, with the number to find."""
 
     messages: list[dict]
     ids: list[int]
-    answered: str
+    number: str
 
 
 @dataclass(frozen=True)
 class Work:
-    """What every part needs."""
+    """What every part needs. `worked` are the conversations that solve a problem, `problems` what GRPO practises."""
 
     config: Any
     tokenizer: Tokenizer
+    worked: list[dict]
     problems: list[Problem]
     run: Run
 
@@ -69,15 +71,20 @@ def loaded(sft: Model, run: Run) -> Transformer:
     return model
 
 
-def problems(conversations: Conversations, tokenizer: Tokenizer, kinds: Sequence[str]) -> list[Problem]:
-    """The conversations of these kinds whose last answer holds a number, each prompt once."""
+def start(config: Any, tokenizer: Tokenizer, conversations: Conversations, run: Run) -> Work:
+    """What there is to practise: the problems of `config.problems`, else the conversations' own, each prompt once."""
+    rows = [row for row in conversations.rows() if row["kind"] in config.kinds]
+    worked = [row for row in rows if last_number(row["messages"][-1]["content"]) is not None]
+    files = [file for path in config.problems for file in (sorted(path.glob("*.jsonl")) if path.is_dir() else [path])]
+    exams = [item for item in read_exams(files) if item.answers]
+    asked = [([{"role": "user", "content": item.question}], item.answers[0]) for item in exams]
+    if not files:
+        asked = [(row["messages"][:-1], str(last_number(row["messages"][-1]["content"]))) for row in worked]
     found: dict[tuple[int, ...], Problem] = {}
-    for row in conversations.rows():
-        *before, last = row["messages"]
-        if row["kind"] in kinds and before and last_number(last["content"]) is not None:
-            ids = render(tokenizer, before, for_answer=True).ids
-            found.setdefault(tuple(ids), Problem(before, ids, last["content"]))
-    return list(found.values())
+    for messages, number in asked:
+        ids = render(tokenizer, messages, for_answer=True).ids
+        found.setdefault(tuple(ids), Problem(messages, ids, number))
+    return Work(config, tokenizer, worked, list(found.values()), run)
 
 
 def grpo(work: Work, policy: Transformer) -> int:
@@ -107,7 +114,7 @@ def ppo(
     rendered = dict.fromkeys(tuple(as_ranked(row, work.tokenizer).prompt) for row in split(preferences)[0])
     asked = [ids for ids in rendered if ids not in practised]
     # the problems come first, so that a prompt's index tells what it is and is the problem's own
-    practice = list(practised)[: round(config.practice / (1 - config.practice) * len(asked))]
+    practice = list(practised)[: round(config.kept_up / (1 - config.kept_up) * len(asked))]
     prompts = practice + asked
     scorer = load_scorer(reward.load(work.run.device), reward.path, window=config.window)
     scorer.model.transformer.compute_dtype = policy.compute_dtype
@@ -152,15 +159,16 @@ def dpo(work: Work, model: Transformer, preferences: Comparisons) -> int:
 
 
 def continue_sft(work: Work, model: Transformer, tokens: int) -> None:
-    """What GRPO is compared with: the SFT model fine-tuned on the very problems, for as many tokens."""
-    window, rows, lr = work.config.window, SftConfig().rows, SftConfig().lr
-    answered = [[*problem.messages, {"role": "assistant", "content": problem.answered}] for problem in work.problems]
-    rendered = [render(work.tokenizer, messages) for messages in answered]
+    """What GRPO is compared with: the SFT model fine-tuned for as many tokens on the problems that people solved."""
+    config, window, rows = work.config, work.config.window, work.config.control_rows
+    rendered = [render(work.tokenizer, row["messages"]) for row in work.worked]
     batches = PackedBatches(
         [item.ids for item in rendered], [item.weights for item in rendered],
         window=window, rows=rows, seed=work.seed("control"),
     )  # fmt: skip
-    _learn(work, "control", model, batches, next_token, max(1, round(tokens / (window * rows))), lr, [], dict)
+    objective = compiled(next_token) if work.run.compile else next_token
+    steps = max(1, round(tokens / (window * rows)))
+    _learn(work, "control", model, batches, objective, steps, config.control_lr, [], dict)
 
 
 def drift(
@@ -192,9 +200,13 @@ def drift(
 
 
 def _verifier(work: Work) -> Callable[[Answer], float]:
-    numbers = {problem.messages[-1]["content"]: str(last_number(problem.answered)) for problem in work.problems}
-    verify = arithmetic(lambda conversation: numbers.get(conversation[-1]["content"]))
-    return careful(lambda answer: verify(work.problems[answer.prompt].messages, answer.completion.text))
+    """The reward of an answer to the problem of its prompt's index; NaN where the verifier fails."""
+
+    def verify(answer: Answer) -> float:
+        problem = work.problems[answer.prompt]
+        return arithmetic(lambda _: problem.number)(problem.messages, answer.completion.text)
+
+    return careful(verify)
 
 
 def _learn(
