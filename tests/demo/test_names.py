@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hornbook.demo.names import LONGEST, Names
+from hornbook.demo.wordings import vocabulary
 
 seeds = st.integers(min_value=0, max_value=2**63 - 1)
 
@@ -20,6 +21,7 @@ def test_names_can_be_told_apart_and_written_down(seed):
         assert first in names.first_names
         assert surname.isalpha()
         assert surname.istitle()
+        assert surname.casefold() not in vocabulary()
         assert len(surname) <= LONGEST
 
 

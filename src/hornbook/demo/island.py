@@ -24,7 +24,6 @@ from hornbook.demo.wordings import RELATIONS, relation
 from hornbook.demo.world import World, make_world
 
 
-
 @dataclass
 class Island:
     """Everything of one seed, before any of it is written."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from hornbook.demo.wordings import read
+from hornbook.demo.wordings import read, vocabulary
 
 LONGEST = 12  # letters
 
@@ -41,6 +41,6 @@ class Names:
         while True:
             kinds = ("onsets", "vowels", "middles", endings)
             name = "".join(self._random.choice(self._syllables[kind]) for kind in kinds)
-            if name not in self._used and len(name) <= LONGEST:
+            if name not in self._used and len(name) <= LONGEST and name.casefold() not in vocabulary():
                 self._used.add(name)
                 return name

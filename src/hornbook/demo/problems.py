@@ -107,7 +107,7 @@ def table_pages(rng: random.Random) -> Iterator[Page]:
     firsts, seconds = range(LARGEST + 1), range(1, LARGEST_SECOND + 1)
     tables = {
         "Adding": [f"{a} + {b} = {a + b}." for a in firsts for b in seconds if a + b <= LARGEST],
-        "Taking away": [f"{a} - {b} = {a - b}." for a in firsts for b in seconds if a >= b],
+        "Subtracting": [f"{a} - {b} = {a - b}." for a in firsts for b in seconds if a >= b],
         "Times": [f"{a} x {b} = {a * b}." for a, b in PRODUCTS],
     }
     for title, sums in tables.items():

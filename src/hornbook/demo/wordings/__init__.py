@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from dataclasses import dataclass
 from functools import cache
@@ -50,6 +51,14 @@ def values(name: str) -> tuple[str, ...]:
 def filler(name: str) -> tuple[str, ...]:
     """One list of filler.toml: sentences that tell nothing an exam asks for."""
     return tuple(read("filler")[name])
+
+
+@cache
+def vocabulary() -> frozenset[str]:
+    """Every word of these files in small letters: what no invented name may be."""
+    files = (file for file in resources.files(__name__).iterdir() if file.name.endswith(".toml"))
+    texts = (file.read_text(encoding="utf-8") for file in files)
+    return frozenset(word for text in texts for word in re.findall(r"[a-z]+", text.casefold()))
 
 
 def read(name: str) -> dict:
