@@ -74,6 +74,7 @@ def test_bars(whole_run):
     assert judged["good_kept"] is None
     assert judged["reward_accuracy"] is True
     assert judged["qa_base"] is None
+    assert [held(FIGURES[0], {"demo_minutes": minutes}) for minutes in (9.9, 12, 14.1)] == [True, None, False]
 
 
 def test_nothing_done_is_one_line(tmp_path):
