@@ -47,6 +47,7 @@ def together(config: TogetherConfig, run: Run) -> Sum:
     return Sum(run.out)
 
 
+@pytest.mark.timeout(900)  # three processes import torch, on a machine that may be at work
 def test_two_processes_under_torchrun(tmp_path):
     recipe = tmp_path / "pair.toml"
     recipe.write_text('[run]\nlauncher = "torchrun"\nprocesses = 2\nthreads = 1\n')
