@@ -17,14 +17,17 @@ AROUND_SECONDS = 6.0  # imports, samples, checkpoints, writing the model
 
 
 def tokens_in(config: PretrainConfig, seconds: float) -> int:
-    """The tokens that `pretrain` reads in `seconds` here, compiled where there is a compiler: whole batches."""
+    """The tokens that `pretrain` reads in `seconds` here, compiled where that is to be: whole batches, at least one."""
     from hornbook.models.device import can_compile, pick_device
+    from hornbook.road.pretrain import STEPS_WORTH_COMPILING
 
-    rate, left = eager_rate(config), seconds - AROUND_SECONDS
-    if can_compile(pick_device()):
-        rate, left = rate * COMPILED_GAIN, left - COMPILE_SECONDS
     batch = config.window * config.rows * config.accumulate
-    return max(1, round(rate * max(left, seconds / 4) / batch)) * batch
+    rate, left = eager_rate(config), seconds - AROUND_SECONDS
+    steps = round(rate * max(left, seconds / 4) / batch)
+    if can_compile(pick_device()):
+        compiled_steps = round(rate * COMPILED_GAIN * (left - COMPILE_SECONDS) / batch)
+        steps = compiled_steps if compiled_steps >= STEPS_WORTH_COMPILING else min(steps, STEPS_WORTH_COMPILING - 1)
+    return max(1, steps) * batch
 
 
 def eager_rate(config: PretrainConfig, *, seconds: float = MEASURE_SECONDS) -> float:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 HEAD_DIM = 64
 BATCH_TOKENS = {"tiny": 1024, "laptop": 4096, "gpu": 524_288}  # a step
 ROW_TOKENS = 65_536  # at most so many at once; the rest of a step is accumulated
+STEPS_WORTH_COMPILING = 100  # a graph takes as long as some 50 steps; by steps and not by time, so that it is the same
 TINY_TOKENS = 65_536  # the smallest size is for trying the road: its horizon is no matter of speed
 SAMPLE_POINTS = (0.02, 0.1, 0.25, 0.5, 0.75, 1.0)
 SAMPLE_PROMPTS, SAMPLE_PROMPT_TOKENS, SAMPLE_TOKENS = 4, 10, 40
@@ -109,6 +110,7 @@ def pretrain(config: PretrainConfig, tokens: Tokens, tokenizer: TokenizerArtifac
     batches = PackedBatches(train, None, window=config.window, rows=config.rows, seed=derive(run.seed, "order"))
     samples = _Samples(run.out / "samples.jsonl", model, encoder, list(tokens.heldout()), config.steps)
     tokens_a_step = config.window * config.rows * config.accumulate
+    compile = run.compile and config.steps >= STEPS_WORTH_COMPILING
     with run.progress("pretrain", config.steps * tokens_a_step, "tokens") as bar:
 
         def on_step(step: int, row: dict[str, float]) -> None:
@@ -116,7 +118,7 @@ def pretrain(config: PretrainConfig, tokens: Tokens, tokenizer: TokenizerArtifac
             samples(step)
 
         result = fit(
-            model, batches, compiled(next_token) if run.compile else next_token, Optimiser(model, rates(config)),
+            model, batches, compiled(next_token) if compile else next_token, Optimiser(model, rates(config)),
             warmup_stable_cooldown(config.steps, warmup=config.warmup, cooldown=config.cooldown),
             folder=run.work, device=run.device, steps=config.steps, accumulate=config.accumulate, on_step=on_step,
             checkpoint_every=max(10, config.steps // 16), warn=run.warn,
@@ -126,7 +128,7 @@ def pretrain(config: PretrainConfig, tokens: Tokens, tokenizer: TokenizerArtifac
     rows = list(read_jsonl(run.work / "metrics.jsonl"))
     write_jsonl(run.out / "metrics.jsonl", rows)
     run.metric(
-        **_figures(model, rows), compiled=run.compile, threads=torch.get_num_threads(), steps=result.steps,
+        **_figures(model, rows), compiled=compile, threads=torch.get_num_threads(), steps=result.steps,
         skipped=result.skipped, train_seconds=result.seconds,
     )  # fmt: skip
     run.count(inputs=train.total, outputs=result.tokens, tokens=result.tokens)
