@@ -67,7 +67,7 @@ def _library(version: str) -> str:
     """Vega, Vega-Lite and vega-embed in one script of about 900 kB; making it takes three seconds."""
     import vl_convert
 
-    return vl_convert.javascript_bundle(None, vl_version=version)
+    return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=version)
 
 
 def _drawing(specs: dict[str, dict[str, Any]]) -> str:
