@@ -87,7 +87,7 @@ def make_island(seed: int, size: str = "laptop") -> Island:
     world = make_world(seed, counts)
     questions = plan_questions(stream("questions"), world, counts)
     problems = Problems(stream("problems"), world.names.first_names)
-    exam_problems = [problems.draw() for _ in range(counts.exam_rows)]
+    exam_problems = [problems.draw(exam=True) for _ in range(counts.exam_rows)]
     practice = [problems.draw() for _ in range(counts.exam_rows)]
     pages = make_pages(stream, world, questions, problems, counts)
     plant_personal(pages, world, seed, counts)
