@@ -13,6 +13,7 @@ from hornbook.inference.batcher import Batcher, Listener, Ticket, shared_prefix
 from hornbook.inference.requests import Chunk, Completion, Request
 from hornbook.inference.scoring import score
 from hornbook.inference.text import TextStream
+from hornbook.models.device import release_memory
 from hornbook.models.transformer import Transformer
 from hornbook.tokens.chat import render
 from hornbook.tokens.tokenizer import Tokenizer
@@ -58,6 +59,7 @@ class Engine:
                 self._batcher.step()
         finally:
             self._batcher.reset()
+            release_memory()
         return [ticket.completion for ticket in tickets if ticket.completion is not None]
 
     def stream(self, request: Request) -> Iterator[Chunk]:

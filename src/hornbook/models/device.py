@@ -46,15 +46,23 @@ def use_processor(threads: int) -> None:
     tokens a second against 7,300 (docs/log.md).
     """
     torch.set_num_threads(threads)
-    _keep_freed_memory()
+    glibc = _glibc()
+    if glibc is not None:
+        glibc.mallopt(M_MMAP_THRESHOLD, 32 << 20)
+        glibc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+        glibc.mallopt(M_TOP_PAD, 64 << 20)
+    release_memory()
+
+
+def release_memory() -> None:
+    """Give back what `use_processor` kept: for the ends of work whose shapes will not come again."""
+    glibc = _glibc()
+    if glibc is not None:
+        glibc.malloc_trim(0)
 
 
 @cache
-def _keep_freed_memory() -> None:
-    if not sys.platform.startswith("linux"):
-        return
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none, and needs none
-    if mallopt is not None:
-        mallopt(M_MMAP_THRESHOLD, 32 << 20)
-        mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
-        mallopt(M_TOP_PAD, 64 << 20)
+def _glibc() -> ctypes.CDLL | None:
+    """The C library, where it is glibc: others have no such settings, and need none."""
+    library = ctypes.CDLL(None) if sys.platform.startswith("linux") else None
+    return library if hasattr(library, "malloc_trim") else None
