@@ -14,10 +14,10 @@ from hornbook.corpus.encodings import TooBig, unpacked
 from hornbook.corpus.fetch import HTML, TRANSIENT, Answer, Fetcher
 from hornbook.corpus.frontier import Frontier
 from hornbook.corpus.guard import AddressRefused
+from hornbook.corpus.guide import SiteGuide
 from hornbook.corpus.links import PageLinks, read_links
 from hornbook.corpus.pages import PageRow, read_pages, write_pages
 from hornbook.corpus.robots import Robots
-from hornbook.corpus.sitemaps import MAX_SITEMAPS, read_sitemap
 from hornbook.corpus.urls import canonical_url, host_of, origin_of, site_of
 from hornbook.corpus.warc import Place, Stored, WarcWriter, read_at
 
@@ -74,7 +74,7 @@ class _Crawler:
         self.previous, self.earlier = previous, _earlier(previous)
         self._resume()
         self.writer = WarcWriter(folder, frontier.written())
-        self.robots: dict[str, asyncio.Task[Robots]] = {}
+        self.guide = SiteGuide(fetcher)
         self.next_at: dict[str, float] = {}
         self.taken, self.under_way, self.failures = frontier.taken(), 0, 0
 
@@ -93,17 +93,11 @@ class _Crawler:
         self.frontier.add([self.start], 0)
         if not self.frontier.note("seeded"):
             await self._seed()
-        while self.taken < self.limits.max_pages and (level := self.frontier.level(self.limits.max_depth)):
-            depth, hops, urls = level
-            waiting = iter(urls)
-            workers = [self._work(waiting, depth, hops) for _ in range(self.limits.concurrency)]
-            try:
-                async with asyncio.TaskGroup() as group:
-                    for worker in workers:
-                        group.create_task(worker)
-            except* HornbookError as errors:
-                self.frontier.note("gave up", "yes")
-                raise errors.exceptions[0] from None
+        await self._walk()
+        if not self.frontier.note("second chance"):  # those that were too slow are asked once more, when all is quiet
+            self.frontier.note("second chance", "yes")
+            self.frontier.requeue("reason = 'timeout'")
+            await self._walk()
         self._close_rest()
         self._name_loops()
         rows = self.frontier.rows()
@@ -114,9 +108,22 @@ class _Crawler:
         write_pages(self.folder / "pages.parquet", rows)
         return rows
 
+    async def _walk(self) -> None:
+        """Level by level, as many at once as the limits allow, until nothing waits."""
+        while self.taken < self.limits.max_pages and (level := self.frontier.level(self.limits.max_depth)):
+            depth, hops, urls = level
+            waiting = iter(urls)
+            try:
+                async with asyncio.TaskGroup() as group:
+                    for _ in range(self.limits.concurrency):
+                        group.create_task(self._work(waiting, depth, hops))
+            except* HornbookError as errors:
+                self.frontier.note("gave up", "yes")
+                raise errors.exceptions[0] from None
+
     async def _seed(self) -> None:
         """Queue what the site lists of itself. Level 1, as if the start page linked to all of it."""
-        robots = await self._robots(self.start)
+        robots = await self.guide.robots(self.start)
         if robots.why is not None:
             self.frontier.note("gave up", "yes")
             fix = "run the same command when the site is well again"
@@ -124,18 +131,7 @@ class _Crawler:
                 fix = f"if you mean it, put allow_private = [\"{host_of(self.start)}\"] into the recipe's [crawl]"
             raise InputError(f"{robots.why}, so nothing is fetched", where=origin_of(self.start), fix=fix)
         if self.limits.sitemaps and robots.allows(self.start):
-            waiting = [*robots.sitemaps, f"{origin_of(self.start)}/sitemap.xml"]
-            seen: set[str] = set()
-            while waiting and len(seen) < MAX_SITEMAPS:
-                url = canonical_url(waiting.pop(0), self.start)
-                if url is None or url in seen or not self._ours(url):
-                    continue
-                seen.add(url)
-                answer = await self._follow(url)
-                if answer.status == 200 and answer.reason is None:
-                    listed = read_sitemap(answer.body)
-                    waiting += listed.sitemaps
-                    self.frontier.add(self._in_scope(canonical_url(page, url) for page in listed.pages), 1)
+            self.frontier.add(await self.guide.listed(self.start, self._ours), 1)
         self.frontier.note("seeded", "yes")
 
     async def _work(self, waiting: Iterable[str], depth: int, hops: int) -> None:
@@ -153,7 +149,7 @@ class _Crawler:
             self.on_page(row)
 
     async def _page(self, url: str, depth: int, hops: int) -> PageRow:
-        robots = await self._robots(url)
+        robots = await self.guide.robots(url)
         if not robots.allows(url):
             return self._refuse(PageRow(url, depth, "refused", "robots", robots.why))
         await self._turn(url, robots)
@@ -194,7 +190,7 @@ class _Crawler:
             index = not {"noindex", "none"} & {word.strip() for word in headers.get("x-robots-tag", "").split(",")}
             found = PageLinks(None, index, True, ())
         own = found.canonical if found.canonical and self._ours(found.canonical) else row.url
-        links = list(self._in_scope([*found.links, own]))
+        links = list(dict.fromkeys(self._in_scope([*found.links, own])))
         row = replace(row, canonical=own, bytes=len(body), sha256=hashlib.sha256(body).hexdigest(),
                       content_type=media or None)
         if not found.index:
@@ -241,30 +237,6 @@ class _Crawler:
             last = answer.detail or f"it answers {answer.status}"
             raise InputError(f"the site stopped answering after {self.taken:,} pages ({last})", where=self.start,
                              fix="run the same command again: it goes on from there")
-
-    async def _robots(self, url: str) -> Robots:
-        origin = origin_of(url)
-        if origin not in self.robots:
-            self.robots[origin] = asyncio.create_task(self._read_robots(origin))
-        return await self.robots[origin]
-
-    async def _read_robots(self, origin: str) -> Robots:
-        answer = await self._follow(f"{origin}/robots.txt")
-        if answer.reason == "private address":
-            return Robots(why=answer.detail)
-        if answer.reason is not None:
-            return Robots(why=f"robots.txt does not answer ({answer.detail})")
-        return Robots.from_answer(answer.status, _unpacked_or_empty(answer))
-
-    async def _follow(self, url: str) -> Answer:
-        """An answer through at most five redirects, each checked by the guard: for robots.txt and sitemaps."""
-        answer = await self.fetcher.get(url, any_type=True)
-        for _ in range(5):
-            target = canonical_url(answer.header("location"), answer.url) if answer.header("location") else None
-            if target is None or not 300 <= (answer.status or 0) < 400:
-                break
-            answer = await self.fetcher.get(target, any_type=True)
-        return replace(answer, body=_unpacked_or_empty(answer), headers=())
 
     async def _turn(self, url: str, robots: Robots) -> None:
         host, now = host_of(url), asyncio.get_running_loop().time()
@@ -324,13 +296,6 @@ def _earlier(previous: Path | None) -> dict[str, PageRow]:
     if previous is None or not (previous / "pages.parquet").exists():
         return {}
     return {row.url: row for row in read_pages(previous / "pages.parquet") if row.outcome == "taken"}
-
-
-def _unpacked_or_empty(answer: Answer) -> bytes:
-    try:
-        return unpacked(answer.body, answer.header("content-encoding"), 50_000_000)
-    except (TooBig, ValueError):
-        return b""
 
 
 def _nothing(start: str, rows: list[PageRow]) -> InputError:

@@ -204,9 +204,9 @@ def _judge(
     texts = table.column("text").take(pyarrow.array(good, pyarrow.int64())).to_pylist()
 
     def better(index: int) -> tuple:
-        """The page that calls its URL its own, then the one nearest to the start, then the shortest URL."""
+        """The page that calls its URL its own, then the one most pages link to, the nearest, the shortest URL."""
         own = by_url[urls[good[index]]]
-        return ((own.canonical or own.url) != own.url, own.depth, len(own.url), own.url)
+        return ((own.canonical or own.url) != own.url, -own.inlinks, own.depth, len(own.url), own.url)
 
     for copy in find_copies(texts, better, threshold=curation.near_copy):
         row = good[copy.index]

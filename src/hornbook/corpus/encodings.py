@@ -93,7 +93,7 @@ def _guess(body: bytes, *, declared: bool) -> str:
         return "utf-8"
     from resiliparse.parse.encoding import detect_encoding
 
-    return _codec(detect_encoding(body, max_len=100_000)) or "utf-8"
+    return _codec(detect_encoding(body, max_len=100_000) or "") or "utf-8"
 
 
 def _has_utf8(body: bytes) -> bool:

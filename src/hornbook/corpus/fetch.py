@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self
 
 import aiohttp
+from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
 from hornbook.corpus.guard import AddressGuard, AddressRefused, GuardedResolver
@@ -71,7 +73,7 @@ class Fetcher:
         self.guard, self.timeout, self.max_bytes = guard, timeout, max_bytes
         self.retries, self.backoff = retries, backoff
         self._headers = {"User-Agent": user_agent, "Accept-Encoding": "gzip, deflate",
-                         "Accept": "text/html,application/xhtml+xml,text/plain,text/markdown,application/pdf,*/*;q=0.1"}
+                         "Accept": ", ".join(TYPES) + ", */*;q=0.1"}
         self._resolver, self._concurrency = resolver, concurrency
 
     async def __aenter__(self) -> Self:
@@ -115,18 +117,15 @@ class Fetcher:
             return Answer(url, date, reason="timeout", detail=f"no whole answer in {self.timeout:g} s")
         except (aiohttp.InvalidURL, ValueError) as error:
             return Answer(url, date, reason="bad url", detail=type(error).__name__)
-        except (aiohttp.ClientResponseError, aiohttp.http_exceptions.HttpProcessingError):
+        except (aiohttp.ClientResponseError, HttpProcessingError):
             return Answer(url, date, reason="bad answer", detail="the answer is no HTTP")
         except (aiohttp.ClientError, OSError, ssl.SSLError) as error:
             return Answer(url, date, reason="connection", detail=_what_broke(error))
 
     async def _read(self, url: str, date: str, response: aiohttp.ClientResponse, any_type: bool) -> Answer:
-        def text(pairs) -> tuple[tuple[str, str], ...]:  # header bytes that are no UTF-8 come as lone surrogates
-            return tuple((_printable(name), _printable(value)) for name, value in pairs)
-
         answer = Answer(
             url, date, response.status, _printable(response.reason or ""),
-            headers=text(response.headers.items()), request_headers=text(response.request_info.headers.items()),
+            headers=_texts(response.headers), request_headers=_texts(response.request_info.headers),
         )
         if response.status != 200:
             return answer
@@ -150,7 +149,12 @@ def _refused(answer: Answer, reason: str, detail: str) -> Answer:
     return Answer(**{**vars(answer), "reason": reason, "detail": detail})
 
 
+def _texts(headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    return tuple((_printable(name), _printable(value)) for name, value in headers.items())
+
+
 def _printable(text: str) -> str:
+    """Header bytes that are no UTF-8 come as lone surrogates, and a line end would end the header in the WARC."""
     return text.encode("utf-8", "replace").decode("utf-8").replace("\r", " ").replace("\n", " ")
 
 

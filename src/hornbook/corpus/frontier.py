@@ -9,10 +9,11 @@ from pathlib import Path
 from hornbook.core.digest import digest_bytes
 from hornbook.corpus.pages import PageRow
 
-_COLUMNS = tuple(name for name in PageRow.__dataclass_fields__ if name not in ("url", "depth"))
+_COLUMNS = tuple(name for name in PageRow.__dataclass_fields__ if name not in ("url", "depth", "inlinks"))
 _SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS pages (
     url TEXT PRIMARY KEY, depth INTEGER NOT NULL, hops INTEGER NOT NULL, done INTEGER NOT NULL DEFAULT 0,
+    inlinks INTEGER NOT NULL DEFAULT 0,
     {", ".join(_COLUMNS)}
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS waiting ON pages (done, depth, hops, url);
@@ -49,6 +50,8 @@ class Frontier:
             if redirect is not None:
                 self._add([redirect[0]], row.depth, redirect[1])
             self._add(links, row.depth + 1, 0)
+            counted = [(link,) for link in links if link != row.url]
+            self._db.executemany("UPDATE pages SET inlinks = inlinks + 1 WHERE url = ?", counted)
 
     def level(self, max_depth: int) -> tuple[int, int, list[str]] | None:
         """The first level with URLs that wait: its depth, its redirects, its URLs. None when all is done.
@@ -74,7 +77,7 @@ class Frontier:
 
     def rows(self, where: str = "done = 1", values: Sequence[object] = ()) -> list[PageRow]:
         """The finished rows, sorted by URL."""
-        names = ("url", "depth", *_COLUMNS)
+        names = ("url", "depth", "inlinks", *_COLUMNS)
         found = self._db.execute(f"SELECT {', '.join(names)} FROM pages WHERE {where} ORDER BY url", values)
         return [PageRow(**dict(zip(names, row, strict=True))) for row in found]
 

@@ -14,6 +14,7 @@ class PageRow:
     """`outcome` is "taken" or "refused"; `reason` one of a few words, `detail` the rest of the story.
 
     `bytes` and `sha256` are of the payload, content encoding undone; `fetched_at` is ISO 8601, UTC.
+    `inlinks` is how many pages of the crawl link to this one.
     """
 
     url: str
@@ -30,6 +31,7 @@ class PageRow:
     warc_file: str | None = None
     warc_offset: int | None = None
     warc_length: int | None = None
+    inlinks: int = 0
 
 
 def write_pages(path: Path, rows: Iterable[PageRow]) -> None:
@@ -38,6 +40,7 @@ def write_pages(path: Path, rows: Iterable[PageRow]) -> None:
     import pyarrow.parquet
 
     numbers = {"depth": pyarrow.int32(), "status": pyarrow.int32(), "bytes": pyarrow.int64(),
+               "inlinks": pyarrow.int32(),
                "warc_offset": pyarrow.int64(), "warc_length": pyarrow.int64()}  # fmt: skip
     schema = pyarrow.schema([(each.name, numbers.get(each.name, pyarrow.string())) for each in fields(PageRow)])
     table = pyarrow.Table.from_pylist([asdict(row) for row in sorted(rows, key=lambda row: row.url)], schema=schema)

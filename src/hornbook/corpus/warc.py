@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from hornbook.core.files import explained
 
@@ -170,7 +170,7 @@ def read_warc(path: Path) -> Iterator[Stored]:
             start = data.find(b"\x1f\x8b\x08", start + 1) if packed else -1
 
 
-def _records(file: IO[bytes], start: int) -> Iterator[tuple[int, Stored]]:
+def _records(file: Any, start: int) -> Iterator[tuple[int, Stored]]:
     """The records from `start` up to the end or the first damage, each with its position."""
     from fastwarc.warc import ArchiveIterator, WarcRecordType
 
