@@ -130,31 +130,45 @@ def drawn_home():
 
 def test_an_open_page_holds_the_answer_and_keeps_to_its_length():
     for seed in range(20):
-        asked = opened(drawn_home(), 12, Random(seed))
+        asked = opened(drawn_home(), [], 12, Random(seed), in_all=99)
         assert asked is not None
         assert "Port Ellery" in asked.passage
         assert len(asked.passage.split()) <= 12
         assert asked.title == "Mara Tolly"
-    assert opened(drawn_home(), 3, Random(0)) is None  # the sentence itself is longer
+    assert opened(drawn_home(), [], 3, Random(0), in_all=99) is None  # the sentence itself is longer
+
+
+def test_what_the_passage_answers_as_well_is_asked_after():
+    asked = [item for item in draw_page(PAGE, "Mara Tolly", "u")[1] if item.kind == "asked"]
+    whole = opened(asked[0], asked, 60, Random(0), in_all=200)
+    assert whole is not None
+    questions = [question for question, _ in whole.asked]
+    assert questions[0] == "Where does Mara Tolly live?"
+    assert "Can you tell me when Mara Tolly was born?" in questions
+    assert "Who is her friend?" not in questions  # nothing in the prose tells it
+    short = opened(asked[0], asked, 60, Random(0), in_all=20)
+    assert short is not None
+    assert [question for question, _ in short.asked] == questions[:1]
 
 
 def test_no_page_is_opened_that_does_not_hold_the_answer():
     drawn = draw_page("# T\n\nSome prose is here.\n\n## Where is Bren?\n\nIn Marby.\n", "T", "u")[1]
-    assert opened(next(item for item in drawn if item.kind == "asked"), 50, Random(0)) is None
+    assert opened(next(item for item in drawn if item.kind == "asked"), [], 50, Random(0), in_all=99) is None
 
 
 def test_renaming_is_the_same_everywhere_and_leaves_no_old_name():
-    asked = opened(drawn_home(), 40, Random(1))
+    asked = opened(drawn_home(), [], 40, Random(1), in_all=99)
     assert asked is not None
     maker = NameMaker(["Mara Tolly", "Bren Oake", "Port Ellery", "Sella Marsh", "Tolla Berren"], KnownWords([PAGE]))
     for seed in range(30):
         other = renamed(asked, maker, Random(seed))
-        name = other.question.removeprefix("Where does ").removesuffix(" live?")
+        question, answer = other.asked[0]
+        name = question.removeprefix("Where does ").removesuffix(" live?")
         assert name != "Mara Tolly"
-        assert not contains(f"{other.question} {other.answer} {other.passage} {other.title}", ["Mara Tolly"])
+        assert not contains(f"{question} {answer} {other.passage} {other.title}", ["Mara Tolly"])
         assert name in other.passage
         assert other.title == name
-        value = key_values(other.question, other.answer)
+        value = key_values(question, answer)
         assert value
         assert all(contains(other.passage, [part]) for part in value)
 

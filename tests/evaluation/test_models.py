@@ -10,6 +10,7 @@ import torch
 
 from hornbook.conversations.from_pages import draw_page
 from hornbook.core.errors import InputError
+from hornbook.evaluation.asking import fits, with_fitting_page
 from hornbook.evaluation.base import heldout_figures, known_figures, samples
 from hornbook.evaluation.bits_per_byte import bits, bits_per_byte
 from hornbook.evaluation.chat import closed_figures, open_figures, rival_figures
@@ -20,7 +21,7 @@ from hornbook.evaluation.likelihood import choose
 from hornbook.evaluation.sheet import Sheet
 from hornbook.evaluation.tasks import MultipleChoice, share
 from hornbook.inference.engine import Engine
-from hornbook.inference.requests import Request
+from hornbook.inference.requests import Request, Sampling
 from hornbook.models.config import TransformerConfig
 from hornbook.models.transformer import Transformer
 from hornbook.tokens.tokenizer import Tokenizer
@@ -117,13 +118,14 @@ def test_chance_and_share():
 
 def test_few_shot_asks_in_the_pages_own_form(engine):
     drawn = draw_page(PAGE, "Mara Tolly", "u")[1]
-    ask = few_shot(drawn, engine.tokenizer, shots=1, max_tokens=5, seed=0)
+    ask = few_shot(drawn, engine.tokenizer, shots=1, max_tokens=5, window=256, seed=0)
     request = ask(Question("q", "qa", "Who is Bren?", answers=("x",)))
     assert engine.tokenizer.decode(request.ids) == (
         "### Where does Mara Tolly live?\n\nIn Port Ellery.\n\n### Who is Bren?\n\n"
     )
     assert request.sampling.stop == ("\n",)
-    plain = few_shot([], engine.tokenizer, shots=4, max_tokens=5, seed=0)(Question("q", "qa", "Who?", answers=("x",)))
+    ask = few_shot([], engine.tokenizer, shots=4, max_tokens=5, window=256, seed=0)
+    plain = ask(Question("q", "qa", "Who?", answers=("x",)))
     assert engine.tokenizer.decode(plain.ids) == "Q: Who?\nA:"
 
 
@@ -183,3 +185,21 @@ def test_without_exams_one_is_drawn_from_the_pages():
     assert len(absent) == len(drawn)
     text = " ".join(str(row["text"]) for row in rows)
     assert not any(item.question.removeprefix("Where does ").removesuffix(" live?") in text for item in absent)
+
+
+def test_what_does_not_fit_the_window_is_not_asked_and_a_page_is_cut_until_it_does(engine):
+    long = Question("q", "qa", "Where is it? " * 200, ("Marby",))
+    sheet = Sheet(engine, [long, *exam()], DOCUMENTS, max_tokens=4)
+    closed_figures(sheet)
+    assert sheet.scores["qa"]["n"] == 6
+    assert next(row for row in sheet.answers if row["id"] == "q")["said"] == ""
+
+    def make(messages):
+        return Request(messages=messages, sampling=Sampling(max_tokens=4))
+
+    user = [{"role": "user", "content": "Where?"}]
+    request = with_fitting_page(engine, make, user, "Mara", "Port Ellery " * 400)
+    assert fits(engine, request)
+    assert len(request.messages) == 2
+    assert len(request.messages[0]["content"]) > 200
+    assert with_fitting_page(engine, make, user, "Mara", "").messages == user

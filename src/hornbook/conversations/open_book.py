@@ -1,39 +1,41 @@
-"""Reading rather than remembering: a question with a passage of its page; the same about what does not exist."""
+"""Reading rather than remembering: questions with a passage of their page; the same about what does not exist."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from random import Random
 
 from hornbook.conversations.from_pages import Drawn
 from hornbook.conversations.invent import NameMaker, subject
 from hornbook.conversations.values import contains, key_values, names_in, numbers_in
 
+TURN_WORDS = 8  # roles and ends of turns
+
 
 @dataclass(frozen=True)
-class OpenQuestion:
-    """A question, the passage that answers it, and the answer."""
+class OpenBook:
+    """A passage and what is asked of it: pairs of question and answer, each of which the passage answers."""
 
-    question: str
-    answer: str
     title: str
     passage: str
+    asked: tuple[tuple[str, str], ...]
 
 
-def opened(drawn: Drawn, most_words: int, random: Random) -> OpenQuestion | None:
+def opened(drawn: Drawn, others: Sequence[Drawn], most_words: int, random: Random, *, in_all: int) -> OpenBook | None:
     """The question with at most `most_words` words of its page's prose, the sentence with the answer among them.
 
-    Where in the passage that sentence stands is left to chance. None when the prose does not hold the answer: a model
-    must not learn to read what is not there.
+    Where in the passage that sentence stands is left to chance. Of the `others` of the page those that this passage
+    answers too are asked after it, up to `in_all` words, so that the passage stays in the model's sight: a passage is
+    long to read and an answer short to learn. None when the prose does not hold the answer: a model must not learn to
+    read what is not there.
     """
     prose = drawn.page.prose
-    values = key_values(drawn.question, drawn.answer)
-    holding = [place for place, sentence in enumerate(prose) if any(contains(sentence, [value]) for value in values)]
+    holding = [place for place, sentence in enumerate(prose) if _answers(sentence, drawn)]
     if not holding or drawn.kind == "exercise":
         return None
-    place = max(holding, key=lambda index: (_shared(prose[index], drawn, values), -index))
+    place = random.choice(holding)
     first = last = place
     room = most_words - len(prose[place].split())
     if room < 0:
@@ -46,22 +48,32 @@ def opened(drawn: Drawn, most_words: int, random: Random) -> OpenQuestion | None
         room -= len(prose[chosen].split())
         if room >= 0:
             first, last = min(first, chosen), max(last, chosen)
-    passage = " ".join(prose[first : last + 1])
-    return OpenQuestion(drawn.question, drawn.answer, drawn.page.title, passage)
+    window = prose[first : last + 1]
+    also = [item for item in others if item is not drawn and any(_answers(sentence, item) for sentence in window)]
+    asked, passage = [drawn], " ".join(window)
+    left = in_all - len(passage.split()) - _words(drawn)
+    for item in random.sample(also, len(also)):
+        left -= _words(item)
+        if left < 0:
+            break
+        asked.append(item)
+    return OpenBook(drawn.page.title, passage, tuple((item.question, item.answer) for item in asked))
 
 
-def renamed(asked: OpenQuestion, maker: NameMaker, random: Random) -> OpenQuestion:
+def renamed(book: OpenBook, maker: NameMaker, random: Random) -> OpenBook:
     """The same about what does not exist: its name was never seen, so only the passage can tell.
 
-    Half the time the answer's own names and numbers are new as well.
+    Half the time the first answer's own names and numbers are new as well.
     """
-    about = subject(asked.question, asked.title)
-    names = [about] if about and contains(f"{asked.title} {asked.passage}", [about]) else []
+    text = f"{book.title} {book.passage}"
+    subjects = [subject(question, book.title) for question, _ in book.asked]
+    names = [name for name in dict.fromkeys(subjects) if name and contains(text, [name])]
     numbers: list[str] = []
     if random.random() < 0.5:
-        fresh = key_values(asked.question, asked.answer)
-        names += [name for name in names_in(asked.answer) if name in fresh and contains(asked.passage, [name])]
-        numbers = [number for number in numbers_in(asked.answer) if number in fresh]
+        question, answer = book.asked[0]
+        fresh = key_values(question, answer)
+        names += [name for name in names_in(answer) if name in fresh and contains(book.passage, [name])]
+        numbers = [number for number in numbers_in(answer) if number in fresh]
     table: dict[str, str] = {}
     for name in names:
         for old, new in zip(name.split(), maker.name(name, random).split(), strict=True):
@@ -74,15 +86,24 @@ def renamed(asked: OpenQuestion, maker: NameMaker, random: Random) -> OpenQuesti
     for number in numbers:
         table.setdefault(number, _other_number(number, random))
     change = _changer(table)
-    return replace(asked, question=change(asked.question), answer=change(asked.answer),
-                   title=change(asked.title), passage=change(asked.passage))
+    asked = tuple((change(question), change(answer)) for question, answer in book.asked)
+    return OpenBook(change(book.title), change(book.passage), asked)
 
 
-def _shared(sentence: str, drawn: Drawn, values: list[str]) -> int:
-    """How much of the question and of the answer's values the sentence holds."""
+def _words(drawn: Drawn) -> int:
+    """What a question with its answer takes, the marks of two turns counted as words."""
+    return len(drawn.question.split()) + len(drawn.answer.split()) + TURN_WORDS
+
+
+def _answers(sentence: str, drawn: Drawn) -> bool:
+    """Whether the sentence says what the answer adds to the question, of what the question asks about.
+
+    On a page titled with its subject a sentence need not name it again.
+    """
+    values = key_values(drawn.question, drawn.answer)
     about = subject(drawn.question, drawn.page.title)
-    named = about is not None and contains(sentence, [about])
-    return 2 * sum(contains(sentence, [value]) for value in values) + named
+    named = about is None or contains(drawn.page.title, [about]) or contains(sentence, [about])
+    return named and any(contains(sentence, [value]) for value in values)
 
 
 def _other_number(number: str, random: Random) -> str:

@@ -45,7 +45,8 @@ def known_figures(sheet: Sheet, *, shots: int) -> None:
     """`qa`, asked in the form in which the pages ask; the questions fixed for all models."""
     drawn = [item for _, asked in draw(sheet.documents) for item in asked]
     tokenizer, seed = sheet.engine.tokenizer, derive(0, "few-shot")
-    ask = few_shot(drawn, tokenizer, shots=shots, max_tokens=sheet.max_tokens, seed=seed)
+    window = sheet.engine.model.config.max_position_embeddings
+    ask = few_shot(drawn, tokenizer, shots=shots, max_tokens=sheet.max_tokens, window=window, seed=seed)
     items = [question for question in sheet.questions if question.kind in ("qa", "drawn")]
     if items:
         sheet.short_answers("qa", items, ask)

@@ -15,16 +15,22 @@ from hornbook.tokens.tokenizer import Tokenizer
 PLAIN_FORM = "Q: {question}\nA: {answer}\n\n"
 
 
-def few_shot(drawn: Sequence[Drawn], tokenizer: Tokenizer, *, shots: int, max_tokens: int, seed: int) -> Ask:
+def few_shot(
+    drawn: Sequence[Drawn], tokenizer: Tokenizer, *, shots: int, max_tokens: int, window: int, seed: int
+) -> Ask:
     """Prompts of `shots` questions with their answers, taken from the pages by chance, then the question to answer.
 
-    The form is the commonest on the pages, `PLAIN_FORM` where they ask nothing. The answer ends with its line.
+    The form is the commonest on the pages, `PLAIN_FORM` where they ask nothing. The answer ends with its line. Of the
+    examples as many are kept as fill half of the model's window.
     """
     asked = [item for item in drawn if item.kind == "asked"]
     forms = Counter(item.form for item in asked)
     form = max(forms, key=lambda form: (forms[form], form), default=PLAIN_FORM)
     examples = Random(seed).sample(asked, min(shots, len(asked)))
-    opening = "".join(_filled(form, item.question, item.answer) for item in examples)
+    opening = ""
+    for item in examples:
+        longer = opening + _filled(form, item.question, item.answer)
+        opening = longer if len(tokenizer.encode(longer)) <= window // 2 else opening
 
     def ask(question: Question) -> Request:
         asks = _filled(form.partition("{answer}")[0], question.question, "")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from hornbook.conversations.values import key_values
+from hornbook.evaluation.asking import answers
 from hornbook.inference.engine import Engine
 from hornbook.inference.requests import Request
 
@@ -37,8 +38,8 @@ def choose(engine: Engine, requests: Sequence[Request], choices: Sequence[Sequen
 def own_words(engine: Engine, requests: Sequence[Request]) -> list[str]:
     """What the model says up to the name or number its answer comes to; empty when it starts with it or has none."""
     stems: list[str] = []
-    for request, completion in zip(requests, engine.generate(requests), strict=True):
-        said = completion.text.strip()
+    for request, completion in zip(requests, answers(engine, requests), strict=True):
+        said = "" if completion is None else completion.text.strip()
         asked = str(request.messages[-1]["content"]) if request.messages else ""
         values = key_values(asked, said)
         place = said.find(values[0]) if values else -1

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from hornbook.core.errors import InputError
+from hornbook.evaluation.asking import answers
 from hornbook.evaluation.exams import Question
 from hornbook.evaluation.grading import is_right
 from hornbook.evaluation.intervals import wilson
@@ -61,10 +62,10 @@ class ShortAnswer:
     chance: float | None = None
 
     def run(self, engine: Engine) -> list[Graded]:
-        """Every item asked in one batch, graded, in order."""
-        completions = engine.generate([self.ask(item) for item in self.items])
-        return [Graded(item, completion.text.strip(), self.grade(item, completion.text))
-                for item, completion in zip(self.items, completions, strict=True)]
+        """Every item asked in one batch, graded, in order. What does not fit the window has no answer, and is wrong."""
+        completions = answers(engine, [self.ask(item) for item in self.items])
+        texts = ["" if completion is None else completion.text.strip() for completion in completions]
+        return [Graded(item, text, self.grade(item, text)) for item, text in zip(self.items, texts, strict=True)]
 
 
 @dataclass(frozen=True)

@@ -22,9 +22,11 @@ if TYPE_CHECKING:
 MOST = {  # what SFT has the time to read, by size; the sizes beyond take what `laptop` takes twenty times
     "tiny": {"closed_book": 400, "open_book": 40, "renamed": 40, "exercises": 20, "told": 40, "invented": 300,
              "probed": 60},
-    "laptop": {"closed_book": 5000, "open_book": 500, "renamed": 700, "exercises": 150, "told": 150, "invented": 4000,
+    "laptop": {"closed_book": 5000, "open_book": 500, "renamed": 700, "exercises": 150, "told": 150, "invented": 6000,
                "probed": 1200},
 }  # fmt: skip
+
+ANSWER_WORDS = 30  # room for what is asked of the longest passage; both fill a row of 256 tokens
 
 
 class ConversationsConfig(StageConfig):
@@ -36,9 +38,9 @@ class ConversationsConfig(StageConfig):
     renamed: int = Field(700, ge=0, description="passages and questions about names that do not exist")
     exercises: int = Field(150, ge=0, description="exercises with their working")
     told: int = Field(150, ge=0, description="definitions and headings; more where pages ask less than `closed_book`")
-    invented: int = Field(4000, ge=0, description="questions about what does not exist, for SFT's second round")
+    invented: int = Field(6000, ge=0, description="questions about what does not exist, for SFT's second round")
     probed: int = Field(1200, ge=0, description="questions of the knowledge probe")
-    passage_words: int = Field(120, ge=10, description="the longest passage, in words, from 10")
+    passage_words: int = Field(110, ge=10, description="the longest passage, in words, from 10")
     cite: float = Field(0.35, ge=0, le=1, description="share of answers that name their page, 0 to 1")
     silent: float = Field(0.1, ge=0, le=1, description="share of passages that do not hold the answer, 0 to 1")
 
@@ -152,42 +154,46 @@ def _row(drawn: Drawn, cite: float, random: Random) -> dict:
 
 
 def _open(config: ConversationsConfig, book: _Book, seed: int) -> Iterator[dict]:
-    """Questions with a passage: their own, then the same about fresh names; some passages do not hold the answer."""
+    """Questions with a passage: their own, then the same about fresh names; some are asked what it does not hold."""
     from hornbook.conversations.formats import conversation, exchange, with_page
     from hornbook.conversations.open_book import opened, renamed
-    from hornbook.conversations.refusals import REFUSALS
-    from hornbook.conversations.values import cited
 
     random = Random(derive(seed, "open"))
-    readable = [drawn for drawn in (book.drawn[index] for index in book.of("asked", "definition")) if drawn.page.prose]
-    order = random.sample(range(len(readable)), len(readable))
-    wanted = config.open_book + config.renamed
-    made = 0
-    for turn in range(2 * len(order)):  # a question may serve twice, under its own name and under another
-        if made >= wanted or not order:
+    pages: dict[str, list[Drawn]] = {}
+    for index in book.of("asked", "definition"):
+        if book.drawn[index].page.prose:
+            pages.setdefault(book.drawn[index].page.url, []).append(book.drawn[index])
+    order = random.sample(sorted(pages), len(pages))
+    made, wanted = 0, config.open_book + config.renamed
+    for turn in range(4 * len(order)):  # a page may serve again, with another question and under another name
+        if made >= wanted:
             return
-        drawn = readable[order[turn % len(order)]]
-        asked = opened(drawn, random.randint(config.passage_words // 3, config.passage_words), random)
-        if asked is None:
+        asked = pages[order[turn % len(order)]]
+        most_words = random.randint(config.passage_words // 3, config.passage_words)
+        found = opened(random.choice(asked), asked, most_words, random, in_all=config.passage_words + ANSWER_WORDS)
+        if found is None:
             continue
         if made >= config.open_book:
-            asked = renamed(asked, book.maker, random)
-        question, answer = asked.question, asked.answer
-        if random.random() < config.silent and (name := _named(question, asked.title)):
-            question = question.replace(name, book.maker.name(name, random))
-            answer = random.choice(REFUSALS)
-        elif asked.title and random.random() < config.cite:
-            answer = cited(answer, asked.title)
-        messages = with_page(exchange(question, answer), asked.title, asked.passage)
-        url = drawn.page.url if made < config.open_book else None
-        yield conversation(messages, origin="page", kind="open_book", url=url)
+            found = renamed(found, book.maker, random)
+        messages: list[dict] = []
+        for question, answer in found.asked:
+            messages += exchange(*_silenced_or_cited(config, book, question, answer, found.title, random))
+        url = asked[0].page.url if made < config.open_book else None
+        yield conversation(with_page(messages, found.title, found.passage), origin="page", kind="open_book", url=url)
         made += 1
 
 
-def _named(question: str, title: str) -> str | None:
+def _silenced_or_cited(
+    config: ConversationsConfig, book: _Book, question: str, answer: str, title: str, random: Random
+) -> tuple[str, str]:
+    """The question and its answer; some about a name that the page does not hold, others naming their page."""
     from hornbook.conversations.invent import subject
+    from hornbook.conversations.refusals import REFUSALS
+    from hornbook.conversations.values import cited
 
-    return subject(question, title)
+    if random.random() < config.silent and (name := subject(question, title)):
+        return question.replace(name, book.maker.name(name, random)), random.choice(REFUSALS)
+    return question, cited(answer, title) if title and random.random() < config.cite else answer
 
 
 def _invented(config: ConversationsConfig, book: _Book, seed: int) -> Iterator[dict]:

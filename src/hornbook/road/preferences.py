@@ -138,7 +138,11 @@ def _until_answer(messages: Sequence[dict]) -> list[dict]:
 
 
 def sampled_answers(config: PreferencesConfig, sft: Model, prompts: Sequence[list[dict]], run: Run) -> list[list[str]]:
-    """The different answers sampled for each prompt, in the order sampled, without those cut off at the length."""
+    """The different answers sampled for each prompt, in the order sampled, without those cut off at the length.
+
+    A prompt that does not fit the window has none.
+    """
+    from hornbook.evaluation.asking import answers
     from hornbook.inference.engine import Engine
     from hornbook.inference.requests import Request, Sampling
     from hornbook.models.device import pick_dtype, use_processor
@@ -151,7 +155,7 @@ def sampled_answers(config: PreferencesConfig, sft: Model, prompts: Sequence[lis
         for seed in (derive(run.seed, "answer", place, draw) for draw in range(config.answers))
     ]
     said: list[dict[str, None]] = [{} for _ in prompts]
-    for index, completion in enumerate(engine.generate(requests)):
-        if completion.finish_reason == "stop" and completion.text.strip():
+    for index, completion in enumerate(answers(engine, requests)):
+        if completion is not None and completion.finish_reason == "stop" and completion.text.strip():
             said[index // config.answers][completion.text.strip()] = None
-    return [list(answers) for answers in said]
+    return [list(texts) for texts in said]

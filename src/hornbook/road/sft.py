@@ -38,7 +38,7 @@ class SftConfig(StageConfig):
     window: int = Field(512, ge=32, description="tokens a row; pretraining's, so that one compiled graph serves both")
     rows: int = Field(8, ge=1, description="rows a step; pretraining's too")
     lr: float = Field(0.5, gt=0, description="the learning rates, as a part of pretraining's")
-    refusals: float = Field(0.15, ge=0, lt=1, description="share of the second round that refuses, below 1")
+    refusals: float = Field(0.35, ge=0, lt=1, description="share of the second round that refuses, below 1")
     samples: int = Field(2, ge=0, description="answers sampled for each question of the probe, beside the likeliest")
 
     @classmethod
@@ -146,11 +146,14 @@ def _probed(
     """The probe's findings; kept in the work folder, so that a second attempt need not ask again."""
     from hornbook.conversations.probe import Probed, probe
     from hornbook.core.jsonl import read_jsonl, write_jsonl
+    from hornbook.evaluation.asking import fits
     from hornbook.inference.engine import Engine
+    from hornbook.inference.requests import Request
 
     found: Path = run.work / "probe.jsonl"
     if not found.exists():
-        asked = [(row["messages"][0]["content"], row["messages"][-1]["content"]) for row in rows]
         engine = Engine(model, tokenizer)
+        asked = [(row["messages"][0]["content"], row["messages"][-1]["content"]) for row in rows
+                 if fits(engine, Request(messages=row["messages"][:1]))]
         write_jsonl(found, map(vars, probe(engine, asked, samples=config.samples, seed=derive(run.seed, "probe"))))
     return [Probed(**{**row, "said": tuple(row["said"])}) for row in read_jsonl(found)]
