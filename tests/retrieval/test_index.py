@@ -6,6 +6,7 @@ import pytest
 
 from hornbook.core.errors import DamagedError, InputError
 from hornbook.retrieval import Index, Passage
+from hornbook.retrieval.index import ranked
 
 FIRST, LAST = ("Edda", "Tomas", "Mara", "Ivo"), ("Rowan", "Vell", "Tolly", "Ashe")
 PEOPLE = [f"{first} {last}" for first in FIRST for last in LAST]
@@ -28,6 +29,18 @@ def test_the_page_of_the_one_asked_about_comes_first(index):
         assert (hits[0].title, hits[0].url) == (name, f"https://isle.example/{number}")
         assert hits[0].score > hits[1].score >= hits[2].score > 0
         assert hits[0].text.startswith(name)
+
+
+def test_names_asked_about_count_more_than_other_words():
+    def row(number: int, title: str, text: str, score: float) -> dict:
+        return {"_rowid": number, "title": title, "url": "u", "text": text, "_score": score}
+
+    rows = [row(0, "Ivo Ashe", "Would you tell the class what his trade is?", 5.0), row(1, "A fair", "Mara came.", 3.0),
+            row(2, "Mara Tolly", "She keeps bees.", 2.5), row(3, "A mill", "Mara Tolly came.", 2.6)]  # fmt: skip
+    hits = ranked("Would you tell the class what trade Mara Tolly has?", rows, 3)
+    assert [hit.title for hit in hits] == ["Mara Tolly", "A mill", "Ivo Ashe"]
+    assert [hit.score for hit in hits] == [6.25, 5.2, 5.0]
+    assert [hit.title for hit in ranked("what is a mill for?", rows, 1)] == ["Ivo Ashe"]
 
 
 def test_many_searches_are_as_many_single_ones(index):

@@ -3,7 +3,8 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hornbook.retrieval import Passage, cut, passages
+from hornbook.retrieval import Passage, cut
+from hornbook.retrieval.passages import passages
 
 PAGE = """# Marrow Point
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 MOST_WORDS = 120
+SLACK = 1.15  # over an even share, so that the last sentences find room
 
 _HEADING = re.compile(r"#{1,6}\s+(.*?)\s*#*$")
 _RULE = re.compile(r"[-*_=\s]{3,}$")  # a line drawn across the page, or under a heading
@@ -34,8 +35,12 @@ def passages(documents: Iterable[Mapping[str, object]], most_words: int = MOST_W
 def cut(text: str, title: str, url: str, most_words: int = MOST_WORDS) -> list[Passage]:
     """One page as passages of at most `most_words` words, each of whole sentences where sentences are that short.
 
-    A heading begins a new passage once the one before it is at least half full, so that short sections stay together.
+    A page that needs several is shared out evenly: a search by words prefers what is short, and would find every
+    leftover line first. A heading begins a new passage once the one before it is at least half full.
     """
+    whole = sum(len(line.split()) for kind, line in _lines(text) if kind == "text")
+    shares = -(-whole // most_words)
+    most_words = min(most_words, round(whole / max(shares, 1) * SLACK) + 1)
     cuts: list[Passage] = []
     heading, above, held, words = "", "", [], 0
 

@@ -38,7 +38,8 @@ def deploy(config: DeployConfig, corpus: Corpus, rl: Model, run: Run) -> Deploym
 
     from hornbook.core.files import write_text
     from hornbook.core.jsonl import write_jsonl
-    from hornbook.retrieval import Index, passages
+    from hornbook.retrieval import Index
+    from hornbook.retrieval.passages import passages
     from hornbook.safety import DEFAULT, Policy
     from hornbook.serving.settings import Settings
 
