@@ -28,7 +28,7 @@ CLOSED_SITE = 0.8  # the share of a site's pages with </html>, from which on one
 EXTRACTED = pyarrow.schema([
     ("url", pyarrow.string()), ("title", pyarrow.string()), ("text", pyarrow.string()), ("fault", pyarrow.string()),
     ("detail", pyarrow.string()), ("license", pyarrow.string()), ("link_share", pyarrow.float64()),
-    ("unclosed", pyarrow.bool_()), ("html", pyarrow.bool_()),
+    ("ended", pyarrow.bool_()), ("unclosed", pyarrow.bool_()), ("html", pyarrow.bool_()),
 ])  # fmt: skip
 
 
@@ -106,8 +106,8 @@ def extract_shard(path: Path, warcs: Path, rows: Sequence[PageRow], cpu_seconds:
         page = extract(body, kind, row.url, cpu_seconds=cpu_seconds)
         found.append({
             "url": row.url, "title": page.title, "text": page.text, "fault": page.fault, "detail": page.detail,
-            "license": page.license, "link_share": page.link_share, "unclosed": page.unclosed,
-            "html": "html" in kind or (row.content_type or "html").endswith("html"),
+            "license": page.license, "link_share": page.link_share, "ended": page.ended,
+            "unclosed": page.unclosed, "html": "html" in kind or (row.content_type or "html").endswith("html"),
         })  # fmt: skip
     write_table(path, pyarrow.Table.from_pylist(found, schema=EXTRACTED))
     return processor_seconds() - started
@@ -228,14 +228,14 @@ def _faults(table: pyarrow.Table) -> tuple[list[str | None], list[str]]:
     reasons: list[str | None] = table.column("fault").to_pylist()
     details = [detail or "" for detail in table.column("detail").to_pylist()]
     urls, unclosed = table.column("url").to_pylist(), table.column("unclosed").to_pylist()
-    html = table.column("html").to_pylist()
-    pages, closed = Counter[str](), Counter[str]()
-    for url, is_open, is_html in zip(urls, unclosed, html, strict=True):
+    pages, ended = Counter[str](), Counter[str]()
+    ends, html = table.column("ended").to_pylist(), table.column("html").to_pylist()
+    for url, has_end, is_html in zip(urls, ends, html, strict=True):
         if is_html:
             pages[_site(url)] += 1
-            closed[_site(url)] += not is_open
+            ended[_site(url)] += bool(has_end)
     for row, url in enumerate(urls):
-        if reasons[row] in (None, "empty") and unclosed[row] and closed[_site(url)] >= CLOSED_SITE * pages[_site(url)]:
+        if reasons[row] in (None, "empty") and unclosed[row] and ended[_site(url)] >= CLOSED_SITE * pages[_site(url)]:
             reasons[row], details[row] = "truncated", "the HTML breaks off"
     return reasons, details
 

@@ -34,8 +34,9 @@ _MARKDOWN_TITLE = re.compile(r"^#\s+(.+?)\s*#*\s*$", re.MULTILINE)
 class Extracted:
     """`fault` is None, or what is wrong with the page: binary, truncated, empty, damaged, cpu time.
 
-    `link_share` is the share of the whole page's text that lies in links, 0 to 1. `unclosed` says that the HTML ends
-    with containers open and no </body> or </html>: the page broke off, unless the whole site is written so.
+    `link_share` is the share of the whole page's text that lies in links, 0 to 1. `ended` says that the HTML
+    has its </body> or </html>, `unclosed` that it has not and ends with containers open: such a page broke off, unless
+    the whole site is written so.
     """
 
     title: str = ""
@@ -45,6 +46,7 @@ class Extracted:
     charset: str = ""
     license: str | None = None
     link_share: float = 0.0
+    ended: bool = True
     unclosed: bool = False
 
 
@@ -87,13 +89,22 @@ def _html(text: str, charset: str, url: str) -> Extracted:
     tree = parse_html(text)
     if tree is None:
         return Extracted(fault="empty", charset=charset)
+    held = list(tree.iter())  # lxml makes an element anew each time it is met unless somebody holds it: twice as fast
     title, licence, share = page_title(tree), _licence(tree, url), link_share(tree)
-    markdown = to_markdown(main_part(tree))[:MAX_CHARACTERS]
-    if title and markdown and not markdown.startswith("# ") and not _MARKDOWN_TITLE.search(markdown):
-        markdown = f"# {title}\n\n{markdown}"
+    markdown = _with_title(to_markdown(main_part(tree))[:MAX_CHARACTERS], title)
     fault = None if markdown else "empty"
+    del held
+    ended = "</html" in text[-4000:].lower() or "</body" in text[-4000:].lower()
     return Extracted(title, markdown, fault, charset=charset, license=licence, link_share=share,
-                     unclosed=_is_unclosed(text))
+                     ended=ended, unclosed=not ended and _is_unclosed(text))
+
+
+def _with_title(markdown: str, title: str) -> str:
+    """The text under its title, where it has none yet."""
+    if not markdown or not title or _MARKDOWN_TITLE.search(markdown):
+        return markdown
+    first, _, rest = markdown.partition("\n")
+    return f"# {title}\n{rest}" if first.lstrip("# ") == title else f"# {title}\n\n{markdown}"
 
 
 def _plain(text: str, charset: str) -> Extracted:
@@ -169,11 +180,10 @@ def _breaks_off_in_tag(text: str) -> bool:
 
 def _is_unclosed(text: str) -> bool:
     """The end tags of html and body may be left out by the standard; those of div and its like may not."""
-    ending = text[-4000:].lower()
-    if "</html" in ending or "</body" in ending or "<body" not in text[:50_000].lower():
+    if "<body" not in text[:50_000].lower():
         return False
     count = sum(-1 if found[1] else 1 for found in _CONTAINERS.finditer(text))
-    return count > 0 or not ending.rstrip().endswith((">", ".", "!", "?"))
+    return count > 0 or not text.rstrip().endswith((">", ".", "!", "?"))
 
 
 @contextmanager

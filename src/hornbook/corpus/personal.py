@@ -25,6 +25,7 @@ _CARD = re.compile(r"(?<![\d.,-])(?:\d[ -]?){12,18}\d(?![\d-]|[.,]\d)")
 _IPV4 = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w]|\.\d)")
 _IPV6 = re.compile(r"(?<![\w:.])(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f]{0,4}(?![\w:])")
 _VERSION = re.compile(r"(?:version|release|ver\.?|v|sqlite|section|chapter|build)\s*$", re.I)
+_ADDRESS = re.compile(r"\b(?:ip|ipv4|address|host|server|client|from|ping|dns)\W{0,3}$", re.I)
 _PHONE = re.compile(
     r"(?<![\w+.,/$€£-])(?:"
     r"(?:\+|(?<!\d[ -])00)[1-9]\d{0,2}[ .\-/]?(?:\(0?\d{1,5}\)[ .\-/]?)?\d(?:[ .\-/]?\d){5,12}"  # international
@@ -147,4 +148,8 @@ def _is_public(found: re.Match[str], text: str) -> bool:
         return False
     if isinstance(address, ipaddress.IPv6Address) and len(found[0].replace(":", "")) < 8:
         return False  # times, C++ scopes and ratios look like short IPv6 addresses
+    if isinstance(address, ipaddress.IPv4Address) and max(address.packed) < 32:
+        before = text[max(0, found.start() - 20) : found.start()]
+        if not _ADDRESS.search(before):  # 3.8.11.1 is a version; one address in four thousand looks like that
+            return False
     return address.is_global and not address.is_multicast

@@ -27,10 +27,10 @@ _NOTICE = re.compile(
     r"|privacy (?:policy|notice|settings)|terms (?:of (?:use|service)|and conditions)|all rights reserved"
     r"|copyright \W?\d{4}|log ?in|sign (?:in|up|out)|log ?out|register (?:now|here)|create an account|my account"
     r"|forgot (?:your )?password|newsletter|subscribe|follow us|share (?:this|on)|tweet|like us|back to top|skip to"
-    r"|read more|learn more|contact us|about us|site ?map|imprint|accessibility|javascript|add to (?:cart|basket)"
+    r"|read more|learn more|contact us|about us|site ?map|imprint|accessibility|add to (?:cart|basket)"
     r"|checkout|leave a (?:comment|reply)|post a comment|(?:previous|next) (?:post|page)|related (?:posts|articles)"
-    r"|page \d+ of \d+|loading|please wait|advertisement|sponsored|powered by|print this|send to a friend|rss feed"
-    r"|enable (?:your )?browser|select (?:a |your )?language)\b",
+    r"|page \d+ of \d+|loading\.{3}|please wait|advertisement|sponsored|powered by|print this|send to a friend|rss feed"
+    r"|enable (?:javascript|your browser)|javascript is|requires? javascript|select (?:a |your )?language)\b",
     re.IGNORECASE,
 )
 
