@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from hornbook.road.pretrain import PretrainConfig
 
-VOCABULARY = 4096  # the tokenizer does not exist when a run is planned
+VOCABULARY = 2048  # the tokenizer does not exist when a run is planned
 MEASURE_SECONDS = 5.0
 COMPILED_GAIN = 1.6  # compiled over eager steps in a long run, benchmarks/pretrain_speed.py
 COMPILE_SECONDS = 25.0
