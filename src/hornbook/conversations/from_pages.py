@@ -23,6 +23,7 @@ _NUMBERING = re.compile(
     r"^(?:(?:chapter|section|part|appendix)\s+[\dA-Z]+(?:\.\d+)*[.:)]?|\d{1,3}(?:\.\d+)*[.:)]|\d{1,3}(?:\.\d+)+)\s+",
     re.IGNORECASE,
 )
+_ARTICLE = re.compile(r"^(?:the|an?)\s+", re.IGNORECASE)
 _IS_A = re.compile(r"(?:\([^)]*\)\s*)?(?:is|are|was|were)\s+(?:an?|the|one)\b")
 _PERSON = re.compile(r"\b(?:he|she|his|her|born)\b", re.IGNORECASE)
 
@@ -218,8 +219,8 @@ def _about(parts: list[Block], used: set[int], title: str) -> list[Found]:
         heading = ""  # only the paragraph right under a heading tells of it
         if not (3 <= len(answer.split()) <= LONGEST_ANSWER and len(name.split()) <= 8) or name.endswith(("?", ".")):
             continue
-        opening = re.match(rf"(?:(?:The|An?)\s+)?{re.escape(name)}\s+", answer, re.IGNORECASE)
-        if opening and _IS_A.match(answer, opening.end()):
+        told, bare = _ARTICLE.sub("", answer), _ARTICLE.sub("", name)
+        if told.lower().startswith(f"{bare} ".lower()) and _IS_A.match(told, len(bare) + 1):
             asks = "Who" if _PERSON.search(part.text) else "What"
             found.append((f"{asks} is {name}?", answer, "definition"))
         else:

@@ -12,6 +12,8 @@ from hornbook.conversations.values import names_in
 
 ORDER = 3  # letters of context: less is not pronounceable, more only gives known names back
 SHARED = 0.02  # a word in more than this share of the names ("Port", "Saint") is no name by itself
+_ARTICLE = re.compile(r"^(?:the|an?)\s+", re.IGNORECASE)
+_SEPARATOR = re.compile(r"\s+[|–—:·-]\s+|,\s")
 _WORD = re.compile(r"[^\W_][\w’'-]*")
 
 
@@ -107,9 +109,16 @@ def subject(question: str, title: str) -> str | None:
 
     The title counts without its article and in any case: the page "The Marsh Hopper" is about "the marsh hopper".
     """
-    for part in [title, *re.split(r"\s+[|–—:·-]\s+|,\s", title)]:
-        bare = re.sub(r"^(?:the|an?)\s+", "", part.strip(), flags=re.IGNORECASE)
-        if bare and (found := re.search(rf"(?<!\w){re.escape(bare)}(?!\w)", question, re.IGNORECASE)):
-            return found.group()
+    for part in dict.fromkeys([title, *_SEPARATOR.split(title)]):
+        if found := _whole_words(_ARTICLE.sub("", part.strip(), count=1), question):
+            return found
     names = names_in(question)
     return names[0] if names else None
+
+
+def _whole_words(phrase: str, text: str) -> str | None:
+    """The phrase as it stands in the text, in any case, with no letter or digit beside it; None when it does not."""
+    place = text.lower().find(phrase.lower()) if phrase else -1
+    end = place + len(phrase)
+    alone = place >= 0 and not text[place - 1 : place].isalnum() and not text[end : end + 1].isalnum()
+    return text[place:end] if alone else None

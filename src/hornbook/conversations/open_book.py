@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from random import Random
 
 from hornbook.conversations.from_pages import Drawn
@@ -100,10 +101,14 @@ def _answers(sentence: str, drawn: Drawn) -> bool:
 
     On a page titled with its subject a sentence need not name it again.
     """
-    values = key_values(drawn.question, drawn.answer)
-    about = subject(drawn.question, drawn.page.title)
+    about, values = _sought(drawn.question, drawn.answer, drawn.page.title)
     named = about is None or contains(drawn.page.title, [about]) or contains(sentence, [about])
-    return named and any(contains(sentence, [value]) for value in values)
+    return named and contains(sentence, values)
+
+
+@lru_cache(maxsize=1 << 13)
+def _sought(question: str, answer: str, title: str) -> tuple[str | None, tuple[str, ...]]:
+    return subject(question, title), tuple(key_values(question, answer))
 
 
 def _other_number(number: str, random: Random) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
+from functools import lru_cache
 
 SMALL_WORDS = frozenset(
     re.findall(r"\w+", """
@@ -89,6 +90,7 @@ def contains(text: str, phrases: Iterable[str]) -> bool:
     return any(f" {words} " in inside for words in map(normalised, phrases) if words)
 
 
+@lru_cache(maxsize=1 << 15)  # the same sentences are searched for one value after another
 def normalised(text: str) -> str:
     """The words of the text, lower case, compatibility forms and accents folded, one space between.
 
