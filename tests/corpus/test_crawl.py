@@ -27,8 +27,12 @@ def redirect(to: str, status: int = 302):
 
 def test_every_url_has_its_outcome(site, tmp_path) -> None:
     async def slow(request):
-        await asyncio.sleep(5)
+        await asyncio.sleep(30)
         return web.Response(text="late")
+
+    async def late(request):  # too late at first, and in time when everything else is done
+        await asyncio.sleep(2)
+        return web.Response(text="late", content_type="text/html")
 
     async def huge(request):
         response = web.StreamResponse(headers={"Content-Type": "text/html"})
@@ -44,11 +48,11 @@ def test_every_url_has_its_outcome(site, tmp_path) -> None:
     site.answers |= {
         "/robots.txt": answer(200, b"User-agent: *\nDisallow: /private/\n", "text/plain"),
         "/": page("start", "/a", "/private/x", "/slow", "/huge", "/missing", "/gone", "/teapot", "/loop1", "/self",
-                  "/end", "/elsewhere", "/image", "/pdf", "/text", "/noindex", "/bomb", "/mail", "mailto:x@y.z",
-                  "/away", "/nowhere"),
+                  "/end", "/elsewhere", "/image", "/pdf", "/text", "/noindex", "/bomb", "/mail",
+                  "mailto:x@y.z", "/away", "/nowhere", "/late"),
         "/a": page("a", "/"),
-        "/slow": slow, "/huge": huge, "/gone": answer(410), "/teapot": answer(500), "/loop1": redirect("/loop2"),
-        "/loop2": redirect("/loop3"), "/loop3": redirect("/loop1"), "/self": redirect("/self"),
+        "/slow": slow, "/late": late, "/huge": huge, "/gone": answer(410), "/teapot": answer(500),
+        "/loop1": redirect("/loop2"), "/loop2": redirect("/loop3"), "/loop3": redirect("/loop1"), "/self": redirect("/self"),
         "/end": redirect("/end/?n=1"), "/elsewhere": redirect("http://other.example/"),
         "/image": answer(200, b"\x89PNG", "image/png"), "/pdf": answer(200, b"%PDF-1.4", "application/pdf"),
         "/text": answer(200, b"plain words", "text/plain"), "/away": redirect("/a"), "/nowhere": answer(302),
@@ -70,11 +74,12 @@ def test_every_url_has_its_outcome(site, tmp_path) -> None:
         "/end/?n=2": "redirect", "/end/?n=3": "redirect", "/end/?n=4": "redirect", "/end/?n=5": "too many redirects",
         "/elsewhere": "redirect off site", "/image": "type", "/pdf": None, "/text": None, "/noindex": "noindex",
         "/linked": None, "/bomb": "too big", "/mail": None, "/away": "redirect", "/nowhere": "bad redirect",
+        "/late": None,
     }  # fmt: skip
     assert site.asked["/private/x"] == 0
     assert site.asked["/teapot"] == 2  # asked again once
     assert site.asked["/slow"] == 2  # and what was too slow had a second chance at the end
-    assert all(count == 1 for path, count in site.asked.items() if path not in ("/teapot", "/slow"))
+    assert all(count == 1 for path, count in site.asked.items() if path not in ("/teapot", "/slow", "/late"))
     assert rows["/gone"].detail == "410"
     assert huge.sent < 50_000_000
     assert read_pages(tmp_path / "out" / "pages.parquet") == sorted(rows.values(), key=lambda row: row.url)

@@ -39,6 +39,7 @@ def test_found(text: str, masked: str) -> None:
         "DE89 3704 0044 0532 0130 01 fails its checksum",
         "Call 12 people in 1843. The phone has 3 buttons, and 1,000,000 were sold.",
         "pages 1000-2000, rooms 101-102, the years 1939-1945",
+        "year: 0000-9999, from 0000-01-01 to 9999-12-31; 6683623321994527 in binary",
         "@decorator and a @ b, foo@bar",
     ],
 )

@@ -21,6 +21,7 @@ from hornbook.corpus.robots import Robots
 from hornbook.corpus.urls import canonical_url, host_of, origin_of, site_of
 from hornbook.corpus.warc import Place, Stored, WarcWriter, read_at
 
+SECOND_CHANCE = 3.0  # times the timeout, for pages that were too slow at first: it may have been this machine
 GIVE_UP_AFTER = 30  # failures in a row, after which a site counts as gone
 
 
@@ -76,6 +77,7 @@ class _Crawler:
         self.writer = WarcWriter(folder, frontier.written())
         self.guide = SiteGuide(fetcher)
         self.next_at: dict[str, float] = {}
+        self.patience = 1.0
         self.taken, self.under_way, self.failures = frontier.taken(), 0, 0
 
     def _resume(self) -> None:
@@ -95,9 +97,10 @@ class _Crawler:
             await self._seed()
         await self._walk()
         if not self.frontier.note("second chance"):  # those that were too slow are asked once more, when all is quiet
-            self.frontier.note("second chance", "yes")
             self.frontier.requeue("reason = 'timeout'")
-            await self._walk()
+            self.frontier.note("second chance", "yes")
+        self.patience = SECOND_CHANCE
+        await self._walk()
         self._close_rest()
         self._name_loops()
         rows = self.frontier.rows()
@@ -154,7 +157,7 @@ class _Crawler:
             return self._refuse(PageRow(url, depth, "refused", "robots", robots.why))
         await self._turn(url, robots)
         stored = self._stored(url)
-        answer = await self.fetcher.get(url, headers=_conditions(stored))
+        answer = await self.fetcher.get(url, headers=_conditions(stored), patience=self.patience)
         self._watch(answer)
         row = PageRow(url, depth, "refused", answer.reason, answer.detail or None, status=answer.status,
                       content_type=answer.media_type or None, fetched_at=answer.date)

@@ -82,7 +82,7 @@ class Fetcher:
         )
         self._session = aiohttp.ClientSession(
             connector=connector, headers=self._headers, auto_decompress=False, trust_env=False,
-            cookie_jar=aiohttp.DummyCookieJar(), timeout=aiohttp.ClientTimeout(total=self.timeout),
+            cookie_jar=aiohttp.DummyCookieJar(),
         )
         return self
 
@@ -91,30 +91,36 @@ class Fetcher:
     ) -> None:
         await self._session.close()
 
-    async def get(self, url: str, *, headers: dict[str, str] | None = None, any_type: bool = False) -> Answer:
-        """The answer for a canonical URL, asked again while it fails in passing."""
-        answer = await self._once(url, headers or {}, any_type)
+    async def get(
+        self, url: str, *, headers: dict[str, str] | None = None, any_type: bool = False, patience: float = 1.0
+    ) -> Answer:
+        """The answer for a canonical URL, asked again while it fails in passing; `patience` stretches the timeout."""
+        answer = await self._once(url, headers or {}, any_type, patience)
         for attempt in range(self.retries):
             if not answer.ask_again:
                 break
             await asyncio.sleep(self._wait(answer, attempt))
-            answer = await self._once(url, headers or {}, any_type)
+            answer = await self._once(url, headers or {}, any_type, patience)
         return answer
 
     def _wait(self, answer: Answer, attempt: int) -> float:
         asked = answer.header("retry-after")
         return min(float(asked) if asked.isdigit() else self.backoff * 2**attempt, MAX_WAIT_SECONDS)
 
-    async def _once(self, url: str, headers: dict[str, str], any_type: bool) -> Answer:
+    async def _once(self, url: str, headers: dict[str, str], any_type: bool, patience: float) -> Answer:
+        seconds = self.timeout * patience
         date = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         try:
             self.guard.check_literal(host_of(url))  # aiohttp asks no resolver for an address
-            async with self._session.get(URL(url, encoded=True), allow_redirects=False, headers=headers) as response:
+            async with self._session.get(
+                URL(url, encoded=True), allow_redirects=False, headers=headers,
+                timeout=aiohttp.ClientTimeout(total=seconds),
+            ) as response:
                 return await self._read(url, date, response, any_type)
         except AddressRefused as error:
             return Answer(url, date, reason="private address", detail=str(error))
         except TimeoutError:
-            return Answer(url, date, reason="timeout", detail=f"no whole answer in {self.timeout:g} s")
+            return Answer(url, date, reason="timeout", detail=f"no whole answer in {seconds:g} s")
         except (aiohttp.InvalidURL, ValueError) as error:
             return Answer(url, date, reason="bad url", detail=type(error).__name__)
         except (aiohttp.ClientResponseError, HttpProcessingError):

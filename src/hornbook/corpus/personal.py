@@ -40,7 +40,7 @@ _CALLED = re.compile(
     re.I,
 )
 PLACEHOLDERS = {"email": "[email]", "iban": "[iban]", "card": "[card]", "phone": "[phone]", "ip": "[ip address]"}
-_ISSUERS = re.compile(r"[2-6]")  # the major industry identifiers of banks and their like
+_ISSUERS = re.compile(r"4|5|2[2-7]|3[04-8]|6(?:011|[24579])")  # Visa, Mastercard, Maestro, Amex, Diners, JCB, Discover
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ def _is_phone(found: re.Match[str]) -> bool:
     digits = re.sub(r"\D", "", found[0])
     if not 7 <= len(digits) <= 15 or len(set(digits)) < 2:
         return False
-    return not re.fullmatch(r"0\d{3}-\d{2}-\d{2}", found[0])  # a date of long ago
+    return not re.match(r"0\d{3}-(?:\d{4}|\d{2}-\d{2})\b", found[0])  # years and dates of long ago
 
 
 def _dials(text: str) -> bool:
