@@ -61,6 +61,15 @@ def kill_and_compare(
     return Outcome(kills, different, quiet_seconds, killed_seconds, len(quiet))
 
 
+def tiny(folder: Path) -> Path:
+    """The tiny recipe in `folder`, with the invented island that it reads beside it."""
+    from hornbook.demo import write_island
+
+    folder.mkdir(parents=True, exist_ok=True)
+    write_island(folder / "isle", 0, "tiny")
+    return Path(shutil.copy(RECIPE, folder))
+
+
 def moments(seconds: Mapping[str, float], count: int, seed: int) -> list[tuple[str, float]]:
     """(step, part of its time) for each kill: every step once and the rest by seed, longer steps more often."""
     dice = random.Random(seed)
@@ -138,12 +147,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="print one object a figure, and nothing else")
     parser.add_argument("--kills", type=int, default=24, help="how many, at least one a step")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--recipe", type=Path, default=RECIPE)
+    parser.add_argument("--recipe", type=Path, help="a recipe of your own; recipes/tiny.toml when left out")
     parser.add_argument("--keep", type=Path, help="a folder to leave both runs in")
     said = parser.parse_args(arguments)
     folder = said.keep or Path(tempfile.mkdtemp(prefix="hornbook-kills-"))
     try:
-        outcome = kill_and_compare(said.recipe, folder, count=said.kills, seed=said.seed)
+        recipe = said.recipe or tiny(folder)
+        outcome = kill_and_compare(recipe, folder, count=said.kills, seed=said.seed)
     finally:
         if not said.keep:
             shutil.rmtree(folder, ignore_errors=True)
