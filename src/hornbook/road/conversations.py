@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 MOST = {  # what SFT has the time to read, by size; the sizes beyond take what `laptop` takes twenty times
     "tiny": {"closed_book": 400, "open_book": 40, "renamed": 40, "exercises": 20, "told": 40, "invented": 300,
-             "probed": 60},
+             "probed": 60, "passage_words": 30},
     "laptop": {"closed_book": 5000, "open_book": 500, "renamed": 700, "exercises": 150, "told": 150, "invented": 6000,
                "probed": 1200},
 }  # fmt: skip
