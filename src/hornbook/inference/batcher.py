@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from itertools import groupby
 
 import numpy as np
 import torch
@@ -247,13 +246,8 @@ class _Rows:
             values[target] = values[source]
 
 
-def shared_prefix(prompts: Sequence[Sequence[int]]) -> int:
+def shared_prefix(prompts: Sequence[list[int]]) -> int:
     """How many tokens all the prompts begin with, the last token of each never counted."""
     first, last = min(prompts), max(prompts)  # what these two share, all between them share
     most = min(len(prompt) for prompt in prompts) - 1
-    same = 0
-    for equal, _ in groupby(zip(first, last, strict=False), key=lambda pair: pair[0] == pair[1]):
-        if equal:
-            same = sum(1 for _ in _)
-        break
-    return min(same, most)
+    return next((place for place in range(most) if first[place] != last[place]), most)

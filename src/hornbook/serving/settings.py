@@ -19,11 +19,11 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(min_length=1, description="what clients call the model")
-    model: str = Field("model", description="the model's folder")
-    index: str = Field("", description="the folder of the index of the pages; empty for a model that answers unaided")
-    policy: str = Field("policy.toml", description="the safety policy")
-    temperature: float = Field(0.0, ge=0, le=2, description="unless the client says otherwise")
-    max_tokens: int = Field(256, ge=1, description="of an answer, unless the client says otherwise")
+    model: str = Field(default="model", description="the model's folder")
+    index: str = Field(default="", description="the folder of the index of the pages; empty for none")
+    policy: str = Field(default="policy.toml", description="the safety policy")
+    temperature: float = Field(default=0.0, ge=0, le=2, description="unless the client says otherwise")
+    max_tokens: int = Field(default=256, ge=1, description="of an answer, unless the client says otherwise")
 
     @classmethod
     def read(cls, folder: Path) -> Settings:
