@@ -40,7 +40,7 @@ class Curation:
     languages: frozenset[str] = frozenset({"en"})
     language_score: float = 0.4
     personal: str = "mask"
-    near_copy: float = 0.5
+    near_copy: float = 0.45
     holdout: float = 0.02
     cpu_seconds: float = 10.0
 

@@ -25,7 +25,7 @@ class CorpusConfig(StageConfig):
     thresholds: dict[str, tuple[float | None, float | None]] = Field(
         {}, description="least and most for columns, such as {words = [100, 50000]}"
     )
-    near_copy: float = Field(0.5, gt=0, le=1, description="share of word 5-grams that makes a near copy, 0 to 1")
+    near_copy: float = Field(0.45, gt=0, le=1, description="share of word 5-grams that makes a near copy, 0 to 1")
     personal: Literal["mask", "drop", "keep"] = Field("mask", description="personal data: mask, drop its pages, keep")
     holdout: float = Field(0.02, ge=0, lt=1, description="the share of documents kept from training")
     cpu_seconds: float = Field(10.0, gt=0, description="processor seconds for one page at most")
