@@ -36,7 +36,11 @@ OnStep = Callable[[int, dict[str, float]], None]
 class Batches(Protocol):
     """Where batches come from. Setting `cursor` to a value it once had makes the same next batch come again."""
 
-    cursor: int
+    @property
+    def cursor(self) -> Any: ...
+
+    @cursor.setter
+    def cursor(self, cursor: Any, /) -> None: ...
 
     def __iter__(self) -> Iterator[Any]: ...
 
@@ -95,7 +99,7 @@ class _Loop:
         self.step = self.skipped = self.tokens = 0
         self.seconds = 0.0
         self.row: dict[str, float] = {}
-        self.resumed_from = self._resume() if self.folder else None
+        self.resumed_from = None if self.folder is None else self._resume(self.folder)
 
     def run(self, steps: int, on_step: OnStep | None, checkpoint_every: int, accumulate: int, clip: float) -> FitResult:
         iterator, skipped_in_a_row = iter(self.batches), 0
@@ -115,9 +119,9 @@ class _Loop:
             if on_step:
                 on_step(self.step, self.row)
             if self.folder and self.step % checkpoint_every == 0 and self.step < steps:
-                self._save()
+                self._save(self.folder)
         if self.folder and self.step != self.resumed_from:
-            self._save()
+            self._save(self.folder)
         loss = self.row.get("loss", math.nan)
         return FitResult(self.step, self.skipped, self.tokens, self.seconds, loss, self.row, self.resumed_from)
 
@@ -135,7 +139,8 @@ class _Loop:
         whole = math.isfinite(total) and math.isfinite(norm)
         factor = self.schedule(self.step)
         if whole:
-            torch._foreach_mul_(gradients, min(1.0, clip / max(norm, 1e-12)) / weight)
+            scale = min(1.0, clip / max(norm, 1e-12)) / weight
+            torch._foreach_mul_(gradients, scale)  # pyright: ignore[reportPrivateImportUsage]
             self.optimiser.step(factor)
         else:
             self.skipped += 1
@@ -157,23 +162,22 @@ class _Loop:
             with open(self.folder / "metrics.jsonl", "a", encoding="utf-8") as file:
                 file.write(json.dumps(self.row) + "\n")
 
-    def _save(self) -> None:
-        assert self.folder
+    def _save(self, folder: Path) -> None:
         tensors = {f"model.{name}": parameter for name, parameter in self.model.named_parameters()}
         tensors |= {f"optimiser.{name}": value for name, value in self.optimiser.state_dict().items()}
         state = {
             "step": self.step, "cursor": self.batches.cursor, "skipped": self.skipped, "tokens": self.tokens,
             "seconds": self.seconds, "threads": torch.get_num_threads(), "row": self.row,
         }
-        save_checkpoint(self.folder, Checkpoint(tensors | random_state(self.device), state))
+        save_checkpoint(folder, Checkpoint(tensors | random_state(self.device), state))
 
     @torch.no_grad()
-    def _resume(self) -> int | None:
-        checkpoint = newest_checkpoint(self.folder, self.warn)
-        _keep_rows(self.folder / "metrics.jsonl", checkpoint.state["step"] if checkpoint else 0)
+    def _resume(self, folder: Path) -> int | None:
+        checkpoint = newest_checkpoint(folder, self.warn)
+        _keep_rows(folder / "metrics.jsonl", checkpoint.state["step"] if checkpoint else 0)
         if checkpoint is None:
             return None
-        _copy_weights(self.model, checkpoint.part("model"), self.folder)
+        _copy_weights(self.model, checkpoint.part("model"), folder)
         self.optimiser.load_state_dict(checkpoint.part("optimiser"))
         restore_random_state(checkpoint, self.device)
         state = checkpoint.state

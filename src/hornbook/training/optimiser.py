@@ -36,7 +36,7 @@ class Optimiser:
 
     def __init__(self, model: nn.Module, rates: Rates = Rates()):
         self.rates = rates
-        self.names = {parameter: name for name, parameter in model.named_parameters() if parameter.requires_grad}
+        self.names: dict[Tensor, str] = {p: name for name, p in model.named_parameters() if p.requires_grad}
         matrices = [p for p, name in self.names.items() if _is_hidden_matrix(name, p)]
         groups: dict[float, list[Tensor]] = defaultdict(list)
         for parameter, name in self.names.items():
@@ -102,7 +102,8 @@ class Muon:
         self.lr, self.momentum, self.weight_decay = lr, momentum, weight_decay
         self.groups: dict[tuple[int, int], list[Tensor]] = defaultdict(list)
         for parameter in parameters:
-            self.groups[tuple(parameter.shape)].append(parameter)
+            rows, columns = parameter.shape
+            self.groups[rows, columns].append(parameter)
         self.buffers = {
             shape: torch.zeros(len(group), *shape, dtype=torch.float32, device=group[0].device)
             for shape, group in self.groups.items()
@@ -118,9 +119,10 @@ class Muon:
             update_GRC = orthogonalised(gradient_GRC.lerp(buffer_GRC, self.momentum))
             lr = self.lr * factor
             if self.weight_decay:
-                torch._foreach_mul_(group, 1 - lr * self.weight_decay)
+                torch._foreach_mul_(group, 1 - lr * self.weight_decay)  # pyright: ignore[reportPrivateImportUsage]
             scale = lr * max(1.0, rows / columns) ** 0.5
-            torch._foreach_add_(group, list(update_GRC.to(group[0].dtype).unbind()), alpha=-scale)
+            updates = list(update_GRC.to(group[0].dtype).unbind())
+            torch._foreach_add_(group, updates, alpha=-scale)  # pyright: ignore[reportPrivateImportUsage]
 
     def momenta(self) -> list[tuple[Tensor, Tensor]]:
         """Each parameter with its momentum."""

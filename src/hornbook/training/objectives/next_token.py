@@ -55,7 +55,7 @@ class _HeadLoss(torch.autograd.Function):
 def _chunks(x_ND: Tensor, head_VD: Tensor, targets_N: Tensor, weights_N: Tensor, chunk: int, *, gradients: bool):
     head = head_VD.to(x_ND.dtype)
     total = torch.zeros((), dtype=torch.float32, device=x_ND.device)
-    x_gradients, head_gradient_VD = [], torch.zeros_like(head_VD) if gradients else None
+    x_gradients, head_gradient_VD = [], torch.zeros_like(head_VD if gradients else head_VD[:0])
     for begin in range(0, len(x_ND), chunk):
         part = slice(begin, begin + chunk)
         logits_CV = (x_ND[part] @ head.T).float()
@@ -67,4 +67,4 @@ def _chunks(x_ND: Tensor, head_VD: Tensor, targets_N: Tensor, weights_N: Tensor,
             wrong_CV = (logprobs_CV.exp() * weights_C1).scatter_add(1, targets_C1, -weights_C1).to(x_ND.dtype)
             x_gradients.append(wrong_CV @ head)
             head_gradient_VD = head_gradient_VD + wrong_CV.T @ x_ND[part]
-    return total, torch.cat(x_gradients) if gradients else None, head_gradient_VD
+    return total, torch.cat(x_gradients) if gradients else x_ND[:0], head_gradient_VD
