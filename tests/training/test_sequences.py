@@ -9,11 +9,12 @@ import pytest
 import torch
 
 from hornbook.core.errors import InputError
-from hornbook.models import RewardModel, Transformer, TransformerConfig
+from hornbook.models import Transformer, TransformerConfig
 from hornbook.training.batch import on_device
 from hornbook.training.comparisons import ComparisonBatches, Ranked, ranked_batch, reference_logprobs
+from hornbook.training.judge import Judge
 from hornbook.training.objectives.dpo import dpo
-from hornbook.training.objectives.reward import answer_scores, bradley_terry, reward
+from hornbook.training.objectives.reward import bradley_terry, reward
 from hornbook.training.sequences import answer_logprobs, pack_answers, padded
 
 VOCABULARY = 50
@@ -74,20 +75,27 @@ def comparisons(count: int, seed: int = 0) -> list[Ranked]:
     ]
 
 
-def test_the_reward_objective_scores_each_answer_at_its_last_token():
-    model, ranked = RewardModel(random_model()), comparisons(4)
+def test_the_reward_objective_scores_each_answer_by_its_last_token_and_its_likelihood():
+    model, ranked = Judge(random_model()), comparisons(4)
     torch.nn.init.normal_(model.head.weight, generator=torch.Generator().manual_seed(0))
+    model.likelihood.data = torch.tensor([0.3, 0.7])
     batch = on_device(ranked_batch(ranked, 24), "cpu")
-    alone = []
+    heads, alone = [], []
     for comparison in ranked:
         for answer in comparison.answers:
             ids = torch.tensor([[*comparison.prompt, *answer]])
-            alone.append(model.score(ids, torch.tensor([ids.shape[1] - 1]))[0])
+            heads.append(model.score(ids, torch.tensor([ids.shape[1] - 1]))[0])
+            logprobs = torch.log_softmax(model.transformer(ids)[0, :-1], -1).gather(1, ids[0, 1:, None])[:, 0]
+            said = logprobs[len(comparison.prompt) - 1 :]
+            alone.append(heads[-1] + 0.3 * said.sum() + 0.7 * said.min())
     scores = torch.stack(alone)
-    torch.testing.assert_close(answer_scores(model, batch), scores, atol=1e-4, rtol=0)
+    found_S, head_S = model.answer_scores(batch)
+    torch.testing.assert_close(found_S, scores, atol=1e-3, rtol=1e-4)
+    torch.testing.assert_close(head_S, torch.stack(heads), atol=1e-4, rtol=0)
     better = [0, 0, 1, 3, 3, 4, 6, 6, 7, 9, 9, 10]
     worse = [1, 2, 2, 4, 5, 5, 7, 8, 8, 10, 11, 11]
-    torch.testing.assert_close(reward(model, batch).total, bradley_terry(scores[better], scores[worse]).total)
+    plain = bradley_terry(scores[better], scores[worse], centring=0.0)
+    torch.testing.assert_close(reward(model, batch).total, plain.total, atol=1e-2, rtol=1e-3)
 
 
 def test_dpo_of_the_reference_itself_is_ln_2():

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from hornbook.models.heads import RewardModel
     from hornbook.training.comparisons import Ranked
     from hornbook.training.fit import FitResult
+    from hornbook.training.judge import Judge
     from hornbook.training.scorer import Scorer
 
 SCALE_PROMPTS = 256
@@ -29,7 +30,7 @@ class RewardConfig(StageConfig):
     """The section `[reward]`."""
 
     epochs: int = Field(1, ge=1, le=20, description="times each comparison is read, from 1")
-    rows: int = Field(32, ge=1, description="comparisons a step")
+    rows: int = Field(16, ge=1, description="comparisons a step")
     window: int = Field(512, ge=16, description="tokens a row that answers are packed into")
     lr: float = Field(0.15, gt=0, le=10, description="times pretraining's learning rates")
     max_tokens: int = Field(64, ge=1, description="the longest answer sampled to find the rewards' scale")
@@ -37,7 +38,7 @@ class RewardConfig(StageConfig):
     @classmethod
     def defaults(cls, dial: Dial) -> dict[str, Any]:
         size = SIZES.get(dial.size)
-        return {"window": size.window if size else 512, "rows": 8 if dial.size == "tiny" else 32}
+        return {"window": size.window if size else 512, "rows": 8 if dial.size == "tiny" else 16}
 
     def about_seconds(self) -> float:
         return 30.0
@@ -47,19 +48,21 @@ class RewardConfig(StageConfig):
 def reward(config: RewardConfig, sft: Model, preferences: Comparisons, run: Run) -> RewardModelArtifact:
     """From the SFT model with a scalar head, Bradley-Terry over the derived pairs (Ouyang et al., arXiv:2203.02155).
 
+    The answer's likelihood under the model's own language head counts as well (`training/judge.py`).
     The rewards are brought to mean 0 and deviation 1 on fresh answers of the SFT model; that scale lies beside the
     weights (`scale.safetensors`). Metrics, on held-out pairs: reward_accuracy with its interval (bootstrap over
     comparisons), reward_ceiling (the rater's second ranking against his first; None where nobody ranked twice),
     reward_length_only ("longer wins" or "shorter wins", whichever the training pairs favour).
     Raises InputError when no answer was ranked above another.
     """
-    from hornbook.models import RewardModel, pick_dtype, save_reward_model
+    from hornbook.models import pick_dtype, save_reward_model
     from hornbook.models.device import use_processor
+    from hornbook.training.judge import Judge
 
     use_processor(run.threads)
     tokenizer = sft.tokenizer()
     rows, heldout = split(preferences)
-    model = RewardModel(sft.load(run.device)).to(run.device)
+    model = Judge(sft.load(run.device)).to(run.device)
     model.transformer.compute_dtype = pick_dtype(run.device)
     _start_head(model, derive(run.seed, "head"))
     longest = model.transformer.config.max_position_embeddings
@@ -69,7 +72,8 @@ def reward(config: RewardConfig, sft: Model, preferences: Comparisons, run: Run)
     save_reward_model(model, run.out)
     scorer.save_scale(run.out)
     tokenizer.save(run.out)
-    run.metric(reward_mean=scorer.mean, reward_deviation=scorer.deviation)
+    weights = model.likelihood.tolist()
+    run.metric(reward_mean=scorer.mean, reward_deviation=scorer.deviation, reward_likelihood=weights)
     run.metric(**_judged(scorer, fitting(heldout, tokenizer, longest, run), rows, heldout, run))
     run.count(inputs=len(rows), outputs=sum(len(item.pairs) for item in learned), tokens=result.tokens)
     return RewardModelArtifact(run.out)
@@ -84,7 +88,7 @@ def _start_head(model: RewardModel, seed: int) -> None:
     weight.data = (fresh / math.sqrt(weight.shape[1] + 1)).to(weight.device)
 
 
-def _trained(config: RewardConfig, model: RewardModel, learned: list[Ranked], run: Run) -> FitResult:
+def _trained(config: RewardConfig, model: Judge, learned: list[Ranked], run: Run) -> FitResult:
     from hornbook.training.comparisons import ComparisonBatches
     from hornbook.training.fit import fit
     from hornbook.training.objectives.reward import reward as objective
@@ -104,7 +108,7 @@ def _trained(config: RewardConfig, model: RewardModel, learned: list[Ranked], ru
     return result
 
 
-def _scaled(config: RewardConfig, sft: Model, model: RewardModel, learned: list[Ranked], run: Run) -> Scorer:
+def _scaled(config: RewardConfig, sft: Model, model: Judge, learned: list[Ranked], run: Run) -> Scorer:
     """The reward model on the scale of fresh answers of the SFT model to some of the prompts."""
     from hornbook.inference import Engine, Request, Sampling
     from hornbook.models import pick_dtype
@@ -118,8 +122,7 @@ def _scaled(config: RewardConfig, sft: Model, model: RewardModel, learned: list[
         for index, ids in enumerate(prompts)
     ]
     answers = [completion.ids for completion in Engine(policy, sft.tokenizer()).generate(requests)]
-    raw = Scorer(model, window=config.window)(prompts, answers)
-    return Scorer(model, float(raw.mean()), max(float(raw.std()), 1e-6), config.window)
+    return Scorer(model, config.window).scaled_on(prompts, answers)
 
 
 def _judged(scorer: Scorer, ranked: list[Ranked], rows: list[dict], heldout: list[dict], run: Run) -> dict[str, Any]:

@@ -117,10 +117,10 @@ def ppo(
     practice = list(practised)[: round(config.kept_up / (1 - config.kept_up) * len(asked))]
     prompts = practice + asked
     scorer = load_scorer(reward.load(work.run.device), reward.path, window=config.window)
-    scorer.model.transformer.compute_dtype = policy.compute_dtype
+    scorer.judge.transformer.compute_dtype = policy.compute_dtype
     critic = reward.load(work.run.device)
     critic.transformer.compute_dtype = policy.compute_dtype
-    model = proximal.ActorCritic(policy, critic, mean=scorer.mean, deviation=scorer.deviation)
+    model = proximal.ActorCritic(policy, critic, mean=scorer.head_mean, deviation=scorer.deviation)
     verify = _verifier(work)
 
     def judge(answers: Sequence[Answer]) -> list[float]:

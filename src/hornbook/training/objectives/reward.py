@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from hornbook.models.heads import RewardModel
+from hornbook.training.judge import Judge
 from hornbook.training.loss import Loss
 
 
@@ -28,14 +28,11 @@ def bradley_terry(
     return Loss(loss_P.sum(), float(len(gaps_P)), {"accuracy": right.sum(), "gap": gaps_P.detach().sum()})
 
 
-def reward(model: RewardModel, batch: Any) -> Loss:
-    """Bradley-Terry over the pairs of a batch of `ComparisonBatches`: every answer is read once, whatever its pairs."""
-    scores_S = answer_scores(model, batch)
+def reward(model: Judge, batch: Any) -> Loss:
+    """Bradley-Terry over the pairs of a batch of `ComparisonBatches`: every answer is read once, whatever its pairs.
+
+    Without centring: the language head's part of a reward has a mean of its own.
+    """
+    scores_S, _ = model.answer_scores(batch)
     better_P, worse_P = batch.extra["pairs_P2"].unbind(1)
-    return bradley_terry(scores_S[better_P], scores_S[worse_P])
-
-
-def answer_scores(model: RewardModel, batch: Any) -> Tensor:
-    """The reward of each sequence of a packed batch, r_S, read at its last token."""
-    x_BTD = model.transformer.hidden(batch.ids_BT, batch.positions_BT, batch.documents_BT)
-    return model.head(x_BTD.flatten(0, 1)[batch.extra["last_S"]])
+    return bradley_terry(scores_S[better_P], scores_S[worse_P], centring=0.0)
