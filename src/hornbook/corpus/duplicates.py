@@ -1,9 +1,9 @@
 """Exact and near duplicates: MinHash over word 5-grams proposes pairs, the exact Jaccard similarity decides.
 
 Source: Broder 1997. FineWeb takes 14 bands of 8 rows and merges whatever shares a band (Penedo et al. 2024, 3.4), which
-finds copies that are four fifths the same; one word changed in fifteen leaves only half of the 5-grams. Here 48 bands of
-4 rows propose pairs (0.87 of those at 0.45, 0.96 at 0.5, 0.999 at 0.6), and since every pair is verified, pages of one
-template that share some wording and differ in what they say are not merged for it.
+finds copies that are four fifths the same; one word changed in fifteen leaves only half of the 5-grams. Here 48 bands
+of 4 rows propose pairs (0.87 of those at 0.45, 0.95 at 0.5, 0.999 at 0.6), and since every pair is verified, pages of
+one template that share some wording and differ in what they say are not merged for it.
 """
 
 from __future__ import annotations
