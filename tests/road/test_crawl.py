@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
-from tests.corpus.conftest import Site, page, site  # noqa: F401  (a fixture)
 
 from hornbook.core.errors import InputError
 from hornbook.pipeline.run import Run
 from hornbook.road.crawl import CrawlConfig, crawl
+from tests.corpus.conftest import Site, page, site  # noqa: F401  (a fixture)
 
 PAGES = 60
 SCRIPT = """
