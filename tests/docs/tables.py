@@ -32,8 +32,11 @@ def table(section: str) -> str:
 def main() -> None:
     """Write every table anew."""
     for path in sorted(BOOK.glob("*.md")):
-        text = path.read_text("utf-8")
-        path.write_text(TABLE.sub(lambda found: f"<!-- keys {found[1]} -->\n{table(found[1])}<!-- /keys -->", text), "utf-8")
+        path.write_text(TABLE.sub(_renewed, path.read_text("utf-8")), "utf-8")
+
+
+def _renewed(found: re.Match[str]) -> str:
+    return f"<!-- keys {found[1]} -->\n{table(found[1])}<!-- /keys -->"
 
 
 if __name__ == "__main__":
