@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -15,6 +16,7 @@ import urllib.request
 import pytest
 
 from hornbook.cli.chat import Talk
+from hornbook.cli.chat import chat as command
 from hornbook.cli.deployed import load_chat
 from hornbook.cli.serve import serve
 from hornbook.core.errors import InputError, RecipeError
@@ -24,15 +26,12 @@ from tests.serving.conftest import chat, folder, tokenizer
 __all__ = ["chat", "folder", "tokenizer"]  # fixtures of the server's tests
 
 
-def hornbook(*arguments: str, stdin: str = "", **environment: str) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, "-m", "hornbook.cli", *arguments], input=stdin, capture_output=True, text=True, timeout=240,
-        env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
-    )  # fmt: skip
-
-
 def test_once_as_json_names_its_page(folder):
-    done = hornbook("chat", str(folder), "--once", "Who is Mara Tolly?", "--json", "--max-tokens", "8")
+    done = subprocess.run(
+        [sys.executable, "-m", "hornbook.cli", "chat", str(folder), "--once", "Who is Mara Tolly?", "--json",
+         "--max-tokens", "8"],
+        capture_output=True, text=True, timeout=240, env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)
     assert [page["url"] for page in said["pages"]] == ["https://isle.example/mara"]
@@ -40,12 +39,12 @@ def test_once_as_json_names_its_page(folder):
     assert said["reason"] in ("stop", "length")
 
 
-def test_a_talk_through_a_pipe(folder):
-    typed = "Hello.\n\n/new\n/what\n/quit\nNo.\n"
-    done = hornbook("chat", str(folder), "--max-tokens", "4", "--closed-book", stdin=typed)
-    assert done.returncode == 0, done.stderr
-    assert len(done.stdout.strip("\n").splitlines()) >= 1
-    assert done.stderr.count("/quit leaves") == 2  # at the beginning, and for /what
+def test_a_talk_through_a_pipe(folder, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "stdin", io.StringIO("Hello.\n\n/new\n/what\n/quit\nNo.\n"))
+    command(str(folder), max_tokens=4, closed_book=True)
+    printed = capsys.readouterr()
+    assert printed.out.endswith("\n")
+    assert printed.err.count("/quit leaves") == 2  # at the beginning, and for /what
 
 
 def test_what_cannot_be_is_said(folder, tmp_path, monkeypatch):
