@@ -134,7 +134,8 @@ def _judged(scorer: Scorer, ranked: list[Ranked], rows: list[dict], heldout: lis
         run.warn("no comparison is held out: the reward model's accuracy is not known")
         return {"reward_accuracy": None, "reward_ceiling": None, "reward_length_only": None, "reward_pairs": 0}
     prompts = [item.prompt for item in ranked for _ in item.answers]
-    right = right_pairs(ranked, scorer(prompts, [answer for item in ranked for answer in item.answers]))
+    found = scorer(prompts, [answer for item in ranked for answer in item.answers])
+    right = right_pairs(ranked, found.tolist())
     twice = [row for row in heldout if "again" in row]
     ceiling, ceiling_pairs = agreement([row["ranking"] for row in twice], [row["again"] for row in twice])
     return {

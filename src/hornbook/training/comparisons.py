@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -95,7 +96,7 @@ def reference_logprobs(
     found = []
     for begin in range(0, len(comparisons), rows):
         part = comparisons[begin : begin + rows]
-        batch = on_device(ranked_batch(part, window), model.lm_head.weight.device)
+        batch: Any = on_device(ranked_batch(part, window), model.lm_head.weight.device)
         count = len(batch.extra["last_S"])
         sums_S = sequence_sums(answer_logprobs(model, batch), batch.extra["sequences_N"], count).cpu().numpy()
         ends = np.cumsum([len(comparison.answers) for comparison in part])

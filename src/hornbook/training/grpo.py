@@ -25,8 +25,8 @@ def informative(answers: Sequence[Answer], group: int) -> list[Answer]:
     """The answers of the groups that teach: their rewards differ, and not all that were judged were cut off."""
     _, used_PG = group_advantages(_rewards(answers, group))
     whole_PG = ~np.array([answer.truncated for answer in answers]).reshape(used_PG.shape)
-    teaches_P = (used_PG & whole_PG).any(1)
-    return [answer for index, answer in enumerate(answers) if teaches_P[index // group]]
+    teaches_P = np.atleast_1d(np.logical_and(used_PG, whole_PG).any(axis=1))
+    return [answer for index, answer in enumerate(answers) if bool(teaches_P[index // group])]
 
 
 @dataclass

@@ -18,8 +18,9 @@ class Judge(RewardModel):
     """The scalar head's reward, plus `likelihood` times log p of the answer and of its least likely token, in nats.
 
     A rater likes what is right, and a model that has read the pages finds the right answer likely. A head on the last
-    hidden state can hardly tell that (docs/log.md); the language head, which the model keeps from fine-tuning, says it
-    at once: DPO's implicit reward (arXiv:2305.18290) beside InstructGPT's explicit one. Bradley-Terry trains both.
+    hidden state can hardly tell that; the language head, which the model keeps from fine-tuning, says it
+    at once: DPO's implicit reward (arXiv:2305.18290) beside InstructGPT's explicit one. Bradley-Terry trains the head
+    and both weights; no gradient passes through the likelihood itself: that made it no better (docs/log.md).
     """
 
     def __init__(self, transformer: Transformer):
@@ -33,7 +34,7 @@ class Judge(RewardModel):
         head_S = self.head(x_PD[extra["last_S"]])
         places_N, sequences_N = extra["places_N"], extra["sequences_N"]
         head_VD, targets_N = self.transformer.lm_head.weight, batch.targets_BT.flatten()[places_N]
-        logprobs_N = token_logprobs(x_PD[places_N], head_VD, targets_N)
+        logprobs_N = token_logprobs(x_PD[places_N].detach(), head_VD.detach(), targets_N)
         whole_S = sequence_sums(logprobs_N, sequences_N, len(head_S))
         least_S = torch.zeros_like(whole_S).scatter_reduce(0, sequences_N, logprobs_N, "amin")
         return head_S + self.likelihood[0] * whole_S + self.likelihood[1] * least_S, head_S

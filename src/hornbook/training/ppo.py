@@ -69,7 +69,7 @@ class CriticCredit:
         rewards_S = np.array([answer.reward for answer in answers])
         judged = np.flatnonzero(~np.isnan(rewards_S))
         parts = [part if len(part) else judged for part in np.array_split(judged, self.updates)]
-        batches = [self._batch([answers[index] for index in part]) for part in parts]
+        batches = [self._batch([answers[index] for index in part.tolist()]) for part in parts]
         order = np.concatenate(parts)
         whole = _joined(batches)
         advantages_N, returns_N, kl_S = self._credit([answers[index] for index in order], whole, state["beta"])
