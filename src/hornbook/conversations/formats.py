@@ -102,7 +102,7 @@ def _from_sharegpt(row: dict, where: str) -> list[Message]:
         raise InputError('"conversations" must be a list', where=where)
     messages = [{"role": "system", "content": row["system"]}] if row.get("system") else []
     for index, turn in enumerate(turns, 1):
-        if not isinstance(turn, dict) or turn.get("from") not in SHAREGPT_ROLES:
+        if not isinstance(turn, dict) or turn.get("from") not in list(SHAREGPT_ROLES):
             speaker = turn.get("from") if isinstance(turn, dict) else turn
             raise InputError(f"unknown speaker {speaker!r}", where=f"{where}, message {index}",
                              fix=f"use one of {', '.join(SHAREGPT_ROLES)}")

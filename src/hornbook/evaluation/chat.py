@@ -112,6 +112,20 @@ def rival_figures(sheet: Sheet, rival: Engine, rate: Rater | None) -> None:
     sheet.scores["rl_wins"] = share(points, chance=0.5).row()
 
 
+def control_figure(sheet: Sheet, control: Engine) -> None:
+    """`math_sft_more`: `math`'s questions put to the model that went on with SFT for as many tokens as RL had."""
+    items = [item.question for item in sheet.graded.get("math", [])]
+    if not items:
+        sheet.miss("math_sft_more", "no exam asks for it")
+        return
+
+    def ask(question: Question) -> Request:
+        return Request(messages=_user(question), sampling=Sampling(max_tokens=sheet.max_tokens))
+
+    graded = ShortAnswer(items, ask, sheet.grade).run(control)
+    sheet.scores["math_sft_more"] = share([item.right for item in graded]).row()
+
+
 def _user(question: Question) -> list[Message]:
     return [{"role": "user", "content": question.question}]
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from hornbook.inference.engine import Engine
 
 BASE_STAGE = "pretrain"
+CONTROL = "control"  # the folder in which `rl` leaves the model that only went on with SFT
 
 
 class EvaluateConfig(StageConfig):
@@ -39,7 +40,7 @@ class EvaluateConfig(StageConfig):
         return 12.0
 
 
-@stage(version=1)
+@stage(version=2)
 def evaluate(config: EvaluateConfig, model: Model, rival: Model, tokens: Tokens, corpus: Corpus, run: Run) -> Scores:
     """Write scores.json, `{figure: {"value", "n", "interval", "chance"}}` (null, with "why", where it cannot be had),
     and answers.jsonl, one row a question: figure, question, what was said, whether it was right."""
@@ -86,7 +87,7 @@ def _base(config: EvaluateConfig, sheet: Sheet, model: Model, corpus: Corpus, to
 
 def _chat(config: EvaluateConfig, sheet: Sheet, model: Model, rival: Model, run: Run) -> None:
     from hornbook.conversations.raters import program_rater
-    from hornbook.evaluation.chat import closed_figures, open_figures, rival_figures
+    from hornbook.evaluation.chat import closed_figures, control_figure, open_figures, rival_figures
 
     closed_figures(sheet)
     index = run.work / "index"
@@ -96,6 +97,9 @@ def _chat(config: EvaluateConfig, sheet: Sheet, model: Model, rival: Model, run:
         seed = derive(run.seed, "rater")
         rater = program_rater(config.rater, config.rater_data, seed) if config.rater else None
         rival_figures(sheet, _engine(rival, run), rater)
+    control = model.path / CONTROL
+    if control.is_dir():
+        control_figure(sheet, _engine(Model(control), run))
 
 
 def _engine(model: Model, run: Run, *, exact: bool = False) -> Engine:
