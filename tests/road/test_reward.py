@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from hornbook.conversations.comparisons import comparison, ranked
 from hornbook.core.errors import DamagedError, InputError
@@ -142,18 +141,3 @@ def test_a_damaged_scale_is_named(sft: Model, tmp_path: Path):
     (made.path / "scale.safetensors").write_bytes(b"\0" * 9)
     with pytest.raises(DamagedError, match=r"scale\.safetensors"):
         load_scorer(made.load(), made.path, window=64)
-
-
-def test_the_head_starts_small_and_by_its_seed():
-    from hornbook.models import RewardModel
-    from hornbook.road.reward import _start_head
-
-    config = TransformerConfig(
-        vocab_size=300, hidden_size=256, intermediate_size=8, num_hidden_layers=1, num_attention_heads=2,
-        num_key_value_heads=1, head_dim=16,
-    )  # fmt: skip
-    models = [RewardModel(Transformer(config)) for _ in range(2)]
-    for model in models:
-        _start_head(model, 7)
-    assert torch.equal(models[0].head.weight, models[1].head.weight)
-    assert models[0].head.weight.std().item() == pytest.approx(1 / 257**0.5, rel=0.2)

@@ -17,7 +17,6 @@ from hornbook.road.ranked import bootstrap, fitting, length_only, right_pairs, s
 from hornbook.road.sizes import SIZES
 
 if TYPE_CHECKING:
-    from hornbook.models.heads import RewardModel
     from hornbook.training.comparisons import Ranked
     from hornbook.training.fit import FitResult
     from hornbook.training.judge import Judge
@@ -48,7 +47,8 @@ class RewardConfig(StageConfig):
 def reward(config: RewardConfig, sft: Model, preferences: Comparisons, run: Run) -> RewardModelArtifact:
     """From the SFT model with a scalar head, Bradley-Terry over the derived pairs (Ouyang et al., arXiv:2203.02155).
 
-    The answer's likelihood under the model's own language head counts as well (`training/judge.py`).
+    The answer's likelihood under the model's own language head counts as well (`training/judge.py`). The scalar head
+    starts at zero: few comparisons do not unlearn a random start of deviation 1 / sqrt(D + 1), which costs accuracy.
     The rewards are brought to mean 0 and deviation 1 on fresh answers of the SFT model; that scale lies beside the
     weights (`scale.safetensors`). Metrics, on held-out pairs: reward_accuracy with its interval (bootstrap over
     comparisons), reward_ceiling (the rater's second ranking against his first; None where nobody ranked twice),
@@ -64,7 +64,6 @@ def reward(config: RewardConfig, sft: Model, preferences: Comparisons, run: Run)
     rows, heldout = split(preferences)
     model = Judge(sft.load(run.device)).to(run.device)
     model.transformer.compute_dtype = pick_dtype(run.device)
-    _start_head(model, derive(run.seed, "head"))
     longest = model.transformer.config.max_position_embeddings
     learned = fitting(rows, tokenizer, longest, run)
     result = _trained(config, model, learned, run)
@@ -77,15 +76,6 @@ def reward(config: RewardConfig, sft: Model, preferences: Comparisons, run: Run)
     run.metric(**_judged(scorer, fitting(heldout, tokenizer, longest, run), rows, heldout, run))
     run.count(inputs=len(rows), outputs=sum(len(item.pairs) for item in learned), tokens=result.tokens)
     return RewardModelArtifact(run.out)
-
-
-def _start_head(model: RewardModel, seed: int) -> None:
-    """Fresh weights for the head, of deviation 1 / sqrt(D + 1) (Stiennon et al., arXiv:2009.01325)."""
-    import torch
-
-    weight = model.head.weight
-    fresh = torch.randn(weight.shape, generator=torch.Generator().manual_seed(seed))
-    weight.data = (fresh / math.sqrt(weight.shape[1] + 1)).to(weight.device)
 
 
 def _trained(config: RewardConfig, model: Judge, learned: list[Ranked], run: Run) -> FitResult:
