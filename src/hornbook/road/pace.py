@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
 VOCABULARY = 2048  # the tokenizer does not exist when a run is planned
 MEASURE_SECONDS = 5.0
-COMPILED_GAIN = 1.6  # compiled over eager steps in a long run, benchmarks/pretrain_speed.py
-COMPILE_SECONDS = 25.0
+COMPILED_GAIN = 1.6  # compiled over eager steps: a guess, not yet calibrated
+COMPILE_SECONDS = 25.0  # with a cold cache 65 were measured (docs/log.md)
 AROUND_SECONDS = 6.0  # imports, samples, checkpoints, writing the model
 
 
