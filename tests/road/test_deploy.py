@@ -88,6 +88,13 @@ def test_the_result_is_held(corpus, model, tmp_path):
     ]  # fmt: skip
 
 
+def test_all_but_the_index_bears_on_the_digest(corpus, model, tmp_path):
+    made = deploy(DeployConfig(), corpus, model, Run(tmp_path))
+    written = {path for path in made.files("**/*") if made.path / "index" not in path.parents}
+    assert set(made.files(*made.contents)) == written
+    assert {path.name for path in written} >= {"deploy.toml", "policy.toml", "passages.jsonl", "model.safetensors"}
+
+
 def test_a_policy_of_ones_own(corpus, model, tmp_path):
     from hornbook.safety import DEFAULT, Policy
 

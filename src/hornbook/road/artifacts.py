@@ -178,13 +178,12 @@ class Comparisons(Artifact):
 
 
 class Deployment(Artifact):
-    """All that `hornbook serve` needs: a model folder, the index of the pages, the gate's policy.
+    """All that `hornbook serve` needs: settings, the gate's policy, a model's folder, the index of the pages.
 
-    The model lies at the top or in `model/`. The index has files of random names, so it bears by the passages it was
-    built from (`passages*.parquet` or `passages*.jsonl`).
+    The index has files of random names, so it bears by the passages it was built from.
     """
 
-    contents: ClassVar = (*MODEL_FILES, "model/*.safetensors", "model/*.json", "passages*", "*.toml")
+    contents: ClassVar = ("deploy.toml", "policy.toml", "passages.jsonl", *(f"model/{name}" for name in MODEL_FILES))
 
 
 def _table(artifact: Artifact, pattern: str) -> pyarrow.Table:
