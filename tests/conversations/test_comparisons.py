@@ -41,7 +41,7 @@ def test_only_a_persons_ranking_is_not_simulated():
 
 @pytest.mark.parametrize(("changes", "said"), [
     ({"prompt": []}, '"prompt"'),
-    ({"prompt": [{"role": "user"}]}, '"prompt"'),
+    ({"prompt": [{"role": "user"}]}, "message 1: the content is not a text"),
     ({"answers": ["one"]}, "at least two"),
     ({"ranking": [[0], [1]]}, "each of the 3 answers once"),
     ({"ranking": [[0], [1], [1]]}, "each of the 3 answers once"),

@@ -54,6 +54,19 @@ def test_special_tokens_stay_text(tmp_path):
     assert next(read_conversations(written(tmp_path, [{"messages": turns}])))["messages"] == turns
 
 
+def test_calls_of_tools_are_kept_as_openai_writes_them(tmp_path):
+    function = {"name": "add", "arguments": '{"a": 1}'}
+    call = {"type": "function", "function": function}
+    results = [{"role": "tool", "content": "3"}, TURNS[1]]
+    asked = {"role": "assistant", "content": None, "tool_calls": [{"id": "c1", **call}]}
+    bare = {"role": "assistant", "content": "", "tool_calls": [{"name": "add", "arguments": {"a": 1}}]}
+    rows = [{"messages": [TURNS[0], message, *results]} for message in (asked, bare)]
+    kept = {"role": "assistant", "content": "", "tool_calls": [call]}
+    for row in read_conversations(written(tmp_path, rows)):
+        assert row["messages"] == [TURNS[0], kept, *results]
+    assert checked(imported({"messages": [TURNS[0], asked]}))["messages"][-1] == kept, "a call may come last"
+
+
 @pytest.mark.parametrize(
     ("row", "said"),
     [
@@ -62,13 +75,15 @@ def test_special_tokens_stay_text(tmp_path):
         ({"text": "a document"}, "no conversation in this row"),
         ({"messages": []}, "at least one message"),
         ({"messages": "hello"}, "at least one message"),
-        ({"messages": [{"role": "robot", "content": "x"}]}, "message 1: unknown role 'robot'"),
-        ({"messages": [TURNS[0], {"role": "assistant", "content": ["x"]}]}, "message 2: the content must be text"),
+        ({"messages": [{"role": "robot", "content": "x"}]}, "message 1: the role 'robot' is not known"),
+        ({"messages": [TURNS[0], {"role": "assistant", "content": ["x"]}]}, "message 2: the content is not a text"),
+        ({"messages": ["hello"]}, "message 1: this is no message"),
+        ({"messages": [TURNS[0], {"role": "assistant", "tool_calls": [{}]}]}, "message 2, call 1: this is no"),
         ({"messages": [TURNS[0]]}, "must end with the assistant's words"),
         ({"messages": [*TURNS, {"role": "system", "content": "x"}, *TURNS]}, "message 3: a system message"),
         ({"messages": TURNS, "origin": "moon"}, "unknown origin 'moon'"),
         ({"conversations": [{"from": "cat", "value": "meow"}]}, "unknown speaker 'cat'"),
-        ({"conversations": [{"from": "human", "value": 3}, {"from": "gpt", "value": "x"}]}, "content must be text"),
+        ({"conversations": [{"from": "human", "value": 3}, {"from": "gpt", "value": "x"}]}, "content is not a text"),
         ({"instruction": 1, "output": "x"}, "must be text"),
         ({"instruction": "a", "output": "b", "history": [["c"]]}, "pairs"),
     ],
@@ -93,7 +108,8 @@ def test_with_page_is_one_system_message_first():
     assert with_page(TURNS, "Mara", "She bakes.") == [{"role": "system", "content": "Mara\nShe bakes."}, *TURNS]
 
 
-KEYS = ["messages", "conversations", "role", "content", "from", "value", "instruction", "output", "history", "origin"]
+KEYS = ["messages", "conversations", "role", "content", "from", "value", "instruction", "output", "history", "origin",
+        "tool_calls", "name", "arguments"]
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.sampled_from(["user", "assistant", "gpt"]),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=4),

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from hornbook.conversations.formats import ROLES, Message
+from hornbook.conversations.formats import Message
 from hornbook.conversations.rows import placed_rows
 from hornbook.core.errors import InputError
+from hornbook.tokens.chat import read_message
 
 RATER_KINDS = ("person", "program", "model")
 
@@ -74,8 +75,10 @@ def read_comparisons(path: Path) -> Iterator[dict]:
 def checked(row: dict, where: str = "row") -> dict:
     """The row, when it is a whole comparison. Raises InputError that says what is not right."""
     prompt, answers = row.get("prompt"), row.get("answers")
-    if not isinstance(prompt, list) or not prompt or not all(_is_message(message) for message in prompt):
+    if not isinstance(prompt, list) or not prompt:
         raise InputError('"prompt" must be a list of messages with role and content', where=where)
+    for index, message in enumerate(prompt, 1):
+        read_message(message, f"{where}, message {index}")
     if not isinstance(answers, list) or len(answers) < 2 or not all(isinstance(answer, str) for answer in answers):
         raise InputError('"answers" must be at least two texts', where=where)
     for key in ("ranking", "again"):
@@ -98,7 +101,3 @@ def _check_ranking(ranking: object, count: int, key: str, where: str) -> None:
     if named != sorted(map(str, range(count))):
         raise InputError(f'"{key}" must name each of the {count} answers once', where=where,
                          fix="count from 0, best first: [[2], [0, 1]]")
-
-
-def _is_message(message: object) -> bool:
-    return isinstance(message, dict) and message.get("role") in ROLES and isinstance(message.get("content"), str)

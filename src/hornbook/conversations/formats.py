@@ -1,7 +1,8 @@
 """One row of conversation data, its check, and what other tools write brought into it.
 
 A row is `{"messages": [...], "origin": "person|import|page", "url": str|None, "kind": str}`, with `"simulated": true`
-when a program stood in for a person. Messages are OpenAI's: `{"role": "system|user|assistant|tool", "content": str}`.
+when a program stood in for a person. Messages are OpenAI's: `{"role": "system|user|assistant|tool", "content": str}`;
+an assistant's has `"tool_calls": [{"type": "function", "function": {"name": str, "arguments": JSON}}]` if it calls.
 Text stays text: a content that spells `<|im_end|>` is kept as it is, and the tokenizer never turns it into a token.
 """
 
@@ -9,18 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from hornbook.conversations.rows import placed_rows
 from hornbook.core.errors import InputError
+from hornbook.tokens.chat import read_message
 
-ROLES = ("system", "user", "assistant", "tool")
 ORIGINS = ("person", "import", "page")
 SHAREGPT_ROLES = {
     "system": "system", "human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant",
     "bot": "assistant", "chatgpt": "assistant", "observation": "tool", "tool": "tool",
 }  # fmt: skip
 
-Message = dict[str, str]
+Message = dict[str, Any]
 
 
 def conversation(messages: list[Message], *, origin: str, kind: str, url: str | None = None,
@@ -69,30 +71,30 @@ def imported(row: dict, where: str = "row") -> dict:
 
 
 def checked(row: dict, where: str = "row") -> dict:
-    """The row, when it is a whole conversation: known roles, text for contents, ending with the assistant's turn.
+    """The row, when it is a whole conversation: known roles, text for contents, ending with the assistant's turn. Of a
+    message only the role, the content and the calls of tools are kept.
 
     Raises InputError that names the message at fault.
     """
     messages = row["messages"]
     if not isinstance(messages, list) or not messages:
         raise InputError('"messages" must be a list of at least one message', where=where)
-    for index, message in enumerate(messages, 1):
-        place = f"{where}, message {index}"
-        if not isinstance(message, dict):
-            raise InputError("a message must be an object with role and content", where=place)
-        if message.get("role") not in ROLES:
-            raise InputError(f"unknown role {message.get('role')!r}", where=place, fix=f"use one of {', '.join(ROLES)}")
-        if not isinstance(message.get("content"), str):
-            raise InputError("the content must be text", where=place, fix="leave pictures and parts out")
-        if message["role"] == "system" and index > 1:
-            raise InputError("a system message stands first or not at all", where=place)
-    if messages[-1]["role"] != "assistant" or not messages[-1]["content"].strip():
+    kept = [_kept(*read_message(message, f"{where}, message {index}")) for index, message in enumerate(messages, 1)]
+    if late := next((index for index, message in enumerate(kept[1:], 2) if message["role"] == "system"), None):
+        raise InputError("a system message stands first or not at all", where=f"{where}, message {late}")
+    if kept[-1]["role"] != "assistant" or not (kept[-1]["content"].strip() or "tool_calls" in kept[-1]):
         raise InputError("a conversation must end with the assistant's words", where=where, fix="cut or finish it")
     if row["origin"] not in ORIGINS:
         raise InputError(f"unknown origin {row['origin']!r}", where=where, fix=f"use one of {', '.join(ORIGINS)}")
     if not isinstance(row["kind"], str) or not isinstance(row["url"], str | None):
         raise InputError('"kind" must be text and "url" text or null', where=where)
-    return row | {"messages": [{"role": message["role"], "content": message["content"]} for message in messages]}
+    return row | {"messages": kept}
+
+
+def _kept(role: str, content: str, calls: list[tuple[str, str]]) -> Message:
+    """A message as rows hold it."""
+    called = [{"type": "function", "function": {"name": name, "arguments": arguments}} for name, arguments in calls]
+    return {"role": role, "content": content} | ({"tool_calls": called} if called else {})
 
 
 def _from_sharegpt(row: dict, where: str) -> list[Message]:

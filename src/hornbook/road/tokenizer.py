@@ -33,7 +33,7 @@ class TokenizerConfig(StageConfig):
         return 3.0
 
 
-@stage(version=1)
+@stage(version=2)
 def tokenizer(config: TokenizerConfig, corpus: Corpus, run: Run) -> TokenizerArtifact:
     """Train on the documents to train on; those held out play no part. Raises InputError when they are too few."""
     from hornbook.tokens.tokenizer import Tokenizer

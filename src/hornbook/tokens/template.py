@@ -1,4 +1,5 @@
-"""The chat template other programs render: ChatML as Qwen2.5 writes it, without a system message of its own."""
+"""The chat template other programs render: ChatML and tool calls as Qwen3 writes them, without a system message of its
+own and without thoughts."""
 
 CHAT_TEMPLATE = """\
 {%- for message in messages -%}
@@ -11,7 +12,18 @@ CHAT_TEMPLATE = """\
             {{- "<|im_end|>\\n" -}}
         {%- endif -%}
     {%- elif message.role == "assistant" -%}
-        {{- "<|im_start|>assistant\\n" + message.content | trim + "<|im_end|>\\n" -}}
+        {%- set content = (message.content or "") | trim -%}
+        {{- "<|im_start|>assistant\\n" + content -}}
+        {%- for given in message.tool_calls or [] -%}
+            {%- set call = given.function or given -%}
+            {%- if content or not loop.first -%}
+                {{- "\\n" -}}
+            {%- endif -%}
+            {{- '<tool_call>\\n{"name": "' + call.name + '", "arguments": ' -}}
+            {{- call.arguments if call.arguments is string else (call.arguments or {}) | tojson -}}
+            {{- "}\\n</tool_call>" -}}
+        {%- endfor -%}
+        {{- "<|im_end|>\\n" -}}
     {%- else -%}
         {{- "<|im_start|>" + message.role + "\\n" + message.content + "<|im_end|>\\n" -}}
     {%- endif -%}
