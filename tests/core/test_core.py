@@ -17,10 +17,15 @@ from hornbook.core.files import atomic_writer, explained, sync_tree, write_bytes
 from hornbook.core.jsonl import read_jsonl, write_jsonl
 from hornbook.core.progress import progress_bar
 from hornbook.core.seeds import derive
+from hornbook.core.words import counted
 
 VALUES = st.none() | st.booleans() | st.integers() | st.text()
 ROWS = st.lists(st.dictionaries(st.text(), VALUES, max_size=4), max_size=5)
 DISK = [(errno.ENOSPC, "full"), (errno.EFBIG, "so large"), (errno.EROFS, "written")]
+
+
+def test_counts_are_words_people_say():
+    assert [counted(count, "page") for count in (0, 1, 1200)] == ["0 pages", "1 page", "1,200 pages"]
 
 
 def test_an_error_says_what_where_and_what_to_do():
