@@ -62,7 +62,8 @@ def test_two_processes_under_torchrun(tmp_path):
 def test_a_process_a_stage_gives_the_same(bench):
     bench.run("run.launcher=local")
     apart = bench.digests()
-    assert bench.workspace.current("examine").record.warnings == ["the toys are simulated"]
+    record = bench.workspace.current("examine").record
+    assert (record.warnings, record.notes) == (["the toys are simulated"], ["toys are small"])
     bench.run(start="fetch")
     assert bench.digests() == apart
 

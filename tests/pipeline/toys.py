@@ -128,6 +128,7 @@ def examine(config: ExamineConfig, model: State, words: Words, run: Run) -> Figu
         raise InputError("there is nothing to examine", where="the toys", fix="set examine.fail=false")
     write_text(run.out / "figures.json", json.dumps({"length": len((model.path / "state.json").read_text())}))
     run.warn("the toys are simulated")
+    run.note("toys are small")
     return Figures(run.out)
 
 

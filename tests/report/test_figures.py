@@ -7,7 +7,8 @@ import json
 import pytest
 
 from hornbook.core.errors import DamagedError, InputError
-from hornbook.report.figures import FIGURES, figures, held
+from hornbook.report.figures import FIGURES, figures, held, of_step, read_figures
+from hornbook.report.reading import Reading
 
 NAMES = [
     "demo_minutes", "demo_peak_gb", "faults_refused", "faults_refused_worst", "good_kept", "near_copies_found",
@@ -62,8 +63,24 @@ def test_stages(whole_run):
     assert stages["evaluate_sft"]["stage"] == "evaluate"
     assert stages["crawl"] | {"warnings": []} == {
         "stage": "crawl", "seconds": 2.5, "peak_gb": 2.0, "inputs": 1200, "outputs": 1000, "tokens": None,
-        "warnings": [], "artifact": "crawl/tiny-000000", "digest": "d" * 64,
+        "warnings": [], "notes": [], "artifact": "crawl/tiny-000000", "digest": "d" * 64,
     }  # fmt: skip
+
+
+def test_a_step_shows_its_own_figure_and_no_other_steps(whole_run):
+    reading = Reading(whole_run.folder)
+    told = read_figures(reading)
+    by_name = {figure.name: figure for figure in FIGURES}
+
+    def shows(name: str) -> list:
+        return [of_step(reading, by_name[name], step, told) for step in ("evaluate_sft", "evaluate_rl")]
+
+    assert shows("qa_unasked") == [0.5, 0.52]
+    assert shows("refusal_right") == [0.7, None]
+    assert of_step(reading, by_name["good_kept"], "corpus", told) is None
+    (whole_run.folder / "grade.json").write_text(json.dumps({"figures": {"good_kept": 0.99}}))
+    reading = Reading(whole_run.folder)
+    assert of_step(reading, by_name["good_kept"], "corpus", read_figures(reading)) == 0.99
 
 
 def test_bars(whole_run):

@@ -109,7 +109,7 @@ def test_answers_too_long_for_the_model_are_left_out_and_told_of(sft: Model, tmp
     long = [row | {"answers": [*row["answers"][:3], "red " * 100]} for row in rows(3, 5)]
     run = Run(tmp_path / "run", threads=1)
     reward(CONFIG, sft, preferences(tmp_path / "given", rows(30, 1) + long, []), run)
-    assert "2 comparisons are longer than the model's 64 tokens: left out" in run.warnings
+    assert "2 comparisons longer than the model's 64 tokens: left out" in run.warnings
 
 
 def test_every_tenth_comparison_is_held_out_where_none_is(tmp_path: Path):

@@ -166,6 +166,22 @@ def test_without_a_problem_grpo_is_left_out_with_a_warning(sft, judge, preferenc
     assert not (made.path / "grpo").exists()
 
 
+def test_where_no_answer_is_better_grpo_says_so_calmly(sft, judge, preferences, tmp_path: Path):
+    (tmp_path / "given").mkdir()
+    write_jsonl(tmp_path / "given" / "conversations.jsonl", [problem("say 1", "999999")])
+    run = Run(tmp_path / "run", threads=1)
+    config = CONFIG.model_copy(update={"ppo_steps": 0, "dpo": False, "control": False})
+    rl(config, sft, judge, Conversations(tmp_path / "given"), preferences, run)
+    assert run.warnings == []
+    assert run.notes[0].startswith("GRPO is done after 0 of 6 steps: answers to each problem all earn the same")
+
+
+def test_samples_are_told_as_people_read_them(whole: tuple[Model, Run]):
+    for part in ("grpo", "ppo"):
+        rows = list(read_jsonl(whole[0].path / f"samples-{part}.jsonl"))
+        assert all(row["prompt"].startswith("user: ") and "assistant" not in row["prompt"] for row in rows)
+
+
 def test_problems_are_the_conversations_own_or_those_of_a_file(sft: Model, tmp_path: Path):
     rows = [
         problem("say 1", "1"),

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from hornbook.cli.common import duration, print_json, print_table
+from hornbook.core.words import counted
 from hornbook.road.runs import open_recipe, workspace_of
 
 
@@ -39,7 +40,7 @@ def plan(
     known = sum(step.seconds or 0 for step in to_do)
     unknown = sum(step.seconds is None for step in to_do)
     beside = f", and {unknown} nobody has timed" if unknown else ""
-    print(f"\n{len(to_do)} steps to do, about {duration(known)}{beside}\n")
+    print(f"\n{counted(len(to_do), 'step')} to do, about {duration(known)}{beside}\n")
     for section in dict.fromkeys(step.step.section for step in planned):
         config = next(step.config for step in planned if step.step.section == section)
         values = (f"{key} = {json.dumps(value)}" for key, value in json.loads(config.model_dump_json()).items())

@@ -87,6 +87,6 @@ def _ended_json(done: Done) -> None:
     told: dict[str, Any] = {"event": "done" if done.did else "skip", "step": done.step, "reason": done.reason}
     told["artifact"] = str(done.planned.folder)
     if done.record is not None:
-        kept = {"identity", "digest", "seconds", "peak_memory_bytes", "counts", "metrics", "warnings"}
+        kept = {"identity", "digest", "seconds", "peak_memory_bytes", "counts", "metrics", "warnings", "notes"}
         told |= done.record.model_dump(include=kept)
     print_json(told)

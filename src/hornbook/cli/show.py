@@ -12,6 +12,7 @@ import typer
 
 from hornbook.cli.common import duration, open_run, print_json, print_table, size
 from hornbook.core.errors import InputError
+from hornbook.core.words import counted
 from hornbook.pipeline.artifact import Artifact
 from hornbook.pipeline.record import RECORD_NAME, Record
 from hornbook.pipeline.workspace import runs_folder
@@ -29,14 +30,15 @@ def show(
     if as_json:
         print_json(record.model_dump())
         return
+    attempts, files = counted(record.attempts, "attempt"), counted(len(record.files), "file")
     used = sum(entry.size for entry in record.files.values())
     print_table(
         [
             ("artifact", folder),
             ("kind", f"{record.kind}, made by the stage {record.stage} (version {record.version})"),
             ("began", record.started),
-            ("took", f"{duration(record.seconds)} in {record.attempts} attempts, {size(record.peak_memory_bytes)}"),
-            ("on disk", f"{size(used)} in {len(record.files)} files"),
+            ("took", f"{duration(record.seconds)} in {attempts}, {size(record.peak_memory_bytes)}"),
+            ("on disk", f"{size(used)} in {files}"),
             ("identity", record.identity),
             ("digest", record.digest),
             *((f"from {name}", entry.artifact) for name, entry in record.inputs.items()),
@@ -44,6 +46,7 @@ def show(
             *((name, f"{count:,}") for name, count in record.counts.items()),
             *((key, _short(value)) for key, value in record.metrics.items()),
             *(("warning", warning) for warning in record.warnings),
+            *(("note", note) for note in record.notes),
         ]
     )
     if record.kind in VIEWS:

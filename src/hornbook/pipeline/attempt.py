@@ -167,6 +167,7 @@ def _record(
         counts=run.counts,
         metrics=run.metrics,
         warnings=run.warnings,
+        notes=run.notes,
         versions=_versions(),
         machine={"system": platform.platform(), "processor": _processor(), "threads": run.threads, **run.looked_up},
         files=_entries(run.out),

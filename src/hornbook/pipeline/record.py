@@ -57,6 +57,7 @@ class Record(BaseModel):
     counts: dict[str, int] = Field(default_factory=dict)  # inputs, outputs, tokens
     metrics: dict[str, Any] = Field(default_factory=dict)
     warnings: list[str] = Field(default_factory=list)
+    notes: list[str] = Field(default_factory=list)
     versions: dict[str, str] = Field(default_factory=dict)
     machine: dict[str, Any] = Field(default_factory=dict)
     files: dict[str, FileEntry] = Field(default_factory=dict)

@@ -45,6 +45,7 @@ class Run:
         self.metrics: dict[str, Any] = {}
         self.counts: dict[str, int] = {}
         self.warnings: list[str] = []
+        self.notes: list[str] = []
         self._device, self._compile = device, compile
 
     @cached_property
@@ -72,10 +73,12 @@ class Run:
         self.counts.update({name: value for name, value in given.items() if value is not None})
 
     def warn(self, text: str) -> None:
-        """One line that is shown now and kept in the record."""
-        if text not in self.warnings:
-            self.warnings.append(text)
-            print(f"{self.step}: {text}", file=sys.stderr)
+        """One line that is shown now and kept in the record: something is not as it should be."""
+        self._say(text, self.warnings)
+
+    def note(self, text: str) -> None:
+        """The same where all is well, and a reader would wonder all the same."""
+        self._say(text, self.notes)
 
     def progress(self, label: str, total: int | None = None, unit: str = "") -> AbstractContextManager[Bar]:
         """A bar: `with run.progress("pages", total, "pages") as bar: bar.advance(1)`."""
@@ -85,3 +88,8 @@ class Run:
         """Append one row to the artifact's metrics.jsonl."""
         with open(self.out / "metrics.jsonl", "a", encoding="utf-8") as file:
             file.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
+
+    def _say(self, text: str, kept: list[str]) -> None:
+        if text not in kept:
+            kept.append(text)
+            print(f"{self.step}: {text}", file=sys.stderr)

@@ -57,6 +57,7 @@ def run_in_worker(
     run.metrics.update(said["metrics"])
     run.counts.update(said["counts"])
     run.warnings.extend(said["warnings"])
+    run.notes.extend(said["notes"])
     return step.stage.output(run.out)
 
 
@@ -88,7 +89,7 @@ def main(job_path: str) -> int:
         write_text(folder / "result.json", json.dumps(said))
         return FAILED
     if first:
-        said = {"metrics": run.metrics, "counts": run.counts, "warnings": run.warnings}
+        said = {"metrics": run.metrics, "counts": run.counts, "warnings": run.warnings, "notes": run.notes}
         write_text(folder / "result.json", json.dumps(said))
     return 0
 

@@ -123,6 +123,14 @@ def detail(reading: Reading, figure: Figure) -> dict[str, Any]:
     return _entry(given[figure.name]) if figure.name in given else _found(reading, figure)
 
 
+def of_step(reading: Reading, figure: Figure, step: str, told: Mapping[str, Any]) -> Any:
+    """The figure as this very step took it; as it was told for the whole run where no step takes it. None for none."""
+    if not figure.places:
+        return told["figures"][figure.name]
+    taken = _taken(reading, step)
+    return next((_entry(taken[key])["value"] for place, key in figure.places if place == step and key in taken), None)
+
+
 def held(figure: Figure, values: Values) -> bool | None:
     """Whether the figure clears its bar; None where it has none, or where what is known does not decide it."""
     if figure.holds is None:
@@ -142,6 +150,7 @@ def stages(reading: Reading) -> dict[str, dict[str, Any]]:
             "peak_gb": round(record.peak_memory_bytes / 1e9, 3),
             **{name: record.counts.get(name) for name in ("inputs", "outputs", "tokens")},
             "warnings": record.warnings,
+            "notes": record.notes,
             "artifact": reading.artifacts[step].path.relative_to(reading.folder).as_posix(),
             "digest": record.digest,
         }
@@ -155,12 +164,17 @@ def _found(reading: Reading, figure: Figure) -> dict[str, Any]:
     found: dict[str, Any] | None = None
     for step, key in figure.places:
         if step in reading.records:
-            place = {**reading.records[step].metrics, **reading.scores(step)}
-            if key in place and (entry := _entry(place[key]))["value"] is not None:
+            taken = _taken(reading, step)
+            if key in taken and (entry := _entry(taken[key]))["value"] is not None:
                 return entry
-            found = found or (_entry(place[key]) if key in place else {"value": None, "why": f"{step} did not take it"})
+            found = found or (_entry(taken[key]) if key in taken else {"value": None, "why": f"{step} did not take it"})
     wanted = " or ".join(dict.fromkeys(step for step, _ in figure.places))
     return found or {"value": None, "why": f"the step {wanted} is not done"}
+
+
+def _taken(reading: Reading, step: str) -> dict[str, Any]:
+    """Every figure that the step, which is done, took: among its scores, else in its record."""
+    return {**reading.records[step].metrics, **reading.scores(step)}
 
 
 def _entry(value: Any) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 from hornbook.report import charts
-from hornbook.report.figures import FIGURES, detail, held, read_figures
+from hornbook.report.figures import FIGURES, detail, held, of_step, read_figures
 from hornbook.report.reading import Reading
 
 EXAMINED = {"base": "evaluate", "SFT": "evaluate_sft", "RL": "evaluate_rl"}  # model -> the step that examined it
@@ -16,7 +16,7 @@ HIGHLIGHTS = {  # the figures that speak for a step in the table of the road
     "evaluate": ("bpb", "qa_base"),
     "evaluate_sft": ("qa_sft", "refusal_right", "math_sft"),
     "reward": ("reward_accuracy",),
-    "evaluate_rl": ("qa_rl", "math_rl", "rl_wins", "qa_open"),
+    "evaluate_rl": ("qa_rl", "refusal_right", "math_rl", "rl_wins", "qa_open"),
 }
 COMPARED = {  # kinds of question shown for every model that was asked them
     "qa": "facts from memory", "qa_wording": "in wordings never asked", "qa_unasked": "read but never asked, of four",
@@ -63,8 +63,10 @@ def _road(reading: Reading, told: dict[str, Any]) -> list[dict[str, Any]]:
     by_name = {figure.name: figure for figure in FIGURES}
     rows = []
     for step, row in told["stages"].items():
-        spoken = [by_name[name] for name in HIGHLIGHTS.get(step, ()) if told["figures"][name] is not None]
-        scores = [{"says": figure.says, "text": shown(figure.share, told["figures"][figure.name])} for figure in spoken]
+        spoken = [(by_name[name], of_step(reading, by_name[name], step, told)) for name in HIGHLIGHTS.get(step, ())]
+        scores = [
+            {"says": figure.says, "text": shown(figure.share, value)} for figure, value in spoken if value is not None
+        ]
         rows.append({"step": step, **row, "scores": scores or _from_record(reading, step)})
     return rows
 
@@ -172,7 +174,7 @@ def _practice(reading: Reading) -> dict[str, Any]:
         for row in logged if isinstance(row.get(key), int | float)
     ]
     samples = [
-        {"part": part, "step": row["step"], "prompt": cut(row["prompt"], TELLING), "said": cut(row["answer"], 300),
+        {"part": part, "step": row["step"], "prompt": end_of(row["prompt"], TELLING), "said": cut(row["answer"], 300),
          "reward": row.get("reward")}
         for part, judged in reading.parts("rl", "samples").items() for row in [*judged[:2], *judged[2:][-2:]]
     ]  # fmt: skip
@@ -221,3 +223,8 @@ def shown(share: bool, value: Any) -> str:
 def cut(text: str, most: int) -> str:
     """The text, or its beginning and an ellipsis."""
     return text if len(text) <= most else f"{text[:most].rstrip()}…"
+
+
+def end_of(text: str, most: int) -> str:
+    """The text, or an ellipsis and its end: what is asked stands last."""
+    return text if len(text) <= most else f"…{text[-most:].lstrip()}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from hornbook.core.words import counted
 from hornbook.pipeline.run import Run
 from hornbook.road.artifacts import Comparisons
 
@@ -28,8 +29,8 @@ def fitting(rows: Sequence[dict], tokenizer: Tokenizer, window: int, run: Run) -
     """The comparisons as token ids. One that the model's window does not hold is left out, and told of."""
     ranked = [as_ranked(row, tokenizer) for row in rows]
     short = [item for item in ranked if len(item.prompt) + max(map(len, item.answers)) <= window]
-    if len(short) < len(ranked):
-        run.warn(f"{len(ranked) - len(short):,} comparisons are longer than the model's {window:,} tokens: left out")
+    if left := len(ranked) - len(short):
+        run.warn(f"{counted(left, 'comparison')} longer than the model's {window:,} tokens: left out")
     return short
 
 

@@ -12,6 +12,7 @@ import torch
 
 from hornbook.core.jsonl import read_jsonl, write_jsonl
 from hornbook.core.seeds import derive
+from hornbook.core.words import counted
 from hornbook.evaluation.exams import read_exams
 from hornbook.evaluation.grading import last_number
 from hornbook.evaluation.verifiers import arithmetic
@@ -21,7 +22,7 @@ from hornbook.models.transformer import Transformer
 from hornbook.pipeline.run import Run
 from hornbook.road.artifacts import Comparisons, Conversations, Model, RewardModelArtifact
 from hornbook.road.ranked import as_ranked, fitting, split
-from hornbook.tokens.chat import render
+from hornbook.tokens.chat import render, turns
 from hornbook.tokens.loader import PackedBatches
 from hornbook.tokens.tokenizer import Tokenizer
 from hornbook.training import grpo as group_relative
@@ -101,7 +102,10 @@ def grpo(work: Work, policy: Transformer) -> int:
     steps, lr = config.grpo_steps, config.grpo_lr
     result = _learn(work, "grpo", policy, rollouts, group_relative.grpo, steps, lr, prompts, lambda: rollouts.figures)
     if result.steps < steps:
-        work.run.warn(f"GRPO ended after {result.steps} of {steps} steps: all answers to each prompt earn the same")
+        work.run.note(
+            f"GRPO is done after {result.steps} of {counted(steps, 'step')}: answers to each problem all earn the same "
+            "(a model too small for them, or one that solves them all), so there is nothing to prefer; the road goes on"
+        )
     return result.tokens
 
 
@@ -238,7 +242,8 @@ def _shown(rollouts: Rollouts) -> list[Answer]:
 
 def _sample(work: Work, prompts: Sequence[Sequence[int]], answer: Answer, step: int) -> dict[str, Any]:
     reward = None if np.isnan(answer.reward) else answer.reward
-    prompt = work.tokenizer.decode(prompts[answer.prompt])
+    asked = turns(work.tokenizer, prompts[answer.prompt])
+    prompt = "\n".join(f"{message['role']}: {message['content']}" for message in asked)
     return {"step": step, "prompt": prompt, "answer": answer.completion.text, "reward": reward}
 
 
