@@ -129,6 +129,21 @@ def test_few_shot_asks_in_the_pages_own_form(engine):
     assert engine.tokenizer.decode(plain.ids) == "Q: Who?\nA:"
 
 
+def test_few_shot_gives_up_examples_before_the_question(engine):
+    drawn = [item for n in range(3) for item in draw_page(PAGE.replace("Mara", f"Mara{n}"), "t", "u")[1]]
+
+    def asked(words: int) -> tuple[int, Request]:
+        ask = few_shot(drawn, engine.tokenizer, shots=2, max_tokens=5, window=256, seed=0)
+        request = ask(Question("q", "qa", "Who " + "or who " * words + "is Bren?", answers=("x",)))
+        return engine.tokenizer.decode(request.ids).count("In Port Ellery."), request
+
+    shots = {asked(words)[0] for words in range(0, 60, 4) if fits(engine, asked(words)[1])}
+    assert shots == {2, 1, 0}, "every question that fits alone is asked, with what examples it leaves room for"
+    alone = next(words for words in range(100) if asked(words)[0] == 0)
+    assert fits(engine, asked(alone)[1])
+    assert not fits(engine, asked(200)[1])
+
+
 def exam() -> list[Question]:
     return [
         *(Question(f"qa-{n}", "qa", "Where does Mara live?", ("Port Ellery",), page="http://a/1") for n in range(5)),
