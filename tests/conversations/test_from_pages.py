@@ -6,7 +6,6 @@ import pytest
 
 from hornbook.conversations.from_pages import draw, draw_page
 from hornbook.conversations.invent import KnownWords, NameMaker
-from hornbook.conversations.markdown import blocks, plain, sentences
 from hornbook.conversations.open_book import opened, renamed
 from hornbook.conversations.values import contains, key_values, names_in
 
@@ -94,26 +93,6 @@ def test_a_question_without_an_answer_is_not_drawn():
 def test_draw_reads_rows_in_order():
     rows = [{"url": f"http://a/{n}", "title": None, "text": f"## Who is {n} then?\n\nIt is {n}."} for n in range(3)]
     assert [page.url for page, _ in draw(rows)] == ["http://a/0", "http://a/1", "http://a/2"]
-
-
-@pytest.mark.parametrize(("text", "expected"), [
-    ("Mr. Oake came. He sat.", ["Mr. Oake came.", "He sat."]),
-    ("It costs 3.5 coins. 7 more follow! Why? So.", ["It costs 3.5 coins.", "7 more follow!", "Why?", "So."]),
-    ("See e.g. Marby. Done", ["See e.g. Marby.", "Done"]),
-])  # fmt: skip
-def test_sentences(text, expected):
-    assert sentences(text) == expected
-
-
-def test_plain_takes_marks_and_leaves_words():
-    assert plain("**Bold** and _soft_ [link](http://x) `code` snake_case_name 2 * 3 * 4") == (
-        "Bold and soft link code snake_case_name 2 * 3 * 4"
-    )
-
-
-def test_blocks_keep_code_apart_even_unclosed():
-    assert [block.kind for block in blocks("text\n```\n# a\n\n- b\n```\n# c")] == ["paragraph", "code", "heading"]
-    assert [block.kind for block in blocks("```\n# a\n")] == ["code"]
 
 
 def test_names_and_values():

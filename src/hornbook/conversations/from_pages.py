@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from hornbook.conversations.markdown import Block, blocks, sentences
 from hornbook.conversations.values import normalised
 from hornbook.core.seeds import derive
+from hornbook.corpus.blocks import Block, blocks, sentences
 
 LONGEST_ANSWER = 90  # words; what is longer is a chapter, not an answer
 LONGEST_QUESTION = 60

@@ -105,11 +105,11 @@ class Index:
 def ranked(query: str, rows: list[dict[str, Any]], k: int) -> list[Hit]:
     """The rows as hits, best first: BM25, raised for a passage that holds the names asked about, and again for a page
     whose title the query spells out. Names are rare words to a reader and not always to an index."""
-    asked, names = set(_plain(query)), _names(query)
+    asked, names = set(_folded(query)), _names(query)
     hits: list[tuple[float, int, Hit]] = []
     for row in rows:
-        title = set(_plain(row["title"]))
-        held = len(names & (title | set(_plain(row["text"])))) / len(names) if names else 0.0
+        title = set(_folded(row["title"]))
+        held = len(names & (title | set(_folded(row["text"])))) / len(names) if names else 0.0
         score = row["_score"] * (1 + NAMED * held + TITLED * bool(title and title <= asked))
         hits.append((-round(score, 4), row["_rowid"], Hit(row["title"], row["url"], row["text"], score)))
     return [hit for *_, hit in sorted(hits, key=lambda item: item[:2])[:k]]
@@ -117,10 +117,10 @@ def ranked(query: str, rows: list[dict[str, Any]], k: int) -> list[Hit]:
 
 def _names(query: str) -> set[str]:
     """The words of the query written with a capital though no sentence begins with them."""
-    return {word for found in _CAPITAL.finditer(query) for word in _plain(found.group())}
+    return {word for found in _CAPITAL.finditer(query) for word in _folded(found.group())}
 
 
-def _plain(text: str) -> list[str]:
+def _folded(text: str) -> list[str]:
     """The words, case and accents folded."""
     if not text.isascii():
         text = "".join(sign for sign in unicodedata.normalize("NFKD", text) if not unicodedata.combining(sign))

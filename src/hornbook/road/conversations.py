@@ -52,7 +52,7 @@ class ConversationsConfig(StageConfig):
         return 6.0
 
 
-@stage(version=1)
+@stage(version=2)
 def conversations(config: ConversationsConfig, corpus: Corpus, run: Run) -> Conversations:
     """Write conversations.jsonl, and for SFT's second round probe.jsonl and invented.jsonl.
 

@@ -27,7 +27,7 @@ class DeployConfig(StageConfig):
         return 4.0
 
 
-@stage(version=1)
+@stage(version=2)
 def deploy(config: DeployConfig, corpus: Corpus, rl: Model, run: Run) -> Deployment:
     """Put the aligned model, an index of every page kept, and the policy into one folder.
 

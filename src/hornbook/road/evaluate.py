@@ -40,7 +40,7 @@ class EvaluateConfig(StageConfig):
         return 12.0
 
 
-@stage(version=2)
+@stage(version=3)
 def evaluate(config: EvaluateConfig, model: Model, rival: Model, tokens: Tokens, corpus: Corpus, run: Run) -> Scores:
     """Write scores.json, `{figure: {"value", "n", "interval", "chance"}}` (null, with "why", where it cannot be had),
     and answers.jsonl, one row a question: figure, question, what was said, whether it was right."""
@@ -48,7 +48,7 @@ def evaluate(config: EvaluateConfig, model: Model, rival: Model, tokens: Tokens,
     from hornbook.core.jsonl import write_jsonl
     from hornbook.models.device import use_processor
 
-    use_processor(run.threads)
+    use_processor(run.threads, compile=run.compile)
     sheet = _sheet(config, model, corpus, run)
     if model.record.stage == BASE_STAGE:
         _base(config, sheet, model, corpus, tokens, run)

@@ -1,4 +1,4 @@
-"""Markdown as extraction writes it, cut into blocks; and plain words out of its marks."""
+"""Markdown read again: cut into blocks, plain words out of its marks, sentences out of its paragraphs."""
 
 from __future__ import annotations
 
@@ -10,10 +10,14 @@ _HEADING = re.compile(r"(#{1,6})\s+(.*?)\s*#*$")
 _ITEM = re.compile(r"\s*(?:[-*+]|\d{1,3}[.)])\s+(.*)$")
 _DEFINITION = re.compile(r":\s+(.*)$")
 _FENCE = re.compile(r"\s*(```|~~~)")
+_RULE = re.compile(r"\s*[-*_=][-*_=\s]{2,}$")  # a line drawn across the page, or under a heading
 _LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
-_MARKS = re.compile(r"(\*\*|__|`+)(?=\S)(.+?)(?<=\S)\1|(?<![\w*])([*_])(?=\S)(.+?)(?<=\S)\3(?![\w*])")
+# Within a word an underscore is a letter: of `snake__case__name` nothing is set in bold.
+_MARKS = re.compile(
+    r"(\*\*|`+|(?<!\w)__)(?=\S)(.+?)(?<=\S)\1(?!(?<=_)\w)|(?<![\w*])([*_])(?=\S)(.+?)(?<=\S)\3(?![\w*])"
+)
 _BOLD = re.compile(r"(?:\*\*|__)(.+?)(?:\*\*|__)\s*$")
-_SENTENCE_END = re.compile(r"(?<=[.!?])[\"'”’)]*\s+(?=[\"'“‘(]*[A-Z0-9])")
+_SENTENCE_END = re.compile(r"(?:(?<=[.!?…])|(?<=[.!?…][\"'”’)]))\s+(?=[\"'“‘(]*[^\W_a-zß-öø-ÿ])")
 _ABBREVIATION = re.compile(r"(?:\b(?:e\.g|i\.e|etc|cf|vs|Mr|Mrs|Ms|Dr|St|No|Fig)|\b[A-Z])\.$")
 
 
@@ -29,7 +33,8 @@ class Block:
 
 
 def blocks(markdown: str) -> Iterator[Block]:
-    """The blocks of a text, in order. Lines of one paragraph are joined by spaces; code and tables keep their lines."""
+    """The blocks of a text, in order. Lines of one paragraph are joined by spaces; code and tables keep their lines;
+    lines drawn across the page part blocks and are none."""
     kind, lines, fence = "paragraph", [], ""
     for line in [*markdown.splitlines(), ""]:
         mark = _FENCE.match(line)
@@ -40,6 +45,8 @@ def blocks(markdown: str) -> Iterator[Block]:
             else:
                 lines.append(line)
             continue
+        if _RULE.match(line):
+            line = ""
         heading, item, definition = _HEADING.match(line), _ITEM.match(line), _DEFINITION.match(line)
         table = line.lstrip().startswith("|")
         opens = mark or heading or item or definition or (table != (kind == "table" and bool(lines)))
@@ -73,7 +80,8 @@ def plain(text: str) -> str:
 
 
 def sentences(text: str) -> list[str]:
-    """The sentences of a paragraph, by full stops and capitals; an abbreviation or an initial ends none."""
+    """The sentences of a paragraph, by full stops and what follows them, which is no small letter; an abbreviation or
+    an initial ends none."""
     parts: list[str] = []
     for part in _SENTENCE_END.split(text.strip()):
         if parts and _ABBREVIATION.search(parts[-1]):
