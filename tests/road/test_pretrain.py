@@ -119,8 +119,7 @@ def test_the_dial_derives_shape_and_horizon() -> None:
 
 def test_minutes_become_tokens_by_the_rate_measured_here(monkeypatch: pytest.MonkeyPatch) -> None:
     config = PretrainConfig(**CONFIG | {"tokens": None, "minutes": 2.0})
-    monkeypatch.setattr(pace, "eager_rate", lambda config: 1000.0)
-    monkeypatch.setattr("hornbook.models.device.can_compile", lambda device: False)
+    monkeypatch.setattr(pace, "rate", lambda config: 1000.0)
     settled = config.settle(Dial("laptop", 2, 0))
     assert settled.minutes is None
     assert settled.tokens == pytest.approx(1000 * (120 - pace.AROUND_SECONDS), abs=256)
@@ -130,7 +129,7 @@ def test_minutes_become_tokens_by_the_rate_measured_here(monkeypatch: pytest.Mon
 
 def test_the_rate_is_measured() -> None:
     threads = torch.get_num_threads()
-    assert pace.eager_rate(PretrainConfig(**CONFIG), seconds=0.05) > 0
+    assert pace.rate(PretrainConfig(**CONFIG), seconds=0.05) > 0
     assert torch.get_num_threads() == threads
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
-from hornbook.models import Transformer, TransformerConfig, can_compile
+from hornbook.models import Transformer, TransformerConfig
+from hornbook.models.kernels import compiler
 from hornbook.tokens.batch import Batch
 from hornbook.training.batch import on_device
-from hornbook.training.compiled import compiled
+from hornbook.training.compiled import graph
 from hornbook.training.objectives.next_token import next_token
 
 CONFIG = TransformerConfig(
@@ -18,7 +19,7 @@ CONFIG = TransformerConfig(
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not can_compile(), reason="there is no C++ compiler here")
+@pytest.mark.skipif(not compiler(), reason="there is no C++ compiler here")
 def test_the_same_loss_and_one_graph_for_two_models() -> None:
     from torch._dynamo.utils import counters
 
@@ -31,7 +32,7 @@ def test_the_same_loss_and_one_graph_for_two_models() -> None:
     for seed in (0, 1):
         model = Transformer(CONFIG, seed=seed)
         gradients = []
-        for objective in (next_token, compiled(next_token)):
+        for objective in (next_token, graph(next_token)):
             loss = objective(model, batch)
             loss.total.backward()
             gradients.append({name: parameter.grad for name, parameter in model.named_parameters()})

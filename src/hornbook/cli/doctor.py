@@ -36,6 +36,7 @@ class Health:
     bf16: float
     dtype: str
     compiler: bool
+    kernels: str  # "used", or why they are not
 
 
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False) -> None:
@@ -46,7 +47,6 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="One JSON object
         print_json({"machine": asdict(health), "sizes": costs})
         return
     faster = f"{health.bf16 / health.fp32:.1f} times fp32's" if health.fp32 else "unknown"
-    missing = "none found: training runs uncompiled, about a third slower (apt-get install g++)"
     print_table(
         [
             ("cores", health.cores),
@@ -55,7 +55,8 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="One JSON object
             ("gpu", health.gpu or "none"),
             ("fp32", f"{health.fp32:,.0f} GFLOP/s"),
             ("bf16", f"{health.bf16:,.0f} GFLOP/s, {faster}; training uses {health.dtype}"),
-            ("compiler", "found" if health.compiler else missing),
+            ("compiler", "found" if health.compiler else "none found: training takes about twice as long (apt-get install g++)"),
+            ("kernels", health.kernels),
             ("torch", health.torch),
         ]
     )
@@ -69,8 +70,10 @@ def examined() -> Health:
     import torch
 
     from hornbook.models.device import can_compile, pick_device, pick_dtype
+    from hornbook.models.kernels import found_kernels, has_attention
 
     device = pick_device()
+    units = "with the processor's matrix units" if has_attention() else "without matrix units"
     gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else None
     folder = runs_folder().absolute()
     while not folder.exists():
@@ -86,6 +89,7 @@ def examined() -> Health:
         bf16=_rate(device, torch.bfloat16),
         dtype=str(pick_dtype(device)).removeprefix("torch."),
         compiler=can_compile(device),
+        kernels=found_kernels().why or f"compiled for this processor, {units}",
     )
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ctypes
-import os
-import shutil
 import sys
 from functools import cache
 
 import torch
+
+from hornbook.models.kernels import compiler, use_kernels
 
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3  # glibc's malloc.h
 
@@ -30,22 +30,23 @@ def pick_dtype(device: torch.device | str) -> torch.dtype:
 
 
 def can_compile(device: torch.device | str = "cpu") -> bool:
-    """Whether torch.compile has what it needs: a C++ compiler on the processor, Triton on a GPU."""
+    """Whether there is what makes training fast: a C++ compiler for our kernels, Triton for torch.compile on a GPU."""
     if torch.device(device).type == "cuda":
         from torch.utils._triton import has_triton
 
         return has_triton()
-    return any(shutil.which(name) for name in (os.environ.get("CXX", "g++"), "g++", "clang++"))
+    return compiler() is not None
 
 
-def use_processor(threads: int) -> None:
-    """Compute with so many threads, and keep freed memory in the process for the next step.
+def use_processor(threads: int, *, compile: bool = True) -> None:
+    """Compute with so many threads, with our kernels or without, and keep freed memory in the process for the next step.
 
     A training step frees and asks again for the same hundreds of megabytes; by default glibc gives each block back to
     the kernel, which then clears every page anew: 3.6 million page faults in 40 steps against 0.2 million, 5,300
     tokens a second against 7,300 (docs/log.md).
     """
     torch.set_num_threads(threads)
+    use_kernels(compile)
     glibc = _glibc()
     if glibc is not None:
         glibc.mallopt(M_MMAP_THRESHOLD, 32 << 20)

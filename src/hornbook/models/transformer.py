@@ -14,10 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hornbook.models.attention import attend, attention_mask
+from hornbook.models.attention import Mask, attend
 from hornbook.models.config import TransformerConfig
-
-Rotation = tuple[Tensor, Tensor]  # cos and sin of every place's angles
+from hornbook.models.rows import Rotation, rms_norm, split_heads, swiglu
 
 
 class Cache(Protocol):
@@ -60,8 +59,8 @@ class Transformer(nn.Module):
         x_BTD = F.embedding(ids_BT, embedding_VD).to(self.compute_dtype or embedding_VD.dtype)
         if positions_BT is None:
             positions_BT = torch.arange(ids_BT.shape[1], device=ids_BT.device)[None]
-        rotation = rotations(positions_BT, self.config, x_BTD.dtype)
-        mask = None if cache is not None else attention_mask(documents_BT, ids_BT.shape[1], x_BTD.dtype, x_BTD.device)
+        rotation = rotations(positions_BT, self.config)
+        mask = Mask(*ids_BT.shape, x_BTD.dtype, x_BTD.device, documents_BT)
         for layer in self.model.layers:
             x_BTD = layer(x_BTD, rotation, mask, cache)
         return self.model.norm(x_BTD)
@@ -95,7 +94,7 @@ class Block(nn.Module):
         self.input_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
         self.post_attention_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
 
-    def forward(self, x_BTD: Tensor, rotation: Rotation, mask: Tensor | None, cache: Cache | None) -> Tensor:
+    def forward(self, x_BTD: Tensor, rotation: Rotation, mask: Mask, cache: Cache | None) -> Tensor:
         x_BTD = x_BTD + self.self_attn(self.input_layernorm(x_BTD), rotation, mask, cache)
         return x_BTD + self.mlp(self.post_attention_layernorm(x_BTD))
 
@@ -105,7 +104,8 @@ class Attention(nn.Module):
 
     def __init__(self, config: TransformerConfig, index: int):
         super().__init__()
-        self.index, self.head_dim = index, config.head_dim
+        self.index, self.eps = index, config.rms_norm_eps
+        self.heads = (config.num_attention_heads, config.num_key_value_heads)
         queries, keys = config.num_attention_heads * config.head_dim, config.num_key_value_heads * config.head_dim
         self.q_proj = Linear(config.hidden_size, queries, config.query_key_value_bias)
         self.k_proj = Linear(config.hidden_size, keys, config.query_key_value_bias)
@@ -114,16 +114,15 @@ class Attention(nn.Module):
         self.q_norm = RMSNorm(config.head_dim, config.rms_norm_eps) if config.query_key_norm else nn.Identity()
         self.k_norm = RMSNorm(config.head_dim, config.rms_norm_eps) if config.query_key_norm else nn.Identity()
 
-    def forward(self, x_BTD: Tensor, rotation: Rotation, mask: Tensor | None, cache: Cache | None) -> Tensor:
-        heads = (*x_BTD.shape[:2], -1, self.head_dim)
-        q_BHTE = rotate(self.q_norm(self.q_proj(x_BTD).view(heads)).transpose(1, 2), rotation)
-        k_BKTE = rotate(self.k_norm(self.k_proj(x_BTD).view(heads)).transpose(1, 2), rotation)
-        v_BKTE = self.v_proj(x_BTD).view(heads).transpose(1, 2)
+    def forward(self, x_BTD: Tensor, rotation: Rotation, mask: Mask, cache: Cache | None) -> Tensor:
+        x_BTC = side_by_side(x_BTD, self.q_proj, self.k_proj, self.v_proj)
+        norms = (self.q_norm.weight, self.k_norm.weight) if isinstance(self.q_norm, RMSNorm) else None
+        q_BHTE, k_BKTE, v_BKTE = split_heads(x_BTC, self.heads, norms, self.eps, rotation)
         if cache is None:
-            o_BHTE = attend(q_BHTE, k_BKTE, v_BKTE, mask)
+            o_BTHE = attend(q_BHTE, k_BKTE, v_BKTE, mask)
         else:
-            o_BHTE = cache.attend(self.index, q_BHTE, k_BKTE, v_BKTE)
-        return self.o_proj(o_BHTE.transpose(1, 2).flatten(2))
+            o_BTHE = cache.attend(self.index, q_BHTE, k_BKTE, v_BKTE).transpose(1, 2)
+        return self.o_proj(o_BTHE.flatten(2))
 
 
 class MLP(nn.Module):
@@ -136,7 +135,7 @@ class MLP(nn.Module):
         self.down_proj = Linear(config.intermediate_size, config.hidden_size)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
+        return self.down_proj(swiglu(side_by_side(x, self.gate_proj, self.up_proj)))
 
 
 class Linear(nn.Linear):
@@ -150,31 +149,35 @@ class Linear(nn.Linear):
 
 
 class RMSNorm(nn.Module):
-    """x / rms(x) * weight over the last axis, in fp32 inside (arXiv:1910.07467)."""
+    """x / rms(x) * weight over the last axis."""
 
     def __init__(self, size: int, eps: float):
         super().__init__()
         self.weight, self.eps = nn.Parameter(torch.ones(size)), eps
 
     def forward(self, x: Tensor) -> Tensor:
-        y = x.float()
-        y = y * torch.rsqrt(y.square().mean(-1, keepdim=True) + self.eps)
-        return self.weight.to(x.dtype) * y.to(x.dtype)
+        return rms_norm(x, self.weight, self.eps)
 
 
-def rotations(positions_BT: Tensor, config: TransformerConfig, dtype: torch.dtype) -> Rotation:
-    """cos and sin of every place's angles, each (B, 1, T, E), computed in fp32."""
+def side_by_side(x: Tensor, *linears: Linear) -> Tensor:
+    """What several linears make of the same x, one after the other along the last axis.
+
+    With gradients as one product, whose gradient is one product too. Without, the weights are left where they are:
+    for a few places at a time, joining them would cost more than it saves.
+    """
+    if not torch.is_grad_enabled():
+        return torch.cat([linear(x) for linear in linears], dim=-1)
+    biases = [linear.bias for linear in linears if linear.bias is not None]
+    weight = torch.cat([linear.weight for linear in linears]).to(x.dtype)
+    return F.linear(x, weight, torch.cat(biases).to(x.dtype) if biases else None)
+
+
+def rotations(positions_BT: Tensor, config: TransformerConfig) -> Rotation:
+    """cos and sin of every place's angles, each (B, T, E), in fp32."""
     half = torch.arange(0, config.head_dim, 2, device=positions_BT.device, dtype=torch.int64).float()
     frequencies = 1.0 / (config.rope_theta ** (half / config.head_dim))
-    angles_BTE = (positions_BT[..., None].float() * frequencies).repeat(1, 1, 2)[:, None]
-    return angles_BTE.cos().to(dtype), angles_BTE.sin().to(dtype)
-
-
-def rotate(x_BHTE: Tensor, rotation: Rotation) -> Tensor:
-    """Turn the pairs (e, e + E/2) of every head by its place's angles, as Llama's checkpoints have them."""
-    cos, sin = rotation
-    left, right = x_BHTE.chunk(2, dim=-1)
-    return x_BHTE * cos + torch.cat((-right, left), dim=-1) * sin
+    angles_BTE = (positions_BT[..., None].float() * frequencies).repeat(1, 1, 2)
+    return angles_BTE.cos(), angles_BTE.sin()
 
 
 @torch.no_grad()

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 HEAD_DIM = 64
 BATCH_TOKENS = {"tiny": 1024, "laptop": 4096, "gpu": 524_288}  # a step
 ROW_TOKENS = 65_536  # at most so many at once; the rest of a step is accumulated
-STEPS_WORTH_COMPILING = 100  # a graph takes as long as some 50 steps; by steps and not by time, so that it is the same
 TINY_TOKENS = 65_536  # the smallest size is for trying the road: its horizon is no matter of speed
 SAMPLE_POINTS = (0.02, 0.1, 0.25, 0.5, 0.75, 1.0)
 SAMPLE_PROMPTS, SAMPLE_PROMPT_TOKENS, SAMPLE_TOKENS = 4, 10, 40
@@ -67,7 +66,7 @@ class PretrainConfig(StageConfig):
         }  # fmt: skip
 
     def settle(self, dial: Dial) -> Self:
-        """Minutes become tokens by this machine's rate, measured in a few seconds without compiling."""
+        """Minutes become tokens by this machine's rate, measured in a few seconds."""
         if self.tokens is not None or self.minutes is None:
             return self.model_copy(update={"tokens": self.tokens or TINY_TOKENS, "minutes": None})
         from hornbook.road.pace import tokens_in
@@ -104,13 +103,12 @@ def pretrain(config: PretrainConfig, tokens: Tokens, tokenizer: TokenizerArtifac
     from hornbook.training.optimiser import Optimiser
     from hornbook.training.schedule import warmup_stable_cooldown
 
-    use_processor(run.threads)
+    use_processor(run.threads, compile=run.compile)
     encoder, train = tokenizer.load(), tokens.train()
     model = build(config, encoder.vocab_size, seed=derive(run.seed, "weights"), device=run.device)
     batches = PackedBatches(train, None, window=config.window, rows=config.rows, seed=derive(run.seed, "order"))
     samples = _Samples(run.out / "samples.jsonl", model, encoder, list(tokens.heldout()), config.steps)
     tokens_a_step = config.window * config.rows * config.accumulate
-    compile = run.compile and config.steps >= STEPS_WORTH_COMPILING
     with run.progress("pretrain", config.steps * tokens_a_step, "tokens") as bar:
 
         def on_step(step: int, row: dict[str, float]) -> None:
@@ -118,7 +116,7 @@ def pretrain(config: PretrainConfig, tokens: Tokens, tokenizer: TokenizerArtifac
             samples(step)
 
         result = fit(
-            model, batches, compiled(next_token) if compile else next_token, Optimiser(model, rates(config)),
+            model, batches, compiled(next_token, run.device) if run.compile else next_token, Optimiser(model, rates(config)),
             warmup_stable_cooldown(config.steps, warmup=config.warmup, cooldown=config.cooldown),
             folder=run.work, device=run.device, steps=config.steps, accumulate=config.accumulate, on_step=on_step,
             checkpoint_every=max(10, config.steps // 16), warn=run.warn,
@@ -128,7 +126,7 @@ def pretrain(config: PretrainConfig, tokens: Tokens, tokenizer: TokenizerArtifac
     rows = list(read_jsonl(run.work / "metrics.jsonl"))
     write_jsonl(run.out / "metrics.jsonl", rows)
     run.metric(
-        **_figures(model, rows), compiled=compile, threads=torch.get_num_threads(), steps=result.steps,
+        **_figures(model, rows), compiled=run.compile, threads=torch.get_num_threads(), steps=result.steps,
         skipped=result.skipped, train_seconds=result.seconds,
     )  # fmt: skip
     run.count(inputs=train.total, outputs=result.tokens, tokens=result.tokens)

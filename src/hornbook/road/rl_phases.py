@@ -170,7 +170,7 @@ def continue_sft(work: Work, model: Transformer, tokens: int) -> None:
         [item.ids for item in rendered], [item.weights for item in rendered],
         window=window, rows=rows, seed=work.seed("control"),
     )  # fmt: skip
-    objective = compiled(next_token) if work.run.compile else next_token
+    objective = compiled(next_token, work.run.device) if work.run.compile else next_token
     steps = max(1, round(tokens / (window * rows)))
     _learn(work, "control", model, batches, objective, steps, config.control_lr, [], dict)
 

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from hornbook.models.rows import cross_entropy_
 from hornbook.models.transformer import Transformer
 from hornbook.training.loss import Loss
 
@@ -58,13 +59,9 @@ def _chunks(x_ND: Tensor, head_VD: Tensor, targets_N: Tensor, weights_N: Tensor,
     x_gradients, head_gradient_VD = [], torch.zeros_like(head_VD if gradients else head_VD[:0])
     for begin in range(0, len(x_ND), chunk):
         part = slice(begin, begin + chunk)
-        logits_CV = (x_ND[part] @ head.T).float()
-        logprobs_CV = torch.log_softmax(logits_CV, dim=-1)
-        targets_C1, weights_C1 = targets_N[part, None], weights_N[part, None]
-        total = total - (logprobs_CV.gather(1, targets_C1) * weights_C1).sum()
+        scores_CV = x_ND[part] @ head.T
+        total = total + cross_entropy_(scores_CV, targets_N[part], weights_N[part], gradients=gradients).sum()
         if gradients:
-            # d loss / d logits = weight (softmax - one-hot of the target)
-            wrong_CV = (logprobs_CV.exp() * weights_C1).scatter_add(1, targets_C1, -weights_C1).to(x_ND.dtype)
-            x_gradients.append(wrong_CV @ head)
-            head_gradient_VD = head_gradient_VD + wrong_CV.T @ x_ND[part]
+            x_gradients.append(scores_CV @ head)
+            head_gradient_VD = head_gradient_VD + scores_CV.T @ x_ND[part]
     return total, torch.cat(x_gradients) if gradients else x_ND[:0], head_gradient_VD
