@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hornbook.conversations.formats import checked, conversation, exchange, imported, read_conversations, with_page
+from hornbook.conversations.formats import checked, conversation, exchange, imported, read_conversations
+from hornbook.conversations.page import with_page
 from hornbook.core.errors import InputError
 
 TURNS = [{"role": "user", "content": "Who?"}, {"role": "assistant", "content": "Mara."}]

@@ -12,6 +12,7 @@ import typer.main
 from typer.testing import CliRunner
 
 from hornbook.cli.main import app
+from hornbook.road.open_book import OpenBookConfig
 from tests.docs.tables import BOOK, CONFIGS, ROOT, TABLE, table
 
 PAGES = [ROOT / "README.md", ROOT / "docs" / "architecture.md", *sorted(BOOK.glob("*.md"))]
@@ -36,7 +37,7 @@ def test_commands_parse(page: str, line: str) -> None:
         context = command.make_context(name, arguments, parent=root)  # parses, does not run
     for setting in context.params.get("settings") or ():
         section, dot, key = setting.partition("=")[0].partition(".")
-        known = CONFIGS[section].model_fields if dot else ("size", "seed", "depth")
+        known = CONFIGS[section].model_fields if dot else ("size", "seed", "depth", *OpenBookConfig.shared)
         assert (key or section) in known, f"{page}: there is no {setting}"
 
 

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from hornbook.conversations.from_pages import draw_page
+from hornbook.conversations.page import fits, with_passages
 from hornbook.core.errors import InputError
-from hornbook.evaluation.asking import fits, with_fitting_page
 from hornbook.evaluation.base import heldout_figures, known_figures, samples
 from hornbook.evaluation.bits_per_byte import bits, bits_per_byte
 from hornbook.evaluation.chat import closed_figures, open_figures, rival_figures
@@ -24,6 +24,7 @@ from hornbook.inference.engine import Engine
 from hornbook.inference.requests import Request, Sampling
 from hornbook.models.config import TransformerConfig
 from hornbook.models.transformer import Transformer
+from hornbook.retrieval.index import Hit
 from hornbook.tokens.tokenizer import Tokenizer
 
 PAGE = """# Mara Tolly
@@ -177,7 +178,7 @@ def test_every_figure_of_a_base_model_is_there(engine):
 def test_every_figure_of_a_chat_model_is_there(engine, tmp_path):
     sheet = Sheet(engine, exam(), DOCUMENTS, max_tokens=4)
     closed_figures(sheet)
-    open_figures(sheet, tmp_path / "index")
+    open_figures(sheet, tmp_path / "index", 60)
     rival_figures(sheet, engine, lambda prompt, answers, rating: [1.0, 1.0])
     assert {name: row.get("n") for name, row in sheet.scores.items()} == {
         "qa": 5, "qa_unasked": 4, "refusal_right": 3, "refusal_wrong": 5, "qa_wording": None, "math": None,
@@ -202,19 +203,26 @@ def test_without_exams_one_is_drawn_from_the_pages():
     assert not any(item.question.removeprefix("Where does ").removesuffix(" live?") in text for item in absent)
 
 
-def test_what_does_not_fit_the_window_is_not_asked_and_a_page_is_cut_until_it_does(engine):
+def test_what_does_not_fit_the_window_is_not_asked(engine):
     long = Question("q", "qa", "Where is it? " * 200, ("Marby",))
     sheet = Sheet(engine, [long, *exam()], DOCUMENTS, max_tokens=4)
     closed_figures(sheet)
     assert sheet.scores["qa"]["n"] == 6
     assert next(row for row in sheet.answers if row["id"] == "q")["said"] == ""
 
-    def make(messages):
-        return Request(messages=messages, sampling=Sampling(max_tokens=4))
 
-    user = [{"role": "user", "content": "Where?"}]
-    request = with_fitting_page(engine, make, user, "Mara", "Port Ellery " * 400)
-    assert fits(engine, request)
-    assert len(request.messages) == 2
-    assert len(request.messages[0]["content"]) > 200
-    assert with_fitting_page(engine, make, user, "Mara", "").messages == user
+def test_pages_are_laid_before_the_model_and_cut_until_they_fit(engine):
+    sampling, user = Sampling(max_tokens=4), [{"role": "user", "content": "Where?"}]
+
+    def laid(*texts: str, question: list[dict] = user) -> Request | None:
+        hits = [Hit(f"Mara {n}", f"u{n}", text, 1.0) for n, text in enumerate(texts)]
+        return with_passages(engine, question, hits, sampling)
+
+    short = laid("Port Ellery.", "It is far.")
+    assert list(short.messages) == [{"role": "system", "content": "Mara 0\nPort Ellery. It is far."}, *user]
+    long = laid("Port Ellery " * 400)
+    assert fits(engine, long)
+    assert len(long.messages[0]["content"]) > 200
+    assert laid() is None
+    assert laid("") is None
+    assert laid("Port Ellery " * 400, question=[{"role": "user", "content": "Where is it? " * 20}]) is None

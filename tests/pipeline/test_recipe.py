@@ -75,6 +75,18 @@ def test_the_dial_derives_what_the_recipe_leaves_out(bench):
     assert bench.recipe("depth=3", "learn.width=8").configs["learn"].width == 8
 
 
+def test_what_several_stages_read_is_set_at_the_top(bench, monkeypatch):
+    monkeypatch.setattr(bench.recipe().step("learn").stage.config, "shared", ("steps",))
+    bench.write("steps = 7\n" + HEAD)
+    assert bench.recipe().configs["learn"].steps == 7
+    assert bench.recipe("steps=9").configs["learn"].steps == 9
+    with pytest.raises(RecipeError, match=r"\[learn\]: steps is not learn's alone; set steps at the recipe's top"):
+        bench.recipe("learn.steps=3")
+    bench.write("stpes = 7\n" + HEAD)
+    with pytest.raises(RecipeError, match="did you mean steps"):
+        bench.recipe()
+
+
 def test_no_such_step(bench):
     with pytest.raises(RecipeError, match="there is no step 'lern'; did you mean learn"):
         bench.run(until="lern")

@@ -23,7 +23,7 @@ The **lighthouse** at [Marrow Point](https://isle.example/point) was built in 18
 
 
 def test_a_short_page_is_one_passage_without_marks():
-    assert cut(PAGE, "Marrow Point", "u") == [
+    assert cut(PAGE, "Marrow Point", "u", 120) == [
         Passage("Marrow Point", "u", "The lighthouse at Marrow Point was built in 1823. It is still lit. "
                 "Edda Rowan, from 1823 Tomas Vell, from 1861 | year | height | | 1823 | 41 m |", "Marrow Point")
     ]  # fmt: skip
@@ -47,4 +47,4 @@ def test_no_passage_is_too_long_or_empty_and_no_word_is_lost(text, most_words):
 
 def test_documents_keep_title_and_url():
     documents = [{"url": "u1", "title": None, "text": "One."}, {"url": "u2", "title": "Two", "text": "Two."}]
-    assert [(passage.title, passage.url) for passage in passages(documents)] == [("", "u1"), ("Two", "u2")]
+    assert [(passage.title, passage.url) for passage in passages(documents, 120)] == [("", "u1"), ("Two", "u2")]

@@ -73,11 +73,32 @@ def test_pages_pass_the_gate_too(chat):
 
 
 class _Found:
-    def __init__(self, text: str):
-        self._text = text
+    def __init__(self, *texts: str, urls: str = "uvw"):
+        self._hits = [Hit("Mara Tolly", url, text, 1.0) for text, url in zip(texts, urls, strict=False)]
 
     def search(self, query: str, k: int) -> list[Hit]:
-        return [Hit("Mara Tolly", "u", self._text, 1.0)]
+        return self._hits[:k]
+
+
+def test_the_two_best_passages_are_laid_before_the_model_as_one_page(chat):
+    texts = ("Mara Tolly bakes.", "Mara Tolly sings.", "Mara Tolly sails.")
+    found = Chat(chat.engine, chat.settings, index=_Found(*texts)).prepare(user("Who is Mara Tolly?"), Sampling())
+    assert found.request.messages[0] == {"role": "system", "content": f"Mara Tolly\n{texts[0]} {texts[1]}"}
+    assert [(page.url, page.text) for page in found.pages] == [("u", texts[0]), ("v", texts[1])]
+    same = Chat(chat.engine, chat.settings, index=_Found(*texts, urls="uuu"))
+    (page,) = same.prepare(user("Who is Mara Tolly?"), Sampling()).pages
+    assert (page.url, page.text) == ("u", f"{texts[0]} {texts[1]}")
+    index = _Found(*texts)
+    index._hits[0] = Hit("The Old Mill", "m", "Bren Oake mends it.", 2.0)  # found, and not about her
+    half = Chat(chat.engine, chat.settings, index=index)
+    assert [page.url for page in half.prepare(user("Who is Mara Tolly?"), Sampling()).pages] == ["v"]
+
+
+def test_of_two_pages_the_one_that_tells_it_is_named():
+    other = Hit("The Old Mill", "https://isle.example/mill", "The mill grinds barley.", 2.0)
+    assert answered(["She keeps bees."], [other, PAGE])[0] == "She keeps bees. (Page: Mara Tolly)"
+    assert answered(["Barley."], [PAGE, other])[0] == "Barley. (Page: The Old Mill)"
+    assert answered(["Perhaps."], [PAGE, other])[0] == "Perhaps. (Page: Mara Tolly)"
 
 
 @pytest.mark.parametrize(

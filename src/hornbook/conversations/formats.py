@@ -37,11 +37,6 @@ def exchange(question: str, answer: str) -> list[Message]:
     return [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
 
 
-def with_page(messages: list[Message], title: str, passage: str) -> list[Message]:
-    """The messages with a page laid open before them: the one form in which a model is ever given text to read."""
-    return [{"role": "system", "content": f"{title}\n{passage}"}, *messages]
-
-
 def read_conversations(path: Path) -> Iterator[dict]:
     """Every row of a .jsonl or .json file of OpenAI messages, ShareGPT, Alpaca or Hornbook's own rows, in order.
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hornbook.conversations.formats import Message
+from hornbook.conversations.page import PASSAGES, with_passages
 from hornbook.conversations.raters import Rater
 from hornbook.conversations.refusals import is_refusal
-from hornbook.evaluation.asking import with_fitting_page
 from hornbook.evaluation.exams import Question
 from hornbook.evaluation.intervals import paired_difference
 from hornbook.evaluation.sheet import FIGURES, Sheet
@@ -17,9 +17,6 @@ from hornbook.inference.engine import Engine
 from hornbook.inference.requests import Request, Sampling
 from hornbook.retrieval.index import Hit, Index
 from hornbook.retrieval.passages import passages
-
-# Two short passages hold the answer oftener than one as long as both (0.88 against 0.79 on the demo's pages).
-PASSAGE_WORDS, PASSAGES = 60, 2
 
 
 def closed_figures(sheet: Sheet) -> None:
@@ -48,9 +45,10 @@ def closed_figures(sheet: Sheet) -> None:
     sheet.fixed(ask)
 
 
-def open_figures(sheet: Sheet, folder: Path) -> None:
+def open_figures(sheet: Sheet, folder: Path, passage_words: int) -> None:
     """`qa_open`: the questions of `qa_unasked` (else those drawn from pages) with the passages that a search of all
-    pages finds; `search_hit`: for how many a passage found holds an accepted answer. The index is built in `folder`.
+    pages finds, `passage_words` words in all; `search_hit`: for how many a passage found holds an accepted answer. The
+    index is built in `folder`.
     """
     kinds = {question.kind for question in sheet.questions if question.choices} or {"drawn"}
     items = [question for question in sheet.questions if question.kind in kinds and question.page]
@@ -58,17 +56,14 @@ def open_figures(sheet: Sheet, folder: Path) -> None:
         for figure in ("qa_open", "search_hit"):
             sheet.miss(figure, "no question names its page")
         return
-    index = Index.build(folder, passages(sheet.documents, PASSAGE_WORDS))
+    index = Index.build(folder, passages(sheet.documents, passage_words // PASSAGES))
     hits = index.search_many([item.question for item in items], PASSAGES)
     found = dict(zip([item.id for item in items], hits, strict=True))
 
     def ask(question: Question) -> Request:
-        def make(messages: list[Message]) -> Request:
-            return Request(messages=messages, sampling=Sampling(max_tokens=sheet.max_tokens))
-
-        hits = found[question.id]
-        text = " ".join(hit.text for hit in hits)
-        return with_fitting_page(sheet.engine, make, _user(question), hits[0].title if hits else "", text)
+        messages, sampling = _user(question), Sampling(max_tokens=sheet.max_tokens)
+        opened = with_passages(sheet.engine, messages, found[question.id], sampling)
+        return opened or Request(messages=messages, sampling=sampling)
 
     sheet.short_answers("qa_open", items, ask)
     sheet.scores["search_hit"] = share([_holds(question, found[question.id], sheet) for question in items]).row()

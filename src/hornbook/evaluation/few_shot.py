@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from random import Random
 
 from hornbook.conversations.from_pages import Drawn
-from hornbook.evaluation.asking import ROOM_FOR_ANSWER
+from hornbook.conversations.page import ROOM_FOR_ANSWER
 from hornbook.evaluation.exams import Question
 from hornbook.evaluation.tasks import Ask
 from hornbook.inference.requests import Request, Sampling

@@ -75,13 +75,13 @@ class Recipe:
         table = _parsed(path)
         for setting in settings:
             _set(table, setting)
-        sections = list(dict.fromkeys(step.section for step in steps))
+        stages = {step.section: step.stage.config for step in steps}
+        top = list(dict.fromkeys([*TOP, *(key for kind in stages.values() for key in kind.shared)]))
         for key in table:
-            if key not in (*TOP, "run", *sections):
-                raise _unknown("there is no key or section", key, [*TOP, "run", *sections], path)
+            if key not in (*top, "run", *stages):
+                raise _unknown("there is no key or section", key, [*top, "run", *stages], path)
         dial = _dial(table, depths, path)
-        stages = {step.section: step.stage.config for step in reversed(steps)}
-        configs = {name: _config(stages[name], name, table.get(name, {}), dial, path) for name in sections}
+        configs = {name: _config(kind, name, table, dial, path) for name, kind in stages.items()}
         machine = _validated(MachineConfig, "run", table.get("run", {}), path)
         return cls(path, dial, steps, configs, machine)
 
@@ -134,10 +134,16 @@ def _dial(table: Mapping[str, Any], depths: Mapping[str, int], path: Path) -> Di
     return Dial(size, numbers["depth"], numbers["seed"])
 
 
-def _config(kind: type[StageConfig], section: str, given: object, dial: Dial, path: Path) -> StageConfig:
+def _config(kind: type[StageConfig], section: str, table: Mapping[str, Any], dial: Dial, path: Path) -> StageConfig:
+    given = table.get(section, {})
     if not isinstance(given, dict):
         raise RecipeError(f"{section} must be a section", where=path, fix=f"write [{section}] above its keys")
-    return _validated(kind, section, {**kind.defaults(dial), **cast(dict[str, Any], given)}, path)
+    for key in kind.shared:
+        if key in given:
+            fix = f"set {key} at the recipe's top, or --set {key}=…"
+            raise RecipeError(f"{key} is not {section}'s alone", where=f"{path}, [{section}]", fix=fix)
+    shared = {key: table[key] for key in kind.shared if key in table}
+    return _validated(kind, section, {**kind.defaults(dial), **shared, **cast(dict[str, Any], given)}, path)
 
 
 def _validated(kind: type[C], section: str, values: object, path: Path) -> C:

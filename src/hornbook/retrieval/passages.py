@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from hornbook.corpus.blocks import blocks, plain, sentences
 
-MOST_WORDS = 120
 SLACK = 1.15  # over an even share, so that the last sentences find room
 
 
@@ -21,13 +20,13 @@ class Passage:
     heading: str = ""
 
 
-def passages(documents: Iterable[Mapping[str, object]], most_words: int = MOST_WORDS) -> Iterator[Passage]:
+def passages(documents: Iterable[Mapping[str, object]], most_words: int) -> Iterator[Passage]:
     """The passages of documents (`url`, `title`, `text` in Markdown), in order."""
     for document in documents:
         yield from cut(str(document["text"]), str(document["title"] or ""), str(document["url"]), most_words)
 
 
-def cut(text: str, title: str, url: str, most_words: int = MOST_WORDS) -> list[Passage]:
+def cut(text: str, title: str, url: str, most_words: int) -> list[Passage]:
     """One page as passages of at most `most_words` words, each of whole sentences where sentences are that short.
 
     A page that needs several is shared out evenly: a search by words prefers what is short, and would find every
@@ -63,7 +62,7 @@ def cut(text: str, title: str, url: str, most_words: int = MOST_WORDS) -> list[P
 
 
 def _lines(text: str) -> Iterator[tuple[str, str]]:
-    """Headings and paragraphs, without the marks of Markdown. A line of a table or of code is a paragraph of its own."""
+    """Headings and paragraphs, without the marks of Markdown. A line of a table or of code is a paragraph."""
     for block in blocks(text):
         if block.kind in ("table", "code"):
             yield from (("text", plain(line)) for line in block.text.splitlines())

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from hornbook.core.seeds import derive
-from hornbook.pipeline.config import Dial, InputPath, StageConfig
+from hornbook.pipeline.config import Dial, InputPath
 from hornbook.pipeline.run import Run
 from hornbook.pipeline.stage import stage
 from hornbook.road.artifacts import Conversations, Corpus
+from hornbook.road.open_book import OpenBookConfig
 
 if TYPE_CHECKING:
     from hornbook.conversations.from_pages import Drawn, PageText
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 MOST = {  # what SFT has the time to read, by size; the sizes beyond take what `laptop` takes twenty times
     "tiny": {"closed_book": 400, "open_book": 40, "renamed": 40, "exercises": 20, "told": 40, "invented": 300,
-             "probed": 60, "passage_words": 30},
+             "probed": 60},
     "laptop": {"closed_book": 5000, "open_book": 500, "renamed": 700, "exercises": 150, "told": 150, "invented": 6000,
                "probed": 1200},
 }  # fmt: skip
@@ -29,7 +30,7 @@ MOST = {  # what SFT has the time to read, by size; the sizes beyond take what `
 ANSWER_WORDS = 30  # room for what is asked of the longest passage; both fill a row of 256 tokens
 
 
-class ConversationsConfig(StageConfig):
+class ConversationsConfig(OpenBookConfig):
     """The section `[conversations]`. Numbers are the most of a kind, taken by chance where there are more."""
 
     imports: list[InputPath] = Field([], description="files of conversations: OpenAI messages, ShareGPT, Alpaca")
@@ -40,13 +41,13 @@ class ConversationsConfig(StageConfig):
     told: int = Field(150, ge=0, description="definitions and headings; more where pages ask less than `closed_book`")
     invented: int = Field(6000, ge=0, description="questions about what does not exist, for SFT's second round")
     probed: int = Field(1200, ge=0, description="questions of the knowledge probe")
-    passage_words: int = Field(110, ge=10, description="the longest passage, in words, from 10")
     cite: float = Field(0.35, ge=0, le=1, description="share of answers that name their page, 0 to 1")
     silent: float = Field(0.1, ge=0, le=1, description="share of passages that do not hold the answer, 0 to 1")
 
     @classmethod
     def defaults(cls, dial: Dial) -> dict[str, Any]:
-        return MOST.get(dial.size) or {name: 20 * count for name, count in MOST["laptop"].items()}
+        most = MOST.get(dial.size) or {name: 20 * count for name, count in MOST["laptop"].items()}
+        return super().defaults(dial) | most
 
     def about_seconds(self) -> float:
         return 6.0
@@ -155,8 +156,9 @@ def _row(drawn: Drawn, cite: float, random: Random) -> dict:
 
 def _open(config: ConversationsConfig, book: _Book, seed: int) -> Iterator[dict]:
     """Questions with a passage: their own, then the same about fresh names; some are asked what it does not hold."""
-    from hornbook.conversations.formats import conversation, exchange, with_page
+    from hornbook.conversations.formats import conversation, exchange
     from hornbook.conversations.open_book import opened, renamed
+    from hornbook.conversations.page import with_page
 
     random = Random(derive(seed, "open"))
     pages: dict[str, list[Drawn]] = {}

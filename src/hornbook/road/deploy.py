@@ -8,18 +8,18 @@ from pathlib import Path
 
 from pydantic import Field
 
-from hornbook.pipeline.config import InputPath, StageConfig
+from hornbook.pipeline.config import InputPath
 from hornbook.pipeline.run import Run
 from hornbook.pipeline.stage import stage
 from hornbook.road.artifacts import MODEL_FILES, Corpus, Deployment, Model
+from hornbook.road.open_book import OpenBookConfig
 
 
-class DeployConfig(StageConfig):
+class DeployConfig(OpenBookConfig):
     """The section `[deploy]`."""
 
     name: str = Field("hornbook", min_length=1, description="what clients call the model")
     policy: InputPath | None = Field(None, description="a safety policy (TOML); the default one when left out")
-    passage_words: int = Field(120, ge=10, description="words of a page laid before the model, at most")
     temperature: float = Field(0.0, ge=0, le=2, description="unless a client says otherwise; 0 is the likeliest answer")
     max_tokens: int = Field(128, ge=1, description="of an answer, unless a client says otherwise")
 
@@ -36,6 +36,7 @@ def deploy(config: DeployConfig, corpus: Corpus, rl: Model, run: Run) -> Deploym
     """
     from dataclasses import asdict
 
+    from hornbook.conversations.page import PASSAGES
     from hornbook.core.files import write_text
     from hornbook.core.jsonl import write_jsonl
     from hornbook.retrieval import Index
@@ -48,7 +49,7 @@ def deploy(config: DeployConfig, corpus: Corpus, rl: Model, run: Run) -> Deploym
     write_text(run.out / "policy.toml", policy)
     _copy_model(rl.path, run.out / "model")
     documents = [row for table in _kept(corpus) for row in table.select(["url", "title", "text"]).to_pylist()]
-    cuts = list(passages(documents, config.passage_words))
+    cuts = list(passages(documents, config.passage_words // PASSAGES))
     shutil.rmtree(run.out / "index", ignore_errors=True)  # what a killed attempt left
     index = Index.build(run.out / "index", cuts)
     write_jsonl(run.out / "passages.jsonl", map(asdict, cuts))

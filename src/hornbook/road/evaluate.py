@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from hornbook.core.seeds import derive
-from hornbook.pipeline.config import InputPath, StageConfig
+from hornbook.pipeline.config import InputPath
 from hornbook.pipeline.run import Run
 from hornbook.pipeline.stage import stage
 from hornbook.road.artifacts import Corpus, Model, Scores, Tokens
+from hornbook.road.open_book import OpenBookConfig
 
 if TYPE_CHECKING:
     from hornbook.evaluation.sheet import Sheet
@@ -26,7 +27,7 @@ BASE_STAGE = "pretrain"
 CONTROL = "control"  # the folder in which `rl` leaves the model that only went on with SFT
 
 
-class EvaluateConfig(StageConfig):
+class EvaluateConfig(OpenBookConfig):
     """The section `[evaluate]`."""
 
     exams: list[InputPath] = Field([], description="files of questions; without any an exam is drawn from the pages")
@@ -92,7 +93,7 @@ def _chat(config: EvaluateConfig, sheet: Sheet, model: Model, rival: Model, run:
     closed_figures(sheet)
     index = run.work / "index"
     shutil.rmtree(index, ignore_errors=True)  # what a killed attempt left
-    open_figures(sheet, index)
+    open_figures(sheet, index, config.passage_words)
     if rival.path != model.path:
         seed = derive(run.seed, "rater")
         rater = program_rater(config.rater, config.rater_data, seed) if config.rater else None

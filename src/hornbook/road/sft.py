@@ -144,9 +144,9 @@ def _probed(
     config: SftConfig, model: Transformer, tokenizer: Tokenizer, rows: Sequence[dict], run: Run
 ) -> list[Probed]:
     """The probe's findings; kept in the work folder, so that a second attempt need not ask again."""
+    from hornbook.conversations.page import fits
     from hornbook.conversations.probe import Probed, probe
     from hornbook.core.jsonl import read_jsonl, write_jsonl
-    from hornbook.evaluation.asking import fits
     from hornbook.inference.engine import Engine
     from hornbook.inference.requests import Request
 

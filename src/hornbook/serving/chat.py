@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from hornbook.conversations.formats import with_page
+from hornbook.conversations.page import PASSAGES, with_passages
 from hornbook.conversations.refusals import is_refusal
-from hornbook.conversations.values import cited, uncited
-from hornbook.inference import Completion, Engine, PromptTooLongError, Request, Sampling
+from hornbook.conversations.values import SMALL_WORDS, cited, normalised, uncited
+from hornbook.inference import Completion, Engine, Request, Sampling
 from hornbook.models.device import pick_device, pick_dtype
 from hornbook.models.files import load_model
 from hornbook.retrieval import Hit, Index
@@ -49,8 +49,8 @@ class Chat:
     def prepare(self, messages: Sequence[dict], sampling: Sampling, *, open_book: bool = True) -> Prepared:
         """The request for the engine, or the refusal in its place.
 
-        What people wrote passes the gate; the page that a search finds for the last question, if it is about it, is
-        laid before the conversation. A page for which the model's window has no room is left out.
+        What people wrote passes the gate; what a search finds for the last question, if it is about it, is laid before
+        the conversation, or left out where the model's window has no room for it.
         Raises InputError for messages that are no conversation or do not fit the window.
         """
         gated: list[dict] = []
@@ -62,17 +62,10 @@ class Chat:
                 message = {**message, "content": verdict.text}
             gated.append(message)
         closed = Request(messages=gated, sampling=sampling)
-        page = self._page(gated) if open_book else None
-        if page is None:
-            self.engine.ticket(closed)
-            return Prepared(closed, ())
-        opened = Request(messages=with_page(gated, page.title, page.text), sampling=sampling)
-        try:
-            self.engine.ticket(opened)
-        except PromptTooLongError:
-            self.engine.ticket(closed)
-            return Prepared(closed, ())
-        return Prepared(opened, (page,))
+        self.engine.ticket(closed)
+        pages = self._pages(gated) if open_book else []
+        opened = with_passages(self.engine, gated, pages, sampling)
+        return Prepared(closed, ()) if opened is None else Prepared(opened, tuple(pages))
 
     def going_on(self, text: str, sampling: Sampling) -> Prepared:
         """The request for a model that has only read: it goes on with the text. Raises InputError as `prepare`."""
@@ -83,16 +76,18 @@ class Chat:
         self.engine.ticket(request)
         return Prepared(request, ())
 
-    def _page(self, messages: Sequence[dict]) -> Hit | None:
-        """The passage for the last thing a user said, gated; None when no page is about it."""
+    def _pages(self, messages: Sequence[dict]) -> list[Hit]:
+        """The passages for the last thing a user said, gated; those of one page as one. Empty when none is about it."""
         asked = next((message["content"] for message in reversed(messages) if message["role"] == "user"), "")
         if self.index is None or not asked.strip():
-            return None
-        for hit in self.index.search(asked, 1):
+            return []
+        pages: dict[str, Hit] = {}
+        for hit in self.index.search(asked, PASSAGES):
             title, text = self.gate.check(hit.title, "page"), self.gate.check(hit.text, "page")
             if is_about(asked, hit) and "refuse" not in (title.action, text.action):
-                return replace(hit, title=title.text, text=text.text)
-        return None
+                before = f"{pages[hit.url].text} " if hit.url in pages else ""
+                pages[hit.url] = replace(pages.get(hit.url, hit), title=title.text, text=f"{before}{text.text}")
+        return list(pages.values())
 
 
 @dataclass(frozen=True)
@@ -107,8 +102,9 @@ class Prepared:
 class Answer:
     """What of the model's words reaches the reader. `push` pieces as they come, then `finish` with the completion.
 
-    The model's own naming of a page gives way to the page that was really laid before it; an answer that says it does
-    not know names none. `reason` is OpenAI's finish reason once finished.
+    The model's own naming of a page gives way to the page that was really laid before it, of several the one that
+    tells most of the answer; an answer that says it does not know names none. `reason` is OpenAI's finish reason once
+    finished.
     """
 
     def __init__(self, gate: Gate, pages: Sequence[Hit], message: str):
@@ -144,8 +140,8 @@ class Answer:
         self.reason = "length" if completion.finish_reason == "length" else "stop"
         said = self.text + rest
         if self._pages and said.strip() and not is_refusal(said):
-            title = self._pages[0].title or self._pages[0].url
-            rest = cited(said.rstrip(), title)[len(self.text) :]
+            page = _told_by(self._pages, said)
+            rest = cited(said.rstrip(), page.title or page.url)[len(self.text) :]
         return self._show(rest)
 
     def _citing(self) -> int:
@@ -156,6 +152,12 @@ class Answer:
     def _show(self, text: str) -> str:
         self._said.append(text)
         return text
+
+
+def _told_by(pages: Sequence[Hit], said: str) -> Hit:
+    """The page that holds most words of what is said; of equals the one found first."""
+    words = set(normalised(said).split()) - SMALL_WORDS
+    return max(pages, key=lambda page: len(words & set(normalised(f"{page.title} {page.text}").split())))
 
 
 def _engine(folder: Path, slots: int) -> Engine:
