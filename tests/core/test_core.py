@@ -24,6 +24,11 @@ ROWS = st.lists(st.dictionaries(st.text(), VALUES, max_size=4), max_size=5)
 DISK = [(errno.ENOSPC, "full"), (errno.EFBIG, "so large"), (errno.EROFS, "written")]
 
 
+def test_a_name_that_is_no_unicode_has_a_digest_too():
+    assert digest_json(["a\udcff"]) != digest_json(["a"])
+    assert digest_sorted(["a\udcff"]) != digest_sorted(["a"])
+
+
 def test_counts_are_words_people_say():
     assert [counted(count, "page") for count in (0, 1, 1200)] == ["0 pages", "1 page", "1,200 pages"]
 

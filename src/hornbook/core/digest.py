@@ -8,6 +8,8 @@ import math
 from collections.abc import Iterable
 from pathlib import Path
 
+LOSSLESS = "surrogatepass"  # the name of a file need not be UTF-8, and has lone surrogates then
+
 
 def canonical_json(value: object) -> str:
     """The one JSON text of `value`: sorted keys, no spaces, UTF-8. Source: the idea of RFC 8785.
@@ -44,7 +46,7 @@ def digest_bytes(data: bytes) -> str:
 
 def digest_json(value: object) -> str:
     """sha256 of the canonical JSON of `value`."""
-    return digest_bytes(canonical_json(value).encode("utf-8"))
+    return digest_bytes(canonical_json(value).encode("utf-8", LOSSLESS))
 
 
 def digest_file(path: Path) -> str:
@@ -57,6 +59,6 @@ def digest_sorted(parts: Iterable[str]) -> str:
     """The digest of a set of things in no particular order, each given by its own digest or text."""
     whole = hashlib.sha256()
     for part in sorted(parts):
-        whole.update(part.encode("utf-8"))
+        whole.update(part.encode("utf-8", LOSSLESS))
         whole.update(b"\n")
     return whole.hexdigest()

@@ -6,9 +6,10 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 PLAIN_EVERY_SECONDS = 15.0
 
@@ -67,6 +68,9 @@ def progress_bar(label: str, total: int | None = None, unit: str = "") -> Iterat
     if not sys.stderr.isatty():
         yield _PlainBar(label, total, unit)
         return
+    from rich.console import Console  # it takes longer to load than a cheap command may take
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
     columns = (
         TextColumn("[bold]{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(), TextColumn("[dim]{task.fields[note]}"),

@@ -36,7 +36,7 @@ class InputEntry(BaseModel):
 class Record(BaseModel):
     """How an artifact came to be. `identity` names what was asked for, `digest` what came out."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)  # a plan of what was never done reads none
 
     step: str
     stage: str

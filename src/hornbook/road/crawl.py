@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from importlib.metadata import version
 from typing import Self
@@ -57,6 +56,8 @@ def crawl(config: CrawlConfig, run: Run) -> Pages:
     """
     with run.progress("crawl", None, "pages") as bar:
         if config.site is not None:
+            import asyncio
+
             asyncio.run(_site(config, run, bar))
         else:
             _read(config, run, bar)

@@ -6,13 +6,15 @@ import importlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from hornbook.pipeline.attempt import Machine
-from hornbook.pipeline.execute import Done, execute
 from hornbook.pipeline.recipe import Recipe
 from hornbook.pipeline.workspace import Workspace, runs_folder
 from hornbook.road.sizes import DEPTHS
+
+if TYPE_CHECKING:
+    from hornbook.pipeline.attempt import Machine
+    from hornbook.pipeline.execute import Done
 
 
 def open_recipe(path: Path | str, settings: Iterable[str] = ()) -> Recipe:
@@ -37,6 +39,7 @@ def open_run(name: str) -> Workspace:
 
 def this_machine() -> Machine:
     """How stages find out what `auto` is here. torch is imported by the first that asks."""
+    from hornbook.pipeline.attempt import Machine
 
     def pick_device() -> str:
         from hornbook.models.device import pick_device
@@ -56,5 +59,7 @@ def run(recipe: Path | str | Recipe, settings: Iterable[str] = (), **options: An
 
     hornbook.run("isle.toml", ["pretrain.tokens=1000000"], until="sft")
     """
+    from hornbook.pipeline.execute import execute
+
     read = recipe if isinstance(recipe, Recipe) else open_recipe(recipe, settings)
     return execute(read, workspace_of(read), machine=this_machine(), **options)
