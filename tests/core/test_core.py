@@ -17,7 +17,7 @@ from hornbook.core.files import atomic_writer, explained, sync_tree, write_bytes
 from hornbook.core.jsonl import read_jsonl, write_jsonl
 from hornbook.core.progress import progress_bar
 from hornbook.core.seeds import derive
-from hornbook.core.words import counted
+from hornbook.core.words import counted, duration
 
 VALUES = st.none() | st.booleans() | st.integers() | st.text()
 ROWS = st.lists(st.dictionaries(st.text(), VALUES, max_size=4), max_size=5)
@@ -27,6 +27,11 @@ DISK = [(errno.ENOSPC, "full"), (errno.EFBIG, "so large"), (errno.EROFS, "writte
 def test_a_name_that_is_no_unicode_has_a_digest_too():
     assert digest_json(["a\udcff"]) != digest_json(["a"])
     assert digest_sorted(["a\udcff"]) != digest_sorted(["a"])
+
+
+def test_times_are_words_people_say():
+    times = [duration(seconds) for seconds in (0.44, 42, 250, 7500, None)]
+    assert times == ["0.4 s", "42 s", "4 min 10 s", "2 h 05 min", "?"]
 
 
 def test_counts_are_words_people_say():

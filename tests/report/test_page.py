@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 import pytest
 
 from hornbook.report.charts import POINTS, thinned
-from hornbook.report.page import duration, write_report
+from hornbook.report.page import write_report
 from hornbook.report.reading import Reading
 from hornbook.report.sections import cut, end_of, sections, shown
 from tests.report.conftest import NASTY
@@ -98,7 +98,6 @@ def test_small_things():
     assert len(thinned(rows)) <= POINTS + 1
     assert thinned(rows)[-1] == rows[-1]
     assert thinned(rows[:3]) == rows[:3]
-    assert [duration(value) for value in (0.44, 42, 250)] == ["0.4 s", "42 s", "4 min 10 s"]
     assert [shown(True, 0.856), shown(False, 1.2345), shown(True, None)] == ["85.6 %", "1.23", "–"]
     assert cut("abcdef", 3) == "abc…"
     assert end_of("abcdef", 3) == "…def"

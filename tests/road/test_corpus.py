@@ -202,11 +202,11 @@ def test_killed_in_the_middle_it_goes_on_and_ends_the_same(tmp_path, monkeypatch
     process = subprocess.Popen([sys.executable, script, found.path, tmp_path / "killed"], stderr=subprocess.DEVNULL,
                                start_new_session=True)  # fmt: skip
     work = tmp_path / "killed" / "work"
-    while process.poll() is None and not list(work.glob("extracted-*.parquet")):
+    while process.poll() is None and not list(work.glob("extract-*.parquet")):
         time.sleep(0.005)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    done = {path: path.stat().st_mtime_ns for path in work.glob("extracted-*.parquet")}
+    done = {path: path.stat().st_mtime_ns for path in work.glob("extract-*.parquet")}
     deadline = time.monotonic() + 20
     while _group_lives(process.pid) and time.monotonic() < deadline:
         time.sleep(0.05)

@@ -1,15 +1,25 @@
-"""What several commands share: tables, JSON lines, times and sizes for people."""
+"""What several commands share: options, tables, JSON lines, times and sizes for people."""
 
 from __future__ import annotations
 
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
+import typer
+
+from hornbook.core.words import duration
 from hornbook.road.runs import open_run
 
-__all__ = ["duration", "open_run", "print_json", "print_table", "size"]
+__all__ = [
+    "RecipeArgument", "Settings", "Verify", "duration", "open_run", "print_json", "print_table", "size",
+]  # fmt: skip
+
+RecipeArgument = Annotated[Path, typer.Argument(help="The recipe, `.toml` may be left out.")]
+Settings = Annotated[list[str] | None, typer.Option("--set", help="stage.key=value, wins over the recipe.")]
+Verify = Annotated[bool, typer.Option("--verify", help="Read every byte of what is there.")]
 
 
 def print_json(value: Any) -> None:
@@ -37,22 +47,6 @@ def _print_folded(table: list[list[str]], has_header: bool) -> None:
     for row in table[has_header:]:
         shown.add_row(*row)
     Console(highlight=False, markup=False).print(shown)
-
-
-def duration(seconds: float | None) -> str:
-    """`0.4 s`, `12 s`, `4 min 10 s`, `2 h 05 min`; a question mark for what nobody knows.
-
-    >>> [duration(value) for value in (0.44, 12, 250, 7500, None)]
-    ['0.4 s', '12 s', '4 min 10 s', '2 h 05 min', '?']
-    """
-    if seconds is None:
-        return "?"
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest:02d} s" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
 def size(count: float) -> str:

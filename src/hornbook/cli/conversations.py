@@ -9,8 +9,9 @@ from typing import Annotated
 
 import typer
 
+from hornbook.cli.common import RecipeArgument, Settings, Verify
 from hornbook.cli.imports import append_row, beside, import_into
-from hornbook.cli.run import AsJson, RecipeArgument, Settings, Verify, walk
+from hornbook.cli.run import AsJson, walk
 
 HELP = "a line of the user, then one of the assistant, and on; an empty line ends a conversation, Ctrl-D all"
 

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from hornbook.cli.common import duration, print_json, print_table
+from hornbook.cli.common import RecipeArgument, Settings, Verify, duration, print_json, print_table
 from hornbook.core.words import counted
 from hornbook.road.runs import open_recipe, workspace_of
 
 
 def plan(
-    recipe: Annotated[Path, typer.Argument(help="The recipe, `.toml` may be left out.")],
-    settings: Annotated[list[str] | None, typer.Option("--set", help="stage.key=value, wins over the recipe.")] = None,
-    verify: Annotated[bool, typer.Option(help="Read every byte of what is there.")] = False,
+    recipe: RecipeArgument,
+    settings: Settings = None,
+    verify: Verify = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a step.")] = False,
 ) -> None:
     """Say what a run would do, why, and about how long it takes; then every value that it would use."""

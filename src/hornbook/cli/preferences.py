@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
+from hornbook.cli.common import RecipeArgument, Settings, Verify
 from hornbook.cli.imports import append_row, beside, import_into
-from hornbook.cli.run import AsJson, RecipeArgument, Settings, Verify, walk
+from hornbook.cli.run import AsJson, walk
 
 if TYPE_CHECKING:
     from hornbook.pipeline.workspace import Workspace

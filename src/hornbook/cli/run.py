@@ -10,16 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hornbook.cli.common import duration, print_json, size
+from hornbook.cli.common import RecipeArgument, Settings, Verify, duration, print_json, size
 from hornbook.road import runs
 
 if TYPE_CHECKING:
     from hornbook.pipeline.execute import Done
     from hornbook.pipeline.plan import Planned
 
-RecipeArgument = Annotated[Path, typer.Argument(help="The recipe, `.toml` may be left out.")]
-Settings = Annotated[list[str] | None, typer.Option("--set", help="stage.key=value, wins over the recipe.")]
-Verify = Annotated[bool, typer.Option("--verify", help="Read every byte of what is there.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object an event.")]
 
 

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from hornbook.core.errors import InputError
+
+
+def files_in(paths: Iterable[Path]) -> list[Path]:
+    """The files of rows that `paths` name: each itself, or what lies in a folder, by name."""
+    return [
+        file for path in paths
+        for file in (sorted([*path.glob("*.jsonl"), *path.glob("*.json")]) if path.is_dir() else [path])
+    ]  # fmt: skip
 
 
 def placed_rows(path: Path) -> Iterator[tuple[str, dict]]:

@@ -47,23 +47,15 @@ def write_text(path: Path, text: str) -> None:
 
 def sync_folder(folder: Path) -> None:
     """Make the names in `folder` survive a power cut."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    _sync(folder)
 
 
 def sync_tree(folder: Path) -> None:
     """Sync every file and folder under `folder`, so that a rename of it commits all of it."""
     for parent, _, names in os.walk(folder):
         for name in names:
-            handle = os.open(os.path.join(parent, name), os.O_RDONLY)
-            try:
-                os.fsync(handle)
-            finally:
-                os.close(handle)
-        sync_folder(Path(parent))
+            _sync(Path(parent, name))
+        _sync(Path(parent))
 
 
 def explained(error: OSError, path: Path) -> Exception:
@@ -75,3 +67,11 @@ def explained(error: OSError, path: Path) -> Exception:
     if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
         return HornbookError("this place cannot be written", where=path, fix="choose another folder (HORNBOOK_RUNS)")
     return error
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

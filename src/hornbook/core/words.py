@@ -1,4 +1,4 @@
-"""Counts in words."""
+"""Counts and times in words."""
 
 from __future__ import annotations
 
@@ -10,3 +10,19 @@ def counted(count: int, noun: str) -> str:
     ('1 step', '0 steps', '1,200 pages')
     """
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def duration(seconds: float | None) -> str:
+    """`0.4 s`, `12 s`, `4 min 10 s`, `2 h 05 min`; a question mark for what nobody knows.
+
+    >>> [duration(value) for value in (0.44, 12, 250, 7500, None)]
+    ['0.4 s', '12 s', '4 min 10 s', '2 h 05 min', '?']
+    """
+    if seconds is None:
+        return "?"
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"

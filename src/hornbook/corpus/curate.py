@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pyarrow
 import pyarrow.parquet
@@ -146,27 +147,30 @@ def _extract(
     pool: Workers, shards: list[list[PageRow]], warcs: Path, work: Path, curation: Curation, funnel: Funnel,
     on_pages: Callable[[int], None],
 ) -> list[Path]:
-    started = time.perf_counter()
-    paths = [work / f"extracted-{number:05d}.parquet" for number in range(len(shards))]
-    tasks = [(path, (warcs, shard, curation.cpu_seconds)) for path, shard in zip(paths, shards, strict=True)]
-    seconds = pool.map(extract_shard, tasks, lambda index: on_pages(len(shards[index])))
-    funnel.seconds["extract"] = round(time.perf_counter() - started, 2)
-    funnel.seconds["extract, processor"] = round(seconds, 2)
-    return paths
+    given = [(warcs, shard, curation.cpu_seconds) for shard in shards]
+    return _mapped("extract", extract_shard, given, pool, shards, work, funnel, on_pages)
 
 
 def _tag(
     pool: Workers, shards: list[list[PageRow]], extracted: list[Path], work: Path, curation: Curation, funnel: Funnel,
     on_pages: Callable[[int], None],
 ) -> list[Path]:
-    started = time.perf_counter()
     frequent = _frequent(extracted)
     funnel.boilerplate_lines = sum(map(len, frequent.values()))
-    paths = [work / f"tagged-{number:05d}.parquet" for number in range(len(shards))]
-    tasks = [(path, (source, frequent, curation.personal)) for path, source in zip(paths, extracted, strict=True)]
-    seconds = pool.map(tag_shard, tasks, lambda index: on_pages(len(shards[index])))
-    funnel.seconds["tag"] = round(time.perf_counter() - started, 2)
-    funnel.seconds["tag, processor"] = round(seconds, 2)
+    given = [(source, frequent, curation.personal) for source in extracted]
+    return _mapped("tag", tag_shard, given, pool, shards, work, funnel, on_pages)
+
+
+def _mapped(
+    name: str, step: Callable[..., float], given: Sequence[tuple[Any, ...]], pool: Workers,
+    shards: list[list[PageRow]], work: Path, funnel: Funnel, on_pages: Callable[[int], None],
+) -> list[Path]:
+    """One step over all shards: the files it made, one a shard, and its seconds in the funnel."""
+    started = time.perf_counter()
+    paths = [work / f"{name}-{number:05d}.parquet" for number in range(len(shards))]
+    seconds = pool.map(step, list(zip(paths, given, strict=True)), lambda index: on_pages(len(shards[index])))
+    funnel.seconds[name] = round(time.perf_counter() - started, 2)
+    funnel.seconds[f"{name}, processor"] = round(seconds, 2)
     return paths
 
 

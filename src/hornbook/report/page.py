@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hornbook.core.files import write_text
-from hornbook.core.words import counted
+from hornbook.core.words import counted, duration
 from hornbook.report.reading import Reading
 
 NAME = "report.html"
@@ -52,15 +52,6 @@ def render(content: dict[str, Any]) -> str:
     template = environment.from_string((folder / "page.html").read_text("utf-8"))
     body = template.render(**content, chart=chart, style=Markup((folder / "page.css").read_text("utf-8")))
     return body.replace("<!-- scripts -->", _script(_library(version)) + _script(_drawing(specs)))
-
-
-def duration(seconds: float) -> str:
-    """`0.4 s`, `42 s`, `4 min 10 s`."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return "{} min {:02d} s".format(*divmod(round(seconds), 60))
 
 
 @cache

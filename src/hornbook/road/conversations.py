@@ -61,9 +61,11 @@ def conversations(config: ConversationsConfig, corpus: Corpus, run: Run) -> Conv
     read once is not remembered, and a model made to answer all the same learns to guess. One drawn question in twenty
     is left for exams. Metrics: conversations by kind and by origin.
     """
+    from hornbook.conversations.formats import read_conversations
+    from hornbook.conversations.rows import files_in
     from hornbook.core.jsonl import write_jsonl
 
-    imported = [row for path in config.imports for row in _imported(path)]
+    imported = [row for file in files_in(config.imports) for row in read_conversations(file)]
     book = _read(corpus, imported)
     closed = _closed(config, book, run.seed)
     told = _told(config, book, config.told + config.closed_book - len(closed), run.seed)
@@ -114,14 +116,6 @@ def _read(corpus: Corpus, imported: list[dict]) -> _Book:
     said = [message["content"] for row in imported for message in row["messages"]]
     known = KnownWords([*(str(document["text"]) for document in documents), *(page.title for page in pages), *said])
     return _Book(pages, drawn, about, known, NameMaker([name for name in about if name], known))
-
-
-def _imported(path: InputPath) -> Iterator[dict]:
-    from hornbook.conversations.formats import read_conversations
-
-    files = sorted([*path.glob("*.jsonl"), *path.glob("*.json")]) if path.is_dir() else [path]
-    for file in files:
-        yield from read_conversations(file)
 
 
 def _closed(config: ConversationsConfig, book: _Book, seed: int) -> list[dict]:

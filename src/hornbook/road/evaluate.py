@@ -66,11 +66,11 @@ def evaluate(config: EvaluateConfig, model: Model, rival: Model, tokens: Tokens,
 
 
 def _sheet(config: EvaluateConfig, model: Model, corpus: Corpus, run: Run) -> Sheet:
+    from hornbook.conversations.rows import files_in
     from hornbook.evaluation.sheet import Sheet, exam
 
     documents = corpus.documents().select(["url", "title", "text"]).to_pylist()
-    files = [file for path in config.exams for file in (sorted(path.glob("*.jsonl")) if path.is_dir() else [path])]
-    questions, grade = exam(files, documents, most=config.questions)
+    questions, grade = exam(files_in(config.exams), documents, most=config.questions)
     return Sheet(_engine(model, run), questions, documents, grade, config.max_tokens)
 
 

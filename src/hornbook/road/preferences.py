@@ -53,10 +53,11 @@ def preferences(config: PreferencesConfig, sft: Model, conversations: Conversati
     What people ranked is taken as it is, and the same share of it held out. With `rater = ""` nothing else is ranked.
     Metrics: comparisons and pairs, how many are simulated, and how often the rater agrees with himself.
     """
-    from hornbook.conversations.comparisons import agreement, pairs
+    from hornbook.conversations.comparisons import agreement, pairs, read_comparisons
+    from hornbook.conversations.rows import files_in
     from hornbook.core.jsonl import write_jsonl
 
-    people = list(_imported(config))
+    people = [row for file in files_in(config.imports) for row in read_comparisons(file)]
     rows = [*people, *(_ranked(config, sft, conversations, people, run) if config.rater else [])]
     if not rows:
         run.warn("nobody ranked anything: name a rater, or `hornbook preferences --rank`")
@@ -79,14 +80,6 @@ def _is_held(config: PreferencesConfig, row: dict) -> bool:
     """Told by the row's own prompt, so that a ranking that is added moves no other."""
     said = "\x1e".join(message["content"] for message in row["prompt"])
     return derive(0, "heldout", said) % 1000 < 1000 * config.heldout
-
-
-def _imported(config: PreferencesConfig) -> Iterator[dict]:
-    from hornbook.conversations.comparisons import read_comparisons
-
-    for path in config.imports:
-        for file in sorted(path.glob("*.jsonl")) if path.is_dir() else [path]:
-            yield from read_comparisons(file)
 
 
 def _ranked(

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from hornbook.conversations.rows import files_in
 from hornbook.core.jsonl import read_jsonl, write_jsonl
 from hornbook.core.seeds import derive
 from hornbook.core.words import counted
@@ -76,7 +77,7 @@ def start(config: Any, tokenizer: Tokenizer, conversations: Conversations, run: 
     """What there is to practise: the problems of `config.problems`, else the conversations' own, each prompt once."""
     rows = [row for row in conversations.rows() if row["kind"] in config.kinds]
     worked = [row for row in rows if last_number(row["messages"][-1]["content"]) is not None]
-    files = [file for path in config.problems for file in (sorted(path.glob("*.jsonl")) if path.is_dir() else [path])]
+    files = files_in(config.problems)
     exams = [item for item in read_exams(files) if item.answers]
     asked = [([{"role": "user", "content": item.question}], item.answers[0]) for item in exams]
     if not files:
