@@ -16,7 +16,8 @@ needs_units = pytest.mark.skipif(not kernels.has_attention(), reason="this proce
 def inputs(dtype: torch.dtype, shape: tuple[int, ...], kv_heads: int) -> list[Tensor]:
     generator = torch.Generator().manual_seed(0)
     B, H, T, E = shape
-    return [torch.randn(B, heads, T, E, generator=generator).to(dtype).requires_grad_() for heads in (H, kv_heads, kv_heads)]
+    heads = (H, kv_heads, kv_heads)
+    return [torch.randn(B, count, T, E, generator=generator).to(dtype).requires_grad_() for count in heads]
 
 
 def found(attended: Tensor, qkv: list[Tensor]) -> list[Tensor]:

@@ -47,6 +47,7 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="One JSON object
         print_json({"machine": asdict(health), "sizes": costs})
         return
     faster = f"{health.bf16 / health.fp32:.1f} times fp32's" if health.fp32 else "unknown"
+    missing = "none found: training takes about twice as long (apt-get install g++)"
     print_table(
         [
             ("cores", health.cores),
@@ -55,7 +56,7 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="One JSON object
             ("gpu", health.gpu or "none"),
             ("fp32", f"{health.fp32:,.0f} GFLOP/s"),
             ("bf16", f"{health.bf16:,.0f} GFLOP/s, {faster}; training uses {health.dtype}"),
-            ("compiler", "found" if health.compiler else "none found: training takes about twice as long (apt-get install g++)"),
+            ("compiler", "found" if health.compiler else missing),
             ("kernels", health.kernels),
             ("torch", health.torch),
         ]

@@ -13,6 +13,7 @@ from hornbook.inference.cache import Extending, Filling, SlotCache
 from hornbook.inference.requests import Chunk, Completion, PromptTooLongError, Sampling
 from hornbook.inference.sampling import RowSettings, sample
 from hornbook.inference.text import TextStream
+from hornbook.models.attention import BLOCK
 
 PREFILL_TOKENS = 4096  # at most so many prompt tokens, padding counted, are read in one pass
 ADMIT_SHARE = 8  # prompts are read when an eighth of the slots is free, so that few passes read many
@@ -129,14 +130,15 @@ class Batcher:
         x_UD = self._read(prompts, Filling(self.cache, row_of_R, slots_R, self.prefix_kv))
         self.rows.enter(slots_R, tickets)
         self.active.extend(tickets)
-        logits_UV = self.model.logits(x_UD).float()
+        logits_UV = self.model.logits(x_UD)
         self._give(slots_R, logits_UV[torch.from_numpy(row_of_R).to(self.device)])
 
     def _read(self, prompts: list[list[int]], cache: Filling) -> Tensor:
         """The hidden state after each prompt's last token, x_UD."""
         start = len(self.prefix)
         lengths = [len(prompt) - start for prompt in prompts]
-        ids_UT = np.zeros((len(prompts), max(lengths)), dtype=np.int64)
+        longest = -(-max(lengths) // BLOCK) * BLOCK  # the kernel's measure; what is padded nobody looks at
+        ids_UT = np.zeros((len(prompts), min(longest, self.window - start)), dtype=np.int64)
         for row, prompt in enumerate(prompts):
             ids_UT[row, : lengths[row]] = prompt[start:]
         positions_1T = np.arange(start, start + ids_UT.shape[1])[None]
@@ -150,7 +152,7 @@ class Batcher:
         ids_R1, positions_R1 = self._tensor(self.rows.last[:count, None]), self._tensor(length[:, None])
         x_R1D = self.model.hidden(ids_R1, positions_R1, cache=Extending(self.cache, length))
         self.rows.length[:count] += 1
-        self._give(np.arange(count), self.model.logits(x_R1D[:, 0]).float())
+        self._give(np.arange(count), self.model.logits(x_R1D[:, 0]))
 
     def _give(self, slots_R: np.ndarray, logits_RV: Tensor) -> None:
         """Sample a token for each of these slots, tell who listens, and let go what is finished."""

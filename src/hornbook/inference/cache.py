@@ -6,10 +6,15 @@ whether that fills slots with prompts (`Filling`) or adds one token to every slo
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from hornbook.models.attention import Mask, attend
+from hornbook.models.kernels import call, has_kernels
 
 LENGTH_STEP = 64  # the room a slot has grows by this many tokens
 LEAST_SLOTS = 8  # and the number of slots by doubling from here
@@ -18,12 +23,13 @@ LEAST_SLOTS = 8  # and the number of slots by doubling from here
 class SlotCache:
     """`kv`: (2, layers, slots, kv heads, length, head size), keys first; it grows by need in slots and in length.
 
-    On the CPU it is kept in fp32 whatever the model's type: attention of one query over a short past is twice as fast
-    there as in bf16, whose kernel repacks every key (docs/log.md). Elsewhere it has the model's type.
+    On a CPU without our kernels it is kept in fp32 whatever the model's type: torch's attention of one query over a
+    short past is twice as fast there as in bf16, for it repacks every key (docs/log.md). Elsewhere it has the model's.
     """
 
     def __init__(self, layers: int, kv_heads: int, head_size: int, *, device: torch.device, dtype: torch.dtype):
-        self.dtype = torch.float32 if device.type == "cpu" else dtype
+        by_kernel = has_kernels(torch.empty(0, device=device, dtype=dtype))
+        self.dtype = torch.float32 if device.type == "cpu" and not by_kernel else dtype
         self.device = device
         self.kv = torch.empty(2, layers, 0, kv_heads, 0, head_size, device=device, dtype=self.dtype)
 
@@ -74,9 +80,10 @@ class Filling:
         kv[1, layer, self.slots_R, :, start : start + length] = v_BKTE[self.rows_R].to(kv.dtype)
         if self.prefix_kv is not None:
             k_BKTE, v_BKTE = torch.cat([before_KPE[0], k_BKTE], 2), torch.cat([before_KPE[1], v_BKTE], 2)
-        return F.scaled_dot_product_attention(
-            q_BHTE, k_BKTE, v_BKTE, attn_mask=mask_TS, is_causal=mask_TS is None, enable_gqa=True
-        )
+        if mask_TS is None:
+            mask = Mask(len(q_BHTE), length, q_BHTE.dtype, q_BHTE.device, None)
+            return attend(q_BHTE, k_BKTE, v_BKTE, mask).transpose(1, 2)
+        return F.scaled_dot_product_attention(q_BHTE, k_BKTE, v_BKTE, attn_mask=mask_TS, enable_gqa=True)
 
 
 class Extending:
@@ -84,15 +91,16 @@ class Extending:
 
     def __init__(self, cache: SlotCache, length: np.ndarray):
         self.cache, self.rows, self.longest = cache, len(length), int(length.max()) + 1
-        self.slots_R = torch.arange(self.rows, device=cache.device)
         self.length_R = torch.from_numpy(length).to(cache.device)
-        place_L = torch.arange(self.longest, device=cache.device)
-        unread_RL = place_L > self.length_R[:, None]
-        mask_RL = torch.zeros(unread_RL.shape, device=cache.device, dtype=cache.dtype)
-        self.mask_R11L = mask_RL.masked_fill_(unread_RL, -torch.inf)[:, None, None]
 
     def attend(self, layer: int, q_BHTE: Tensor, k_BKTE: Tensor, v_BKTE: Tensor) -> Tensor:
         kv = self.cache.kv
+        if has_kernels(q_BHTE) and q_BHTE.dtype == kv.dtype:
+            q_BHTE, k_BKTE, v_BKTE = (x.contiguous() for x in (q_BHTE, k_BKTE, v_BKTE))
+            o_BHTE, (R, H, _, E), (K, room) = torch.empty_like(q_BHTE), q_BHTE.shape, kv.shape[3:5]
+            past = kv[0, layer], kv[1, layer]
+            call("extend", q_BHTE, k_BKTE, v_BKTE, *past, self.length_R, o_BHTE, R, H, K, E, room)
+            return o_BHTE
         kv[0, layer, self.slots_R, :, self.length_R] = k_BKTE[:, :, 0].to(kv.dtype)
         kv[1, layer, self.slots_R, :, self.length_R] = v_BKTE[:, :, 0].to(kv.dtype)
         k_RKLE, v_RKLE = kv[:, layer, : self.rows, :, : self.longest]
@@ -100,3 +108,14 @@ class Extending:
         q_RKGE = q_BHTE.reshape(self.rows, k_RKLE.shape[1], -1, q_BHTE.shape[-1]).to(kv.dtype)
         o_RKGE = F.scaled_dot_product_attention(q_RKGE, k_RKLE, v_RKLE, attn_mask=self.mask_R11L)
         return o_RKGE.reshape(q_BHTE.shape).to(q_BHTE.dtype)
+
+    @cached_property
+    def slots_R(self) -> Tensor:
+        return torch.arange(self.rows, device=self.cache.device)
+
+    @cached_property
+    def mask_R11L(self) -> Tensor:
+        """0 for what a row has read, minus infinity beyond."""
+        unread_RL = torch.arange(self.longest, device=self.cache.device) > self.length_R[:, None]
+        mask_RL = torch.zeros(unread_RL.shape, device=self.cache.device, dtype=self.cache.dtype)
+        return mask_RL.masked_fill_(unread_RL, -torch.inf)[:, None, None]

@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from hornbook.models.kernels import call, has_kernels
+
 HEAD = 256  # tokens among which top-p is looked for first
 
 
@@ -22,14 +24,22 @@ class RowSettings:
     seed: np.ndarray
     step: np.ndarray
 
+    @property
+    def filters(self) -> bool:
+        """Whether any row drops tokens before it draws."""
+        drawn = self.temperature > 0
+        return bool((drawn & ((self.top_k > 0) | (self.top_p < 1) | (self.min_p > 0))).any())
+
 
 def sample(logits_RV: Tensor, settings: RowSettings) -> tuple[Tensor, Tensor]:
     """One token a row: ids_R (int64) and the natural log-probability of each under the untempered model, logprobs_R.
 
-    `logits_RV` is fp32. Rows with temperature 0 take the largest logit (the lowest id among equals); others invert the
+    Rows with temperature 0 take the largest logit (the lowest id among equals); others invert the
     cumulative distribution at `uniforms(seed, step)`, which no other row can disturb.
     """
-    device = logits_RV.device
+    if has_kernels(logits_RV) and not settings.filters:
+        return _by_kernel(logits_RV.contiguous(), settings)
+    logits_RV, device = logits_RV.float(), logits_RV.device
     drawn = np.flatnonzero(settings.temperature > 0)
     if len(drawn) == 0:
         ids_R = likeliest(logits_RV)
@@ -43,6 +53,16 @@ def sample(logits_RV: Tensor, settings: RowSettings) -> tuple[Tensor, Tensor]:
         drawn_ids = invert(chosen_RV.softmax(-1), uniform_R)
         ids_R = drawn_ids if whole else likeliest(logits_RV).index_put_((rows,), drawn_ids)
     logprobs_R = logits_RV.gather(-1, ids_R[:, None])[:, 0] - logits_RV.logsumexp(-1)
+    return ids_R, logprobs_R
+
+
+def _by_kernel(logits_RV: Tensor, settings: RowSettings) -> tuple[Tensor, Tensor]:
+    """`sample` without filters, in one pass of `models/cpp/decode.cpp`."""
+    temperature_R, uniform_R = (
+        torch.from_numpy(values).float() for values in (settings.temperature, uniforms(settings.seed, settings.step))
+    )
+    ids_R, logprobs_R = torch.empty(len(logits_RV), dtype=torch.int64), torch.empty(len(logits_RV))
+    call("draw", logits_RV, temperature_R, uniform_R, ids_R, logprobs_R, *logits_RV.shape)
     return ids_R, logprobs_R
 
 

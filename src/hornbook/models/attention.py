@@ -1,8 +1,8 @@
 """Who looks at what: causal attention within documents.
 
-On a processor with gradients torch's fused kernel is slow, for its way back has no fast bf16 path: 51 ms a layer forward
-and back (B=16, T=256, H=4, E=64, bf16, one core with AMX). Two others stand in for it there: our own kernel for
-processors with matrix units, and products in tiles that stay in the cache (21 ms). Everywhere else torch's is used.
+On a processor torch's fused kernel is slow with gradients, for its way back has no fast bf16 path: 51 ms a layer there
+and back (B=16, T=256, H=4, E=64, bf16, one core). Two others stand in for it: our own kernel for processors with matrix
+units, and products in tiles that stay in the cache (docs/log.md has the figures). Elsewhere torch's is used.
 """
 
 from __future__ import annotations
@@ -57,8 +57,9 @@ def attend(q_BHTE: Tensor, k_BKTE: Tensor, v_BKTE: Tensor, mask: Mask) -> Tensor
         k_BHTE, v_BHTE = (x if groups == 1 else x.repeat_interleave(groups, 1) for x in (k_BKTE, v_BKTE))
         return _InTiles.apply(q_BHTE, k_BHTE, v_BHTE, mask.additive_B1TT).transpose(1, 2)
     causal = mask.documents_BT is None
+    additive = None if causal else mask.additive_B1TT
     o_BHTE = F.scaled_dot_product_attention(
-        q_BHTE, k_BKTE, v_BKTE, attn_mask=None if causal else mask.additive_B1TT, is_causal=causal, enable_gqa=groups > 1
+        q_BHTE, k_BKTE, v_BKTE, attn_mask=additive, is_causal=causal, enable_gqa=groups > 1
     )
     return o_BHTE.transpose(1, 2)
 
@@ -90,7 +91,7 @@ class _InBlocks(torch.autograd.Function):
 
 
 class _InTiles(torch.autograd.Function):
-    """Row by row of the batch with plain products, some heads at a time; the probabilities are kept for the way back."""
+    """Row by row of the batch with plain products, some heads at a time; probabilities are kept for the gradients."""
 
     @staticmethod
     def forward(ctx: Any, q_BHTE: Tensor, k_BHTE: Tensor, v_BHTE: Tensor, mask_B1TT: Tensor) -> Tensor:

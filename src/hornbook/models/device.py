@@ -39,7 +39,7 @@ def can_compile(device: torch.device | str = "cpu") -> bool:
 
 
 def use_processor(threads: int, *, compile: bool = True) -> None:
-    """Compute with so many threads, with our kernels or without, and keep freed memory in the process for the next step.
+    """Compute with so many threads, with our kernels or not, and keep freed memory in the process for the next step.
 
     A training step frees and asks again for the same hundreds of megabytes; by default glibc gives each block back to
     the kernel, which then clears every page anew: 3.6 million page faults in 40 steps against 0.2 million, 5,300

@@ -43,6 +43,7 @@ SIGNATURES = {
     "split_heads": "PPPfPPPPPPnnnnnn", "split_heads_back": "PPPPPPPPPPPPnnnnnn",
     "cross_entropy": "PPPPnnb",
     "attention": "PPPPPPnnnnn", "attention_back": "PPPPPPPPPPnnnnn",
+    "extend": "PPPPPPPnnnnn", "draw": "PPPPPnn",
 }  # fmt: skip
 C_TYPES = {"P": ctypes.c_void_p, "f": ctypes.c_float, "n": ctypes.c_int64, "b": ctypes.c_int}
 SUFFIXES = {torch.float32: "f32", torch.bfloat16: "bf16"}
@@ -128,8 +129,8 @@ def _flags() -> list[str]:
 
 
 def _identity(program: str) -> str:
-    version = subprocess.run([program, "--version"], check=True, capture_output=True, text=True, timeout=COMPILE_SECONDS)
-    return digest_json([[digest_file(source) for source in SOURCES], program, version.stdout, _flags(), _processor()])
+    told = subprocess.run([program, "--version"], check=True, capture_output=True, text=True, timeout=COMPILE_SECONDS)
+    return digest_json([[digest_file(source) for source in SOURCES], program, told.stdout, _flags(), _processor()])
 
 
 def _processor() -> str:

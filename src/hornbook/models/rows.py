@@ -1,8 +1,8 @@
 """The element-wise work of a transformer: norms, the split into heads, SwiGLU and cross entropy.
 
 Each has two forms with one meaning: plain torch, which compilers understand and every device runs, and on a processor
-with a C++ compiler one pass of `cpp/rows.cpp` forward and one backward. The plain form is what the other is tested against.
-Shapes: N rows, D width, F feed-forward width, B rows of T places, H heads, K key-value heads, E head width, V vocabulary.
+with a C++ compiler one pass of `cpp/rows.cpp` forward and one back. The plain form is what the other is tested against.
+Shapes: N rows, D width, F feed-forward width, B rows of T places, H heads, K key-value heads, E head width, V words.
 """
 
 from __future__ import annotations

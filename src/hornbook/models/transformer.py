@@ -19,6 +19,9 @@ from hornbook.models.config import TransformerConfig
 from hornbook.models.rows import Rotation, rms_norm, split_heads, swiglu
 
 
+MANY = 512  # places: from here on weights are joined, and not what they make
+
+
 class Cache(Protocol):
     """Where an engine keeps keys and values between calls."""
 
@@ -60,7 +63,8 @@ class Transformer(nn.Module):
         if positions_BT is None:
             positions_BT = torch.arange(ids_BT.shape[1], device=ids_BT.device)[None]
         rotation = rotations(positions_BT, self.config)
-        mask = Mask(*ids_BT.shape, x_BTD.dtype, x_BTD.device, documents_BT)
+        B, T = ids_BT.shape
+        mask = Mask(B, T, x_BTD.dtype, x_BTD.device, documents_BT)
         for layer in self.model.layers:
             x_BTD = layer(x_BTD, rotation, mask, cache)
         return self.model.norm(x_BTD)
@@ -111,12 +115,12 @@ class Attention(nn.Module):
         self.k_proj = Linear(config.hidden_size, keys, config.query_key_value_bias)
         self.v_proj = Linear(config.hidden_size, keys, config.query_key_value_bias)
         self.o_proj = Linear(queries, config.hidden_size, config.output_bias)
-        self.q_norm = RMSNorm(config.head_dim, config.rms_norm_eps) if config.query_key_norm else nn.Identity()
-        self.k_norm = RMSNorm(config.head_dim, config.rms_norm_eps) if config.query_key_norm else nn.Identity()
+        self.q_norm = RMSNorm(config.head_dim, config.rms_norm_eps) if config.query_key_norm else None
+        self.k_norm = RMSNorm(config.head_dim, config.rms_norm_eps) if config.query_key_norm else None
 
     def forward(self, x_BTD: Tensor, rotation: Rotation, mask: Mask, cache: Cache | None) -> Tensor:
         x_BTC = side_by_side(x_BTD, self.q_proj, self.k_proj, self.v_proj)
-        norms = (self.q_norm.weight, self.k_norm.weight) if isinstance(self.q_norm, RMSNorm) else None
+        norms = (self.q_norm.weight, self.k_norm.weight) if self.q_norm and self.k_norm else None
         q_BHTE, k_BKTE, v_BKTE = split_heads(x_BTC, self.heads, norms, self.eps, rotation)
         if cache is None:
             o_BTHE = attend(q_BHTE, k_BKTE, v_BKTE, mask)
@@ -162,13 +166,13 @@ class RMSNorm(nn.Module):
 def side_by_side(x: Tensor, *linears: Linear) -> Tensor:
     """What several linears make of the same x, one after the other along the last axis.
 
-    With gradients as one product, whose gradient is one product too. Without, the weights are left where they are:
-    for a few places at a time, joining them would cost more than it saves.
+    One product, whose gradient is one product too. For few places joining the weights would cost more than that saves.
     """
-    if not torch.is_grad_enabled():
+    if not torch.is_grad_enabled() and x.shape[:-1].numel() < MANY:
         return torch.cat([linear(x) for linear in linears], dim=-1)
     biases = [linear.bias for linear in linears if linear.bias is not None]
-    weight = torch.cat([linear.weight for linear in linears]).to(x.dtype)
+    weights: list[Tensor] = [linear.weight for linear in linears]
+    weight = torch.cat(weights).to(x.dtype)
     return F.linear(x, weight, torch.cat(biases).to(x.dtype) if biases else None)
 
 

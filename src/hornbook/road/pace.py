@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from hornbook.road.pretrain import PretrainConfig
 
-VOCABULARY = 2048  # the tokenizer does not exist when a run is planned
+VOCABULARY = 4096  # the tokenizer does not exist when a run is planned
 MEASURE_SECONDS = 6.0
 AROUND_SECONDS = 10.0  # imports, samples, checkpoints, writing the model
 

@@ -85,7 +85,7 @@ class PretrainConfig(StageConfig):
         return self.minutes * 60 if self.minutes else (self.tokens or TINY_TOKENS) / 10_000
 
 
-@stage(version=1)
+@stage(version=2)
 def pretrain(config: PretrainConfig, tokens: Tokens, tokenizer: TokenizerArtifact, run: Run) -> Model:
     """Train on `tokens` and write a model folder with its tokenizer, `metrics.jsonl` and `samples.jsonl`.
 
@@ -109,6 +109,7 @@ def pretrain(config: PretrainConfig, tokens: Tokens, tokenizer: TokenizerArtifac
     batches = PackedBatches(train, None, window=config.window, rows=config.rows, seed=derive(run.seed, "order"))
     samples = _Samples(run.out / "samples.jsonl", model, encoder, list(tokens.heldout()), config.steps)
     tokens_a_step = config.window * config.rows * config.accumulate
+    objective = compiled(next_token, run.device) if run.compile else next_token
     with run.progress("pretrain", config.steps * tokens_a_step, "tokens") as bar:
 
         def on_step(step: int, row: dict[str, float]) -> None:
@@ -116,7 +117,7 @@ def pretrain(config: PretrainConfig, tokens: Tokens, tokenizer: TokenizerArtifac
             samples(step)
 
         result = fit(
-            model, batches, compiled(next_token, run.device) if run.compile else next_token, Optimiser(model, rates(config)),
+            model, batches, objective, Optimiser(model, rates(config)),
             warmup_stable_cooldown(config.steps, warmup=config.warmup, cooldown=config.cooldown),
             folder=run.work, device=run.device, steps=config.steps, accumulate=config.accumulate, on_step=on_step,
             checkpoint_every=max(10, config.steps // 16), warn=run.warn,

@@ -43,7 +43,7 @@ class RewardConfig(StageConfig):
         return 30.0
 
 
-@stage(version=1)
+@stage(version=2)
 def reward(config: RewardConfig, sft: Model, preferences: Comparisons, run: Run) -> RewardModelArtifact:
     """From the SFT model with a scalar head, Bradley-Terry over the derived pairs (Ouyang et al., arXiv:2203.02155).
 

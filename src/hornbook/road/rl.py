@@ -53,7 +53,7 @@ class RlConfig(StageConfig):
         return 1.8 * self.grpo_steps + 1.8 * self.ppo_steps + 10.0 * self.control + 20.0 * self.dpo
 
 
-@stage(version=1)
+@stage(version=2)
 def rl(
     config: RlConfig,
     sft: Model,

@@ -11,16 +11,16 @@ from hornbook.pipeline.run import Run
 from hornbook.pipeline.stage import stage
 from hornbook.road.artifacts import Corpus, TokenizerArtifact
 
-# A small model cannot afford a large head; and with 4,096 entries a name met once falls into other pieces than one met
-# often, so that copying it out of a page is learned later (docs/log.md).
-VOCABULARY = {"tiny": 1024, "laptop": 2048}
+# A small model cannot afford a large head. With 4,096 entries a name on the pages is mostly one token, which a small model
+# repeats without a slip, and a name that is on none falls into pieces, by which it is known (docs/log.md).
+VOCABULARY = {"tiny": 1024, "laptop": 4096}
 LARGE_VOCABULARY = 32768
 
 
 class TokenizerConfig(StageConfig):
     """The section `[tokenizer]`."""
 
-    vocab_size: int = Field(2048, ge=265, le=1 << 20, description="how many tokens, special ones included, from 265")
+    vocab_size: int = Field(4096, ge=265, le=1 << 20, description="how many tokens, special ones included, from 265")
 
     @classmethod
     def defaults(cls, dial: Dial) -> dict[str, Any]:

@@ -1,0 +1,80 @@
+"""The kernels of decoding against the same in plain torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+
+from hornbook.inference.cache import Extending, SlotCache
+from hornbook.inference.sampling import RowSettings, sample
+from hornbook.models import kernels
+
+pytestmark = pytest.mark.skipif(not kernels.found_kernels().library, reason="there is no C++ compiler here")
+
+
+@pytest.fixture(autouse=True)
+def kernels_again() -> Iterator[None]:
+    yield
+    kernels.use_kernels(True)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("kv_heads", [4, 2, 1])
+def test_one_token_more_for_texts_of_any_length(dtype: torch.dtype, kv_heads: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    length = np.asarray([0, 1, 17, 63, 40])
+    q, k, v = (torch.randn(5, heads, 1, 16, generator=generator).to(dtype) for heads in (4, kv_heads, kv_heads))
+    before = torch.randn(2, 2, 8, kv_heads, 64, 16, generator=generator).to(dtype)
+    found = []
+    for wanted in (True, False):
+        cache = SlotCache(2, kv_heads, 16, device=torch.device("cpu"), dtype=dtype)
+        cache.reserve(5, 64)
+        cache.kv.copy_(before)
+        kernels.use_kernels(wanted)
+        cache.dtype = cache.kv.dtype
+        found.append((Extending(cache, length).attend(1, q, k, v), cache.kv))
+    tolerance = 1e-5 if dtype == torch.float32 else 2e-2
+    torch.testing.assert_close(found[0][0], found[1][0], rtol=tolerance, atol=tolerance)
+    assert torch.equal(found[0][1], found[1][1])
+
+
+def settings(temperature: np.ndarray, seeds: int) -> RowSettings:
+    rows = len(temperature)
+    return RowSettings(
+        temperature=temperature, top_k=np.zeros(rows, dtype=np.int64), top_p=np.ones(rows), min_p=np.zeros(rows),
+        seed=np.arange(seeds, seeds + rows, dtype=np.uint64), step=np.zeros(rows, dtype=np.int64),
+    )
+
+
+@pytest.mark.parametrize("words", [1, 7, 64, 1000])
+def test_draws_are_those_of_plain_torch(words: int) -> None:
+    generator = torch.Generator().manual_seed(words)
+    logits_RV = 3 * torch.randn(400, words, generator=generator)
+    temperature = np.tile([0.0, 0.5, 1.0, 2.0], 100)
+    found = []
+    for wanted in (True, False):
+        kernels.use_kernels(wanted)
+        found.append(sample(logits_RV, settings(temperature, 1)))
+    (ids, logprobs), (plain_ids, _) = found
+    assert torch.equal(ids[::4], logits_RV.argmax(-1)[::4])
+    # where a draw falls within rounding of a border the neighbour is as right
+    assert (ids != plain_ids).sum() <= 2
+    torch.testing.assert_close(logprobs, logits_RV.log_softmax(-1).gather(1, ids[:, None])[:, 0], rtol=1e-5, atol=1e-5)
+
+
+def test_what_has_no_probability_is_never_drawn() -> None:
+    logits_RV = torch.full((2000, 130), -torch.inf)
+    logits_RV[:, [3, 64, 129]] = torch.tensor([0.0, -1.0, 0.5])
+    ids, _ = sample(logits_RV, settings(np.ones(2000), 7))
+    assert set(ids.tolist()) == {3, 64, 129}
+    expected = logits_RV[0].softmax(-1)
+    for place in (3, 64, 129):
+        assert abs((ids == place).float().mean() - expected[place]) < 0.05
+
+
+def test_equal_scores_give_the_lowest() -> None:
+    ids, _ = sample(torch.zeros(3, 50).bfloat16(), settings(np.zeros(3), 0))
+    assert ids.tolist() == [0, 0, 0]
