@@ -76,8 +76,9 @@ class Filling:
             kv[:, layer, self.slots_R, :, :start] = before_KPE[:, None]
             before_KPE = before_KPE.to(k_BKTE.dtype)[:, None].expand(-1, k_BKTE.shape[0], -1, -1, -1)
             mask_TS = torch.ones(length, start + length, dtype=torch.bool, device=k_BKTE.device).tril(start)
-        kv[0, layer, self.slots_R, :, start : start + length] = k_BKTE[self.rows_R].to(kv.dtype)
-        kv[1, layer, self.slots_R, :, start : start + length] = v_BKTE[self.rows_R].to(kv.dtype)
+        kept = min(length, kv.shape[4] - start)  # what lies beyond the room is padding
+        kv[0, layer, self.slots_R, :, start : start + kept] = k_BKTE[self.rows_R, :, :kept].to(kv.dtype)
+        kv[1, layer, self.slots_R, :, start : start + kept] = v_BKTE[self.rows_R, :, :kept].to(kv.dtype)
         if self.prefix_kv is not None:
             k_BKTE, v_BKTE = torch.cat([before_KPE[0], k_BKTE], 2), torch.cat([before_KPE[1], v_BKTE], 2)
         if mask_TS is None:

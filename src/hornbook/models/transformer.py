@@ -18,7 +18,6 @@ from hornbook.models.attention import Mask, attend
 from hornbook.models.config import TransformerConfig
 from hornbook.models.rows import Rotation, rms_norm, split_heads, swiglu
 
-
 MANY = 512  # places: from here on weights are joined, and not what they make
 
 

@@ -11,8 +11,8 @@ from hornbook.pipeline.run import Run
 from hornbook.pipeline.stage import stage
 from hornbook.road.artifacts import Corpus, TokenizerArtifact
 
-# A small model cannot afford a large head. With 4,096 entries a name on the pages is mostly one token, which a small model
-# repeats without a slip, and a name that is on none falls into pieces, by which it is known (docs/log.md).
+# A small model cannot afford a large head. With 4,096 entries a name on the pages is mostly one token, which a small
+# model repeats without a slip, and a name that is on none falls into pieces, by which it is known (docs/log.md).
 VOCABULARY = {"tiny": 1024, "laptop": 4096}
 LARGE_VOCABULARY = 32768
 
