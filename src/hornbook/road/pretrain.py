@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 HEAD_DIM = 64
 BATCH_TOKENS = {"tiny": 1024, "laptop": 4096, "gpu": 524_288}  # a step
 ROW_TOKENS = 65_536  # at most so many at once; the rest of a step is accumulated
+SHORT_WINDOW = 512  # up to here the slowest turning pairs of a base of 10,000 hardly turn, and help nobody
 TINY_TOKENS = 65_536  # the smallest size is for trying the road: its horizon is no matter of speed
 SAMPLE_POINTS = (0.02, 0.1, 0.25, 0.5, 0.75, 1.0)
 SAMPLE_PROMPTS, SAMPLE_PROMPT_TOKENS, SAMPLE_TOKENS = 4, 10, 40
@@ -38,13 +39,14 @@ class PretrainConfig(StageConfig):
     key_value_heads: int = Field(4, ge=1, description="heads of keys and values, which groups of heads share")
     feed_forward: int = Field(768, ge=64, description="inner width of the feed-forward layers")
     tie: bool = Field(False, description="one matrix for embedding and head")
+    rope_theta: float = Field(10_000.0, gt=1, description="the base of the rotary positions; small for short windows")
     window: int = Field(512, ge=32, description="tokens a row")
     rows: int = Field(8, ge=1, description="rows a batch")
     accumulate: int = Field(1, ge=1, description="batches a step")
     tokens: int | None = Field(None, ge=1, description="how many tokens to read; from `minutes` when left out")
     minutes: float | None = Field(None, gt=0, description="how long to read: becomes `tokens` on this machine, once")
     matrix_lr: float = Field(0.02, gt=0, description="Muon's rate, for the matrices of the blocks")
-    embedding_lr: float = Field(0.02, gt=0, description="AdamW's rate for the embedding")
+    embedding_lr: float = Field(0.05, gt=0, description="AdamW's rate for the embedding")
     head_lr: float = Field(0.004, gt=0, description="AdamW's rate for the head")
     vector_lr: float = Field(0.02, gt=0, description="AdamW's rate for norms")
     weight_decay: float = Field(0.0, ge=0, description="of the matrices")
@@ -62,6 +64,7 @@ class PretrainConfig(StageConfig):
         return {
             "depth": dial.depth, "width": width, "heads": dial.depth, "key_value_heads": dial.depth,
             "feed_forward": 128 * math.ceil(8 / 3 * width / 128), "window": size.window,
+            "rope_theta": 1000.0 if size.window <= SHORT_WINDOW else 10_000.0,
             "rows": rows, "accumulate": all_rows // rows, **horizon,
         }  # fmt: skip
 
@@ -143,7 +146,7 @@ def build(config: PretrainConfig, vocab_size: int, *, seed: int, device: str) ->
             vocab_size=vocab_size, hidden_size=config.width, intermediate_size=config.feed_forward,
             num_hidden_layers=config.depth, num_attention_heads=config.heads,
             num_key_value_heads=config.key_value_heads, head_dim=HEAD_DIM,
-            max_position_embeddings=config.window, tie_word_embeddings=config.tie,
+            max_position_embeddings=config.window, rope_theta=config.rope_theta, tie_word_embeddings=config.tie,
         )  # fmt: skip
         model = Transformer(shape, seed=seed).to(device)
     else:

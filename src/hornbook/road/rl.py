@@ -37,7 +37,7 @@ class RlConfig(StageConfig):
     kl_weight: float = Field(0.05, gt=0, description="the KL penalty's weight at the start, moved by the target")
     kept_up: float = Field(0.25, ge=0, lt=1, description="share of PPO's prompts that are problems, below 1")
     control: bool = Field(True, description="also go on with SFT on solved problems for GRPO's tokens")
-    control_rows: int = Field(16, ge=1, description="its rows a step: SFT's, so that one compiled graph serves both")
+    control_rows: int = Field(16, ge=1, description="its rows a step: SFT's")
     control_lr: float = Field(0.5, gt=0, le=10, description="SFT's learning rates, as a part of pretraining's")
     dpo: bool = Field(False, description="train a model straight from the comparisons as well, to compare with")
     dpo_lr: float = Field(0.03, gt=0, le=10, description="times pretraining's learning rates")

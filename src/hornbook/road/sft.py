@@ -35,7 +35,7 @@ class SftConfig(StageConfig):
 
     tokens: int = Field(500_000, ge=1, description="tokens of the first round, padding counted")
     second_tokens: int = Field(240_000, ge=1, description="tokens of the second round")
-    window: int = Field(512, ge=32, description="tokens a row; pretraining's, so that one compiled graph serves both")
+    window: int = Field(512, ge=32, description="tokens a row; pretraining's, so that one compiled graph serves both on a GPU")
     rows: int = Field(8, ge=1, description="rows a step; pretraining's too")
     lr: float = Field(0.5, gt=0, description="the learning rates, as a part of pretraining's")
     refusals: float = Field(0.35, ge=0, lt=1, description="share of the second round that refuses, below 1")
