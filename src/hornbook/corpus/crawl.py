@@ -100,6 +100,7 @@ class _Crawler:
             self.frontier.requeue("reason = 'timeout'")
             self.frontier.note("second chance", "yes")
         self.patience = SECOND_CHANCE
+        await self._fetch(self.frontier.waiting("depth <= ?", [self.limits.max_depth]))  # whatever their level: together they take as long as one
         await self._walk()
         self._close_rest()
         self._name_loops()
@@ -114,15 +115,18 @@ class _Crawler:
     async def _walk(self) -> None:
         """Level by level, as many at once as the limits allow, until nothing waits."""
         while self.taken < self.limits.max_pages and (level := self.frontier.level(self.limits.max_depth)):
-            depth, hops, urls = level
-            waiting = iter(urls)
-            try:
-                async with asyncio.TaskGroup() as group:
-                    for _ in range(self.limits.concurrency):
-                        group.create_task(self._work(waiting, depth, hops))
-            except* HornbookError as errors:
-                self.frontier.note("gave up", "yes")
-                raise errors.exceptions[0] from None
+            await self._fetch(level)
+
+    async def _fetch(self, wanted: Iterable[tuple[str, int, int]]) -> None:
+        """Fetch these, each a URL with its depth and hops."""
+        waiting = iter(wanted)
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(self.limits.concurrency):
+                    group.create_task(self._work(waiting))
+        except* HornbookError as errors:
+            self.frontier.note("gave up", "yes")
+            raise errors.exceptions[0] from None
 
     async def _seed(self) -> None:
         """Queue what the site lists of itself. Level 1, as if the start page linked to all of it."""
@@ -137,8 +141,8 @@ class _Crawler:
             self.frontier.add(await self.guide.listed(self.start, self._ours), 1)
         self.frontier.note("seeded", "yes")
 
-    async def _work(self, waiting: Iterable[str], depth: int, hops: int) -> None:
-        for url in waiting:
+    async def _work(self, waiting: Iterable[tuple[str, int, int]]) -> None:
+        for url, depth, hops in waiting:
             while self.taken + self.under_way >= self.limits.max_pages:  # those under way may yet fail and make room
                 if self.taken >= self.limits.max_pages:
                     return

@@ -53,19 +53,20 @@ class Frontier:
             counted = [(link,) for link in links if link != row.url]
             self._db.executemany("UPDATE pages SET inlinks = inlinks + 1 WHERE url = ?", counted)
 
-    def level(self, max_depth: int) -> tuple[int, int, list[str]] | None:
-        """The first level with URLs that wait: its depth, its redirects, its URLs. None when all is done.
-
-        The URLs come in the order of their hashes: the same each time, and slow corners of a site lie scattered, so
-        that they do not hold up all workers at once.
-        """
+    def level(self, max_depth: int) -> list[tuple[str, int, int]]:
+        """The URLs that wait on the first level where any does, as `waiting` has them; none when all is done."""
         found = self._db.execute(
             "SELECT depth, hops FROM pages WHERE done = 0 AND depth <= ? ORDER BY depth, hops LIMIT 1", [max_depth]
         ).fetchone()
         if found is None:
-            return None
-        urls = self._db.execute("SELECT url FROM pages WHERE done = 0 AND depth = ? AND hops = ?", found)
-        return found[0], found[1], sorted((url for (url,) in urls), key=lambda url: digest_bytes(url.encode("utf-8")))
+            return []
+        return self.waiting("depth = ? AND hops = ?", found)
+
+    def waiting(self, where: str = "true", values: Sequence[object] = ()) -> list[tuple[str, int, int]]:
+        """The URLs that wait, with depth and hops, in the order of their hashes: the same each time, and slow corners
+        of a site lie scattered, so that they do not hold up all workers at once."""
+        found = self._db.execute(f"SELECT url, depth, hops FROM pages WHERE done = 0 AND {where}", values)
+        return sorted(found, key=lambda row: digest_bytes(row[0].encode("utf-8")))
 
     def rest(self) -> list[tuple[str, int]]:
         """The URLs that still wait, with their depth."""

@@ -25,8 +25,8 @@ class RlConfig(StageConfig):
 
     problems: list[InputPath] = Field([], description="files of problems, as exams; else the conversations' own")
     kinds: list[str] = Field(["problem", "exercise"], description="kinds of conversations that solve problems")
-    grpo_steps: int = Field(26, ge=0, description="updates against the verifier; 0 leaves GRPO out")
-    ppo_steps: int = Field(20, ge=0, multiple_of=2, description="updates against the reward model, even; 0 for none")
+    grpo_steps: int = Field(18, ge=0, description="updates against the verifier; 0 leaves GRPO out")
+    ppo_steps: int = Field(12, ge=0, multiple_of=2, description="updates against the reward model, even; 0 for none")
     draws: int = Field(16, ge=1, description="prompts a rollout of GRPO; PPO's has twice as many")
     group: int = Field(8, ge=2, description="answers to each prompt, from 2; PPO gives half as many")
     max_tokens: int = Field(64, ge=1, description="the longest answer")
