@@ -100,7 +100,8 @@ class _Crawler:
             self.frontier.requeue("reason = 'timeout'")
             self.frontier.note("second chance", "yes")
         self.patience = SECOND_CHANCE
-        await self._fetch(self.frontier.waiting("depth <= ?", [self.limits.max_depth]))  # whatever their level: together they take as long as one
+        # whatever their level: together they take as long as one
+        await self._fetch(self.frontier.waiting("depth <= ?", [self.limits.max_depth]))
         await self._walk()
         self._close_rest()
         self._name_loops()
