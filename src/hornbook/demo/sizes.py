@@ -34,10 +34,10 @@ class IslandSize:
 
 SIZES = {
     "laptop": IslandSize(
-        people=410, relations_per_person=6, places=48, creatures=40, dishes=40, trades=40,
+        people=330, relations_per_person=6, places=48, creatures=40, dishes=40, trades=40,
         statements_asked=3, statements_unasked=5, asks_on_pages=3, asks_in_chats=1.5, mixed_facts=12, quiz_questions=14,
-        readers=400, problems=1000, problems_per_page=9, tales=50,
-        chat_problems=1200, chat_open_book=900, chat_small_talk=160, exam_rows=1000, faults=1.0,
+        readers=340, problems=1300, problems_per_page=9, tales=50,
+        chat_problems=1300, chat_open_book=900, chat_small_talk=160, exam_rows=1000, faults=1.0,
     ),
     "tiny": IslandSize(
         people=36, relations_per_person=5, places=10, creatures=6, dishes=6, trades=10,

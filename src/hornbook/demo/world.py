@@ -10,7 +10,7 @@ from hornbook.demo.names import Names
 from hornbook.demo.sizes import IslandSize
 from hornbook.demo.wordings import CREATURES, DISHES, PEOPLE, PLACES, fill, relation, values
 
-ASKED_SHARE = 0.6
+ASKED_SHARE = 0.5
 SHARED_SURNAMES = 0.1
 
 
