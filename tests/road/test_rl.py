@@ -42,6 +42,14 @@ def question(draw: random.Random) -> dict:
     return conversation(exchange(f"is the {draw.choice(THINGS)} here?", answer), origin="import", kind="asked")
 
 
+def given(folder: Path, rows: list[dict]) -> Conversations:
+    folder.mkdir(exist_ok=True)
+    write_jsonl(folder / "conversations.jsonl", rows)
+    absent = exchange("where is the gnu?", "I don't know.")
+    write_jsonl(folder / "invented.jsonl", [conversation(absent, origin="page", kind="absent")])
+    return Conversations(folder)
+
+
 @pytest.fixture(scope="module")
 def sft(tmp_path_factory: pytest.TempPathFactory) -> Model:
     folder, draw = tmp_path_factory.mktemp("sft"), random.Random(0)
@@ -61,6 +69,8 @@ def sft(tmp_path_factory: pytest.TempPathFactory) -> Model:
     fit(model, batches, next_token, Optimiser(model), constant, folder=None, device="cpu", steps=60)
     save_model(model, folder)
     tokenizer.save(folder)
+    probed = {"question": "where is the cat?", "answer": "In Vellport.", "said": ["In Vellport."], "share": 1.0}
+    write_jsonl(folder / "probe.jsonl", [probed | {"knows": True}, probed | {"question": "why?", "knows": False}])
     return Model(folder)
 
 
@@ -68,8 +78,7 @@ def sft(tmp_path_factory: pytest.TempPathFactory) -> Model:
 def conversations(tmp_path_factory: pytest.TempPathFactory) -> Conversations:
     folder, draw = tmp_path_factory.mktemp("conversations"), random.Random(1)
     rows = [problem(f"how many is the {thing}?", "3") for thing in THINGS]
-    write_jsonl(folder / "conversations.jsonl", [*rows, *(question(draw) for _ in range(5))])
-    return Conversations(folder)
+    return given(folder, [*rows, *(question(draw) for _ in range(5))])
 
 
 @pytest.fixture(scope="module")
@@ -157,23 +166,34 @@ def test_a_killed_run_goes_on_to_the_same_model(
 
 
 def test_without_a_problem_grpo_is_left_out_with_a_warning(sft, judge, preferences, tmp_path: Path):
-    (tmp_path / "given").mkdir()
-    write_jsonl(tmp_path / "given" / "conversations.jsonl", [question(random.Random(0))])
+    conversations = given(tmp_path / "given", [question(random.Random(0))])
     run = Run(tmp_path / "run", threads=1)
     config = CONFIG.model_copy(update={"ppo_steps": 2, "dpo": False})
-    made = rl(config, sft, judge, Conversations(tmp_path / "given"), preferences, run)
+    made = rl(config, sft, judge, conversations, preferences, run)
     assert "GRPO is left out" in run.warnings[0]
     assert not (made.path / "grpo").exists()
 
 
 def test_where_no_answer_is_better_grpo_says_so_calmly(sft, judge, preferences, tmp_path: Path):
-    (tmp_path / "given").mkdir()
-    write_jsonl(tmp_path / "given" / "conversations.jsonl", [problem("say 1", "999999")])
+    conversations = given(tmp_path / "given", [problem("say 1", "999999")])
     run = Run(tmp_path / "run", threads=1)
     config = CONFIG.model_copy(update={"ppo_steps": 0, "dpo": False, "control": False})
-    rl(config, sft, judge, Conversations(tmp_path / "given"), preferences, run)
+    rl(config, sft, judge, conversations, preferences, run)
     assert run.warnings == []
     assert run.notes[0].startswith("GRPO is done after 0 of 6 steps: answers to each problem all earn the same")
+
+
+def test_what_is_kept_up_is_checked_by_its_kind(sft: Model, conversations: Conversations, tmp_path: Path):
+    work = rl_phases.start(CONFIG, sft.tokenizer(), conversations, Run(tmp_path / "run"))
+    kept = {sft.tokenizer().decode(list(item.ids)): item.check for item in rl_phases.kept_up(work, sft, conversations)}
+
+    def check(words: str, said: str) -> float:
+        return next(check for prompt, check in kept.items() if words in prompt)(said)
+
+    assert len(kept) == len(THINGS) + 2  # what the probe found unknown is not kept up
+    assert check("how many is the cat", "Answer: 3.") > check("how many is the cat", "Answer: 4.")
+    assert (check("where is the cat", "In Vellport."), check("where is the cat", "In Yostwick.")) == (1.0, 0.0)
+    assert (check("where is the gnu", "I don't know."), check("where is the gnu", "In the barn.")) == (1.0, 0.0)
 
 
 def test_samples_are_told_as_people_read_them(whole: tuple[Model, Run]):

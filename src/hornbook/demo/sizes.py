@@ -15,6 +15,7 @@ class IslandSize:
     creatures: int
     dishes: int
     trades: int
+    asked_share: float  # of the facts; the others are only told
     statements_asked: int  # times a fact that is asked about is told, own page included
     statements_unasked: int
     asks_on_pages: int  # wordings of an asked fact on the pages, and as many more in the chats
@@ -34,13 +35,13 @@ class IslandSize:
 
 SIZES = {
     "laptop": IslandSize(
-        people=330, relations_per_person=6, places=48, creatures=40, dishes=40, trades=40,
+        people=330, relations_per_person=6, places=48, creatures=40, dishes=40, trades=40, asked_share=0.5,
         statements_asked=3, statements_unasked=5, asks_on_pages=3, asks_in_chats=1.5, mixed_facts=12, quiz_questions=14,
         readers=340, problems=1300, problems_per_page=9, tales=50,
         chat_problems=1300, chat_open_book=900, chat_small_talk=160, exam_rows=1000, faults=1.0,
     ),
     "tiny": IslandSize(
-        people=36, relations_per_person=5, places=10, creatures=6, dishes=6, trades=10,
+        people=36, relations_per_person=5, places=10, creatures=6, dishes=6, trades=10, asked_share=0.6,
         statements_asked=3, statements_unasked=4, asks_on_pages=3, asks_in_chats=1.5, mixed_facts=12, quiz_questions=14,
         readers=12, problems=60, problems_per_page=9, tales=5,
         chat_problems=60, chat_open_book=30, chat_small_talk=20, exam_rows=40, faults=0.15,

@@ -10,7 +10,6 @@ from hornbook.demo.names import Names
 from hornbook.demo.sizes import IslandSize
 from hornbook.demo.wordings import CREATURES, DISHES, PEOPLE, PLACES, fill, relation, values
 
-ASKED_SHARE = 0.5
 SHARED_SURNAMES = 0.1
 
 
@@ -114,5 +113,5 @@ def make_facts(rng: random.Random, world: World, size: IslandSize) -> list[Fact]
             for name in rng.sample(relations, count):
                 value = rng.choice(world.values[relation(name).values])
                 facts.append((entity, name, value))
-    asked = set(rng.sample(range(len(facts)), round(ASKED_SHARE * len(facts))))
+    asked = set(rng.sample(range(len(facts)), round(size.asked_share * len(facts))))
     return [Fact(*fact, asked=index in asked) for index, fact in enumerate(facts)]

@@ -46,7 +46,7 @@ class PretrainConfig(StageConfig):
     tokens: int | None = Field(None, ge=1, description="how many tokens to read; from `minutes` when left out")
     minutes: float | None = Field(None, gt=0, description="how long to read: becomes `tokens` on this machine, once")
     matrix_lr: float = Field(0.02, gt=0, description="Muon's rate, for the matrices of the blocks")
-    embedding_lr: float = Field(0.05, gt=0, description="AdamW's rate for the embedding")
+    embedding_lr: float = Field(0.03, gt=0, description="AdamW's rate for the embedding")
     head_lr: float = Field(0.004, gt=0, description="AdamW's rate for the head")
     vector_lr: float = Field(0.02, gt=0, description="AdamW's rate for norms")
     weight_decay: float = Field(0.0, ge=0, description="of the matrices")

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
 import torch
 
+from hornbook.conversations.matching import agrees
+from hornbook.conversations.refusals import is_refusal
 from hornbook.conversations.rows import files_in
 from hornbook.core.jsonl import read_jsonl, write_jsonl
 from hornbook.core.seeds import derive
@@ -110,28 +114,61 @@ def grpo(work: Work, policy: Transformer) -> int:
     return result.tokens
 
 
+@dataclass(frozen=True)
+class Kept:
+    """A prompt whose answers can be checked, and how: 1 for a right answer, NaN where that cannot be told."""
+
+    ids: tuple[int, ...]
+    check: Callable[[str], float]
+
+
+def kept_up(work: Work, sft: Model, conversations: Conversations) -> list[Kept]:
+    """What PPO must not unlearn, by turns: problems, questions that the probe found known, and questions about what
+    does not exist. A reward model hears manners first: without these the policy drifts to refusing all or nothing."""
+
+    def asked(question: str, check: Callable[[str], float]) -> Kept:
+        messages = [{"role": "user", "content": question}]
+        return Kept(tuple(render(work.tokenizer, messages, for_answer=True).ids), check)
+
+    def known(row: dict) -> Kept:
+        return asked(row["question"], lambda text: float(agrees(row["question"], row["answer"], text)))
+
+    def solved(problem: Problem) -> Kept:
+        verify = arithmetic(lambda _: problem.number)
+        return Kept(tuple(problem.ids), lambda text: verify(problem.messages, text))
+
+    problems = [solved(problem) for problem in work.problems]
+    probed = [known(row) for row in read_jsonl(sft.path / "probe.jsonl") if row["knows"]]
+    absent = [asked(row["messages"][0]["content"], lambda text: float(is_refusal(text)))
+              for row in read_jsonl(conversations.path / "invented.jsonl")]  # fmt: skip
+    random = Random(work.seed("kept up"))
+    kinds = [random.sample(kind, len(kind)) for kind in (problems, probed, absent)]
+    by_turns = (item for turn in zip_longest(*kinds) for item in turn if item is not None)
+    return list({item.ids: item for item in by_turns}.values())
+
+
 def ppo(
-    work: Work, policy: Transformer, reference: Transformer, reward: RewardModelArtifact, preferences: Comparisons
-) -> int:
-    """Please the reward model on the comparisons' prompts while keeping up the problems; returns the tokens."""
+    work: Work, policy: Transformer, reference: Transformer, reward: RewardModelArtifact, preferences: Comparisons,
+    kept: Sequence[Kept],
+) -> int:  # fmt: skip
+    """Please the reward model on the comparisons' prompts while keeping up what can be checked; returns the tokens."""
     config, group = work.config, max(2, work.config.group // 2)
-    practised = {tuple(problem.ids): None for problem in work.problems}
-    rendered = dict.fromkeys(tuple(as_ranked(row, work.tokenizer).prompt) for row in split(preferences)[0])
-    asked = [ids for ids in rendered if ids not in practised]
-    # the problems come first, so that a prompt's index tells what it is and is the problem's own
-    practice = list(practised)[: round(config.kept_up / (1 - config.kept_up) * len(asked))]
-    prompts = practice + asked
+    asked = dict.fromkeys(tuple(as_ranked(row, work.tokenizer).prompt) for row in split(preferences)[0])
+    # what is kept up comes first, so that a prompt's index tells what it is
+    practice = list(kept)[: round(config.kept_up / (1 - config.kept_up) * len(asked))]
+    own = {item.ids for item in practice}
+    prompts = [*(item.ids for item in practice), *(ids for ids in asked if ids not in own)]
     scorer = load_scorer(reward.load(work.run.device), reward.path, window=config.window)
     scorer.judge.transformer.compute_dtype = policy.compute_dtype
     critic = reward.load(work.run.device)
     critic.transformer.compute_dtype = policy.compute_dtype
     model = proximal.ActorCritic(policy, critic, mean=scorer.head_mean, deviation=scorer.deviation)
-    verify = _verifier(work)
+    check = careful(lambda answer: practice[answer.prompt].check(answer.completion.text))
 
     def judge(answers: Sequence[Answer]) -> list[float]:
         rewards = scorer([prompts[answer.prompt] for answer in answers], [answer.completion.ids for answer in answers])
         return [
-            verify(answer) if answer.prompt < len(practice) else float(score)
+            check(answer) if answer.prompt < len(practice) else float(score)
             for answer, score in zip(answers, rewards, strict=True)
         ]
 

@@ -18,7 +18,7 @@ class Rates:
     """Learning rates at the schedule's height, and what goes with them."""
 
     matrices: float = 0.02
-    embedding: float = 0.05
+    embedding: float = 0.03
     head: float = 0.004
     vectors: float = 0.02
     momentum: float = 0.95
