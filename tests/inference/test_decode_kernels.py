@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 import torch
@@ -15,10 +13,6 @@ from hornbook.models import kernels
 pytestmark = pytest.mark.skipif(not kernels.found_kernels().library, reason="there is no C++ compiler here")
 
 
-@pytest.fixture(autouse=True)
-def kernels_again() -> Iterator[None]:
-    yield
-    kernels.use_kernels(True)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

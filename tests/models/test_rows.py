@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -16,10 +16,6 @@ pytestmark = pytest.mark.skipif(not kernels.found_kernels().library, reason="the
 TOLERANCE = {torch.float32: {"rtol": 2e-5, "atol": 2e-5}, torch.bfloat16: {"rtol": 3e-2, "atol": 3e-2}}
 
 
-@pytest.fixture(autouse=True)
-def kernels_again() -> Iterator[None]:
-    yield
-    kernels.use_kernels(True)
 
 
 def both_ways(work: Callable[..., Tensor | tuple[Tensor, ...]], given: list[Tensor]) -> list[list[Tensor]]:

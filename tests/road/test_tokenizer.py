@@ -49,7 +49,7 @@ def test_too_few_pages_name_the_largest_vocabulary(corpus, tmp_path):
 
 def test_the_dial_chooses():
     assert TokenizerConfig.defaults(Dial("tiny", 2, 0)) == {"vocab_size": 1024}
-    assert TokenizerConfig.defaults(Dial("laptop", 4, 0)) == {"vocab_size": 2048}
+    assert TokenizerConfig.defaults(Dial("laptop", 4, 0)) == {"vocab_size": 4096}
     assert TokenizerConfig.defaults(Dial("gpu", 12, 0)) == {"vocab_size": 32768}
     assert TokenizerConfig(vocab_size=4096).label() == "4k"
     assert TokenizerConfig(vocab_size=300).label() == "300"

@@ -169,7 +169,7 @@ def side_by_side(x: Tensor, *linears: Linear) -> Tensor:
     """
     if not torch.is_grad_enabled() and x.shape[:-1].numel() < MANY:
         return torch.cat([linear(x) for linear in linears], dim=-1)
-    biases = [linear.bias for linear in linears if linear.bias is not None]
+    biases: list[Tensor] = [linear.bias for linear in linears if linear.bias is not None]
     weights: list[Tensor] = [linear.weight for linear in linears]
     weight = torch.cat(weights).to(x.dtype)
     return F.linear(x, weight, torch.cat(biases).to(x.dtype) if biases else None)
