@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from hornbook.models import attention, kernels
-from hornbook.models.attention import Mask, attend
+from hornbook.models.attention import attend, attention_mask
 
 needs_units = pytest.mark.skipif(not kernels.has_attention(), reason="this processor has no matrix units")
 
@@ -37,7 +37,7 @@ def test_tiles_are_torchs(monkeypatch: pytest.MonkeyPatch, tile_bytes: int, kv_h
     monkeypatch.setattr(attention, "TILE_BYTES", tile_bytes)
     qkv = inputs(torch.float32, (3, 4, 40, 8), kv_heads)
     documents_BT = torch.tensor([[0] * 13 + [1] * 27, [0] * 40, [0] * 5 + [1] * 5 + [-1] * 30])
-    ours = found(attend(*qkv, Mask(3, 40, torch.float32, qkv[0].device, documents_BT)), qkv)
+    ours = found(attend(*qkv, attention_mask(qkv[0], 3, 40, qkv[0].shape[-1], documents_BT)), qkv)
     for own, other in zip(ours, torchs(qkv, documents_BT), strict=True):
         torch.testing.assert_close(own, other, rtol=1e-5, atol=1e-5)
 
@@ -45,7 +45,7 @@ def test_tiles_are_torchs(monkeypatch: pytest.MonkeyPatch, tile_bytes: int, kv_h
 def test_tiles_in_bf16_are_as_near_to_fp32_as_torchs_kernel_is() -> None:
     qkv = inputs(torch.bfloat16, (3, 4, 40, 8), 4)
     exact = torchs([x.detach().float().requires_grad_() for x in qkv], torch.zeros(3, 40))
-    ours = found(attend(*qkv, Mask(3, 40, torch.bfloat16, qkv[0].device, None)), qkv)
+    ours = found(attend(*qkv, attention_mask(qkv[0], 3, 40, qkv[0].shape[-1])), qkv)
     for own, other, true in zip(ours, torchs(qkv, torch.zeros(3, 40)), exact, strict=True):
         assert (own - true).norm() < 1.5 * (other - true).norm()
 
@@ -60,7 +60,7 @@ def test_blocks_are_as_near_to_fp32_as_torchs_kernel_is(shape: tuple[int, ...], 
     documents_BT[0] = torch.randint(0, 3, (T,), generator=generator)  # documents in many pieces
     qkv = inputs(torch.bfloat16, shape, kv_heads)
     exact = torchs([x.detach().float().requires_grad_() for x in qkv], documents_BT)
-    ours = found(attend(*qkv, Mask(B, T, torch.bfloat16, qkv[0].device, documents_BT)), qkv)
+    ours = found(attend(*qkv, attention_mask(qkv[0], B, T, qkv[0].shape[-1], documents_BT)), qkv)
     for own, other, true in zip(ours, torchs(qkv, documents_BT), exact, strict=True):
         assert (own - true).norm() < 1.2 * (other - true).norm()
 
@@ -73,7 +73,7 @@ def test_blocks_leave_the_tiles_of_others_as_they_were() -> None:
     before = a @ b
     qkv = inputs(torch.bfloat16, (4, 4, 64, 32), 4)
     for _ in range(3):
-        found(attend(*qkv, Mask(4, 64, torch.bfloat16, qkv[0].device, None)), qkv)
+        found(attend(*qkv, attention_mask(qkv[0], 4, 64, qkv[0].shape[-1])), qkv)
         assert torch.equal(a @ b, before)
 
 
@@ -82,6 +82,6 @@ def test_a_nan_stays_one() -> None:
     q, k, v = inputs(torch.bfloat16, (1, 1, 32, 32), 1)
     with torch.no_grad():
         k[0, 0, 3, 0] = float("nan")
-    o_BTHE = attend(q, k, v, Mask(1, 32, torch.bfloat16, q.device, None))
+    o_BTHE = attend(q, k, v, attention_mask(q, 1, 32, q.shape[-1]))
     assert not o_BTHE[0, :3].isnan().any()
     assert o_BTHE[0, 3:].isnan().all()

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from hornbook.models.attention import Mask, attend
+from hornbook.models.attention import attend, attention_mask
 from hornbook.models.kernels import call, has_kernels
 
 LENGTH_STEP = 64  # the room a slot has grows by this many tokens
@@ -82,7 +82,7 @@ class Filling:
         if self.prefix_kv is not None:
             k_BKTE, v_BKTE = torch.cat([before_KPE[0], k_BKTE], 2), torch.cat([before_KPE[1], v_BKTE], 2)
         if mask_TS is None:
-            mask = Mask(len(q_BHTE), length, q_BHTE.dtype, q_BHTE.device, None)
+            mask = attention_mask(q_BHTE, len(q_BHTE), length, q_BHTE.shape[-1])
             return attend(q_BHTE, k_BKTE, v_BKTE, mask).transpose(1, 2)
         return F.scaled_dot_product_attention(q_BHTE, k_BKTE, v_BKTE, attn_mask=mask_TS, enable_gqa=True)
 

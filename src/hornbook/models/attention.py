@@ -7,9 +7,7 @@ units, and products in tiles that stay in the cache (docs/log.md has the figures
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -21,51 +19,52 @@ TILE_BYTES = 1 << 20  # the scores of one tile: half of a core's second-level ca
 BLOCK = 32  # the attention kernel's length and head width are multiples of it
 
 
-@dataclass(frozen=True)
-class Mask:
-    """Place t sees s when s is not later and of the same document; padding (-1) sees padding, so that no softmax is
-    empty. Without `documents_BT` everything is one document."""
+class Mask(NamedTuple):
+    """Who may look at whom, in the form that the way chosen here reads; neither where the kernel has "causal" built in.
 
-    batch: int
-    length: int
-    dtype: torch.dtype
-    device: torch.device
-    documents_BT: Tensor | None
+    Place t sees s when s is not later and of the same document; padding (-1) sees padding, so that no softmax is empty.
+    """
 
-    @cached_property
-    def additive_B1TT(self) -> Tensor:
-        """0 where place t may look at place s, minus infinity elsewhere; B is 1 without documents."""
-        seen = torch.ones(self.length, self.length, dtype=torch.bool, device=self.device).tril()[None]
-        if self.documents_BT is not None:
-            seen = seen & (self.documents_BT[:, :, None] == self.documents_BT[:, None, :])
-        return torch.zeros(seen.shape, dtype=self.dtype, device=self.device).masked_fill(~seen, float("-inf"))[:, None]
+    numbers_BT: Tensor | None = None  # the documents' numbers, for attention by blocks
+    additive_B1TT: Tensor | None = None  # 0 where t may look at s, minus infinity elsewhere; B is 1 without documents
 
-    @cached_property
-    def numbers_BT(self) -> Tensor:
-        """The documents' numbers as the kernel reads them."""
-        if self.documents_BT is None:
-            return torch.zeros(self.batch, self.length, dtype=torch.int32)
-        return self.documents_BT.to(torch.int32).contiguous()
+
+def attention_mask(like: Tensor, batch: int, length: int, head_size: int, documents_BT: Tensor | None = None) -> Mask:
+    """The mask for queries of `like`'s type and device. Without `documents_BT` everything is one document."""
+    if _in_blocks(like, length, head_size):
+        if documents_BT is None:
+            return Mask(numbers_BT=torch.zeros(batch, length, dtype=torch.int32))
+        return Mask(numbers_BT=documents_BT.to(torch.int32).contiguous())
+    if documents_BT is None and not _in_tiles(like):
+        return Mask()
+    seen = torch.ones(length, length, dtype=torch.bool, device=like.device).tril()[None]
+    if documents_BT is not None:
+        seen = seen & (documents_BT[:, :, None] == documents_BT[:, None, :])
+    nothing = torch.zeros(seen.shape, dtype=like.dtype, device=like.device)
+    return Mask(additive_B1TT=nothing.masked_fill(~seen, float("-inf"))[:, None])
 
 
 def attend(q_BHTE: Tensor, k_BKTE: Tensor, v_BKTE: Tensor, mask: Mask) -> Tensor:
     """softmax(q k' / sqrt(E) + mask) v as o_BTHE (Vaswani et al. 2017); K key-value heads each serve H / K heads."""
-    if has_kernels(q_BHTE) and q_BHTE.dtype == torch.bfloat16 and has_attention() and _in_blocks(q_BHTE):
+    if mask.numbers_BT is not None:
         return _InBlocks.apply(q_BHTE, k_BKTE, v_BKTE, mask.numbers_BT)
-    groups = q_BHTE.shape[1] // k_BKTE.shape[1]
-    if q_BHTE.device.type == "cpu" and torch.is_grad_enabled():
+    groups, additive_B1TT = q_BHTE.shape[1] // k_BKTE.shape[1], mask.additive_B1TT
+    if _in_tiles(q_BHTE):
         k_BHTE, v_BHTE = (x if groups == 1 else x.repeat_interleave(groups, 1) for x in (k_BKTE, v_BKTE))
-        return _InTiles.apply(q_BHTE, k_BHTE, v_BHTE, mask.additive_B1TT).transpose(1, 2)
-    causal = mask.documents_BT is None
-    additive = None if causal else mask.additive_B1TT
+        return _InTiles.apply(q_BHTE, k_BHTE, v_BHTE, additive_B1TT).transpose(1, 2)
     o_BHTE = F.scaled_dot_product_attention(
-        q_BHTE, k_BKTE, v_BKTE, attn_mask=additive, is_causal=causal, enable_gqa=groups > 1
+        q_BHTE, k_BKTE, v_BKTE, attn_mask=additive_B1TT, is_causal=additive_B1TT is None, enable_gqa=groups > 1
     )
     return o_BHTE.transpose(1, 2)
 
 
-def _in_blocks(q_BHTE: Tensor) -> bool:
-    return q_BHTE.shape[2] % BLOCK == 0 and q_BHTE.shape[3] % BLOCK == 0
+def _in_blocks(x: Tensor, length: int, head_size: int) -> bool:
+    fits = x.dtype == torch.bfloat16 and length % BLOCK == 0 and head_size % BLOCK == 0
+    return fits and has_kernels(x) and has_attention()
+
+
+def _in_tiles(x: Tensor) -> bool:
+    return x.device.type == "cpu" and torch.is_grad_enabled()
 
 
 class _InBlocks(torch.autograd.Function):

@@ -72,7 +72,7 @@ def has_kernels(x: Tensor) -> bool:
 @cache
 def has_attention() -> bool:
     """Whether there are matrix units that the attention kernel may use."""
-    library = kernels()
+    library = found_kernels().library
     return library is not None and bool(library.has_attention())
 
 

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hornbook.models.attention import Mask, attend
+from hornbook.models.attention import Mask, attend, attention_mask
 from hornbook.models.config import TransformerConfig
 from hornbook.models.rows import Rotation, rms_norm, split_heads, swiglu
 
@@ -63,7 +63,7 @@ class Transformer(nn.Module):
             positions_BT = torch.arange(ids_BT.shape[1], device=ids_BT.device)[None]
         rotation = rotations(positions_BT, self.config)
         B, T = ids_BT.shape
-        mask = Mask(B, T, x_BTD.dtype, x_BTD.device, documents_BT)
+        mask = Mask() if cache is not None else attention_mask(x_BTD, B, T, self.config.head_dim, documents_BT)
         for layer in self.model.layers:
             x_BTD = layer(x_BTD, rotation, mask, cache)
         return self.model.norm(x_BTD)
