@@ -10,7 +10,7 @@ from hornbook.inference.cache import Extending, SlotCache
 from hornbook.inference.sampling import RowSettings, sample
 from hornbook.models import kernels
 
-pytestmark = pytest.mark.skipif(not kernels.found_kernels().library, reason="there is no C++ compiler here")
+pytestmark = pytest.mark.skipif(not kernels.found_kernels().loaded, reason="there is no C++ compiler here")
 
 
 

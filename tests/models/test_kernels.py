@@ -26,18 +26,18 @@ def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 @needs_compiler
 def test_it_is_compiled_once(fresh: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert kernels.found_kernels().library is not None
+    assert kernels.found_kernels().loaded is not None
     (made,) = (fresh / "hornbook" / "kernels").iterdir()
     monkeypatch.setattr(kernels, "_compile", lambda *_: pytest.fail("compiled again"))
     kernels.found_kernels.cache_clear()
-    assert kernels.found_kernels().library is not None
+    assert kernels.found_kernels().loaded is not None
     assert made.exists()
 
 
 def test_without_a_compiler(fresh: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CXX", "no-such-compiler")
     found = kernels.found_kernels()
-    assert found.library is None
+    assert found.loaded is None
     assert found.why == "there is no C++ compiler: install g++ or clang++"
     assert kernels.kernels() is None
 

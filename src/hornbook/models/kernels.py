@@ -32,7 +32,7 @@ COMPILE_SECONDS = 120  # it takes seven; a compiler that hangs must not take the
 class Kernels:
     """The library, or None and why there is none."""
 
-    library: ctypes.CDLL | None
+    loaded: ctypes.CDLL | None
     why: str = ""
 
 
@@ -59,7 +59,7 @@ def use_kernels(wanted: bool) -> None:
 
 def kernels() -> ctypes.CDLL | None:
     """The library, compiled or loaded at the first call; None where it is not wanted or cannot be had."""
-    return found_kernels().library if _wanted else None
+    return found_kernels().loaded if _wanted else None
 
 
 def has_kernels(x: Tensor) -> bool:
@@ -72,7 +72,7 @@ def has_kernels(x: Tensor) -> bool:
 @cache
 def has_attention() -> bool:
     """Whether there are matrix units that the attention kernel may use."""
-    library = found_kernels().library
+    library = found_kernels().loaded
     return library is not None and bool(library.has_attention())
 
 
