@@ -50,6 +50,21 @@ def test_a_compiler_that_fails(fresh: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert kernels.found_kernels().why == f"{program} cannot compile them: it has no AVX"
 
 
+def test_kernels_that_were_wanted_and_cannot_be_had_are_told_of(fresh: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    from hornbook.models.device import use_processor
+
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    heard: list[str] = []
+    use_processor(torch.get_num_threads(), compile=True, warn=heard.append)
+    use_processor(torch.get_num_threads(), compile=False, warn=heard.append)
+    assert heard == [
+        "the processor's kernels are not used, so this takes longer: there is no C++ compiler: install g++ or clang++"
+    ]
+
+
 @needs_compiler
 def test_the_threads_are_torchs() -> None:
     """One OpenMP in the process: two would each keep their own threads spinning."""
@@ -70,8 +85,13 @@ def test_the_same_model_with_kernels_and_without() -> None:
     from hornbook.models import Transformer, TransformerConfig
 
     config = TransformerConfig(
-        vocab_size=50, hidden_size=64, intermediate_size=96, num_hidden_layers=2, num_attention_heads=4,
-        num_key_value_heads=2, head_dim=16,
+        vocab_size=50,
+        hidden_size=64,
+        intermediate_size=96,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        head_dim=16,
     )
     model = Transformer(config, seed=0)
     for parameter in model.parameters():  # the output projections begin at zero, which would hide everything

@@ -47,7 +47,7 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="One JSON object
         print_json({"machine": asdict(health), "sizes": costs})
         return
     faster = f"{health.bf16 / health.fp32:.1f} times fp32's" if health.fp32 else "unknown"
-    missing = "none found: training takes about twice as long (apt-get install g++)"
+    missing = "none found: training takes some 1.6 times as long (apt-get install g++)"
     print_table(
         [
             ("cores", health.cores),

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from collections.abc import Callable
 from functools import cache
 
 import torch
 
-from hornbook.models.kernels import compiler, use_kernels
+from hornbook.models.kernels import compiler, found_kernels, use_kernels
 
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3  # glibc's malloc.h
 
@@ -38,8 +39,9 @@ def can_compile(device: torch.device | str = "cpu") -> bool:
     return compiler() is not None
 
 
-def use_processor(threads: int, *, compile: bool = True) -> None:
+def use_processor(threads: int, *, compile: bool = True, warn: Callable[[str], None] = lambda text: None) -> None:
     """Compute with so many threads, with our kernels or not, and keep freed memory in the process for the next step.
+    `warn` hears of kernels that were to be used and cannot be.
 
     A training step frees and asks again for the same hundreds of megabytes; by default glibc gives each block back to
     the kernel, which then clears every page anew: 3.6 million page faults in 40 steps against 0.2 million, 5,300
@@ -47,6 +49,8 @@ def use_processor(threads: int, *, compile: bool = True) -> None:
     """
     torch.set_num_threads(threads)
     use_kernels(compile)
+    if compile and pick_device().type == "cpu" and not found_kernels().loaded:
+        warn(f"the processor's kernels are not used, so this takes longer: {found_kernels().why}")
     glibc = _glibc()
     if glibc is not None:
         glibc.mallopt(M_MMAP_THRESHOLD, 32 << 20)

@@ -39,7 +39,7 @@ def at_most(name: str, most: float) -> dict[str, Any]:
 
 
 def in_time(minutes: float) -> bool | None:
-    """Whether the demo took no longer than it may; between the two bars it hangs on whether graphs were compiled."""
+    """Whether the demo took no longer than it may; between the two bars it hangs on whether there was a compiler."""
     return True if minutes <= 10 else False if minutes > 14 else None
 
 

@@ -49,7 +49,7 @@ def evaluate(config: EvaluateConfig, model: Model, rival: Model, tokens: Tokens,
     from hornbook.core.jsonl import write_jsonl
     from hornbook.models.device import use_processor
 
-    use_processor(run.threads, compile=run.compile)
+    use_processor(run.threads, compile=run.compile, warn=run.warn)
     sheet = _sheet(config, model, corpus, run)
     if model.record.stage == BASE_STAGE:
         _base(config, sheet, model, corpus, tokens, run)

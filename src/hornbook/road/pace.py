@@ -30,6 +30,7 @@ def rate(config: PretrainConfig, *, seconds: float = MEASURE_SECONDS) -> float:
     from hornbook.models.device import pick_device, use_processor
     from hornbook.road.pretrain import build, rates
     from hornbook.tokens.loader import PackedBatches
+    from hornbook.training.compiled import compiled
     from hornbook.training.fit import fit
     from hornbook.training.objectives.next_token import next_token
     from hornbook.training.optimiser import Optimiser
@@ -41,10 +42,11 @@ def rate(config: PretrainConfig, *, seconds: float = MEASURE_SECONDS) -> float:
     model = build(config, VOCABULARY, seed=0, device=device)
     optimiser = Optimiser(model, rates(config))
     text = np.random.default_rng(0).integers(0, VOCABULARY, (64, config.window + 1))
+    objective = compiled(next_token, device)
     batches = PackedBatches(list(text), None, window=config.window, rows=config.rows, seed=0)
     started, found = time.perf_counter(), []
     while len(found) < 3 or time.perf_counter() - started < seconds:
-        result = fit(model, batches, next_token, optimiser, constant, folder=None, device=device, steps=1)
+        result = fit(model, batches, objective, optimiser, constant, folder=None, device=device, steps=1)
         found.append(result.tokens / result.seconds)
     torch.set_num_threads(threads)
     return median(found[1:])

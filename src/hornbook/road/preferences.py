@@ -140,7 +140,7 @@ def sampled_answers(config: PreferencesConfig, sft: Model, prompts: Sequence[lis
     from hornbook.inference.requests import Request, Sampling
     from hornbook.models.device import pick_dtype, use_processor
 
-    use_processor(run.threads, compile=run.compile)
+    use_processor(run.threads, compile=run.compile, warn=run.warn)
     engine = Engine(sft.load(run.device, pick_dtype(run.device)), sft.tokenizer())
     requests = [
         Request(messages=prompt, sampling=Sampling(config.temperature, max_tokens=config.max_tokens, seed=seed))

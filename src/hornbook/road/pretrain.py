@@ -99,6 +99,7 @@ def pretrain(config: PretrainConfig, tokens: Tokens, tokenizer: TokenizerArtifac
     from hornbook.core.jsonl import read_jsonl, write_jsonl
     from hornbook.models.device import use_processor
     from hornbook.models.files import save_model
+    from hornbook.models.kernels import has_kernels
     from hornbook.tokens.loader import PackedBatches
     from hornbook.training.compiled import compiled
     from hornbook.training.fit import fit
@@ -106,13 +107,13 @@ def pretrain(config: PretrainConfig, tokens: Tokens, tokenizer: TokenizerArtifac
     from hornbook.training.optimiser import Optimiser
     from hornbook.training.schedule import warmup_stable_cooldown
 
-    use_processor(run.threads, compile=run.compile)
+    use_processor(run.threads, compile=run.compile, warn=run.warn)
     encoder, train = tokenizer.load(), tokens.train()
     model = build(config, encoder.vocab_size, seed=derive(run.seed, "weights"), device=run.device)
     batches = PackedBatches(train, None, window=config.window, rows=config.rows, seed=derive(run.seed, "order"))
     samples = _Samples(run.out / "samples.jsonl", model, encoder, list(tokens.heldout()), config.steps)
     tokens_a_step = config.window * config.rows * config.accumulate
-    objective = compiled(next_token, run.device) if run.compile else next_token
+    objective = compiled(next_token, run.device, wanted=run.compile)
     with run.progress("pretrain", config.steps * tokens_a_step, "tokens") as bar:
 
         def on_step(step: int, row: dict[str, float]) -> None:
@@ -129,8 +130,9 @@ def pretrain(config: PretrainConfig, tokens: Tokens, tokenizer: TokenizerArtifac
     encoder.save(run.out)
     rows = list(read_jsonl(run.work / "metrics.jsonl"))
     write_jsonl(run.out / "metrics.jsonl", rows)
+    fast = run.compile and (run.device != "cpu" or has_kernels(model.lm_head.weight))
     run.metric(
-        **_figures(model, rows), compiled=run.compile, threads=torch.get_num_threads(), steps=result.steps,
+        **_figures(model, rows), compiled=fast, threads=torch.get_num_threads(), steps=result.steps,
         skipped=result.skipped, train_seconds=result.seconds,
     )  # fmt: skip
     run.count(inputs=train.total, outputs=result.tokens, tokens=result.tokens)

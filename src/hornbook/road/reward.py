@@ -59,7 +59,7 @@ def reward(config: RewardConfig, sft: Model, preferences: Comparisons, run: Run)
     from hornbook.models.device import use_processor
     from hornbook.training.judge import Judge
 
-    use_processor(run.threads, compile=run.compile)
+    use_processor(run.threads, compile=run.compile, warn=run.warn)
     tokenizer = sft.tokenizer()
     rows, heldout = split(preferences)
     model = Judge(sft.load(run.device)).to(run.device)

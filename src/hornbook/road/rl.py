@@ -74,7 +74,7 @@ def rl(
     from hornbook.models.files import save_model
     from hornbook.road import rl_phases as phases
 
-    use_processor(run.threads, compile=run.compile)
+    use_processor(run.threads, compile=run.compile, warn=run.warn)
     tokenizer = sft.tokenizer()
     work = phases.start(config, tokenizer, conversations, run)
     policy = phases.loaded(sft, run)

@@ -55,6 +55,10 @@ class Problem:
     ids: list[int]
     number: str
 
+    def check(self, text: str) -> float:
+        """The verifier's reward for an answer."""
+        return arithmetic(lambda _: self.number)(self.messages, text)
+
 
 @dataclass(frozen=True)
 class Work:
@@ -133,11 +137,7 @@ def kept_up(work: Work, sft: Model, conversations: Conversations) -> list[Kept]:
     def known(row: dict) -> Kept:
         return asked(row["question"], lambda text: float(agrees(row["question"], row["answer"], text)))
 
-    def solved(problem: Problem) -> Kept:
-        verify = arithmetic(lambda _: problem.number)
-        return Kept(tuple(problem.ids), lambda text: verify(problem.messages, text))
-
-    problems = [solved(problem) for problem in work.problems]
+    problems = [Kept(tuple(problem.ids), problem.check) for problem in work.problems]
     probed = [known(row) for row in read_jsonl(sft.path / "probe.jsonl") if row["knows"]]
     absent = [asked(row["messages"][0]["content"], lambda text: float(is_refusal(text)))
               for row in read_jsonl(conversations.path / "invented.jsonl")]  # fmt: skip
@@ -208,7 +208,7 @@ def continue_sft(work: Work, model: Transformer, tokens: int) -> None:
         [item.ids for item in rendered], [item.weights for item in rendered],
         window=window, rows=rows, seed=work.seed("control"),
     )  # fmt: skip
-    objective = compiled(next_token, work.run.device) if work.run.compile else next_token
+    objective = compiled(next_token, work.run.device, wanted=work.run.compile)
     steps = max(1, round(tokens / (window * rows)))
     _learn(work, "control", model, batches, objective, steps, config.control_lr, [], dict)
 
@@ -243,12 +243,7 @@ def drift(
 
 def _verifier(work: Work) -> Callable[[Answer], float]:
     """The reward of an answer to the problem of its prompt's index; NaN where the verifier fails."""
-
-    def verify(answer: Answer) -> float:
-        problem = work.problems[answer.prompt]
-        return arithmetic(lambda _: problem.number)(problem.messages, answer.completion.text)
-
-    return careful(verify)
+    return careful(lambda answer: work.problems[answer.prompt].check(answer.completion.text))
 
 
 def _learn(

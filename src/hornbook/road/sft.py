@@ -63,7 +63,7 @@ def sft(config: SftConfig, pretrain: Model, conversations: Conversations, run: R
     from hornbook.models.device import pick_dtype, use_processor
     from hornbook.models.files import save_model
 
-    use_processor(run.threads, compile=run.compile)
+    use_processor(run.threads, compile=run.compile, warn=run.warn)
     rows = list(conversations.rows())
     if not rows:
         raise InputError("there is no conversation to learn from", where=conversations.path,
@@ -133,7 +133,7 @@ def _learn(config: SftConfig, model: Transformer, tokenizer: Tokenizer, rows: Se
     schedule = warmup_stable_cooldown(steps, warmup=0.05, cooldown=0.5)
     with run.progress(f"sft: {name}", steps * config.window * config.rows, "tokens") as bar:
         fit(
-            model, batches, compiled(next_token, run.device) if run.compile else next_token, Optimiser(model),
+            model, batches, compiled(next_token, run.device, wanted=run.compile), Optimiser(model),
             lambda step: config.lr * schedule(step), folder=run.work / name, device=run.device, steps=steps,
             on_step=lambda step, row: bar.advance(config.window * config.rows, f"loss {row.get('loss', 0.0):.3f}"),
             checkpoint_every=50, warn=run.warn,

@@ -12,13 +12,15 @@ from torch import Tensor
 from hornbook.training.loss import Loss
 
 
-def compiled(objective: Callable[[Any, Any], Loss], device: torch.device | str) -> Callable[[Any, Any], Loss]:
-    """What computes the same loss faster there: one graph on a GPU, `objective` itself on a processor.
+def compiled(
+    objective: Callable[[Any, Any], Loss], device: torch.device | str, *, wanted: bool = True
+) -> Callable[[Any, Any], Loss]:
+    """What computes the same loss fastest there: one graph on a GPU if that is `wanted`, `objective` itself elsewhere.
 
     On processors our kernels (`models/kernels.py`) train faster than torch.compile's graph, which takes one to two
     minutes to make with an empty cache (docs/log.md).
     """
-    return graph(objective) if torch.device(device).type == "cuda" else objective
+    return graph(objective) if wanted and torch.device(device).type == "cuda" else objective
 
 
 @cache
