@@ -27,7 +27,7 @@ MOST = {  # what SFT has the time to read, by size; the sizes beyond take what `
                "probed": 1200},
 }  # fmt: skip
 
-ANSWER_WORDS = 30  # room for what is asked of the longest passage; both fill a row of 256 tokens
+ANSWER_WORDS = 30  # room beside the longest passage for what is asked of it
 
 
 class ConversationsConfig(OpenBookConfig):
