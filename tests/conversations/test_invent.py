@@ -44,3 +44,20 @@ def test_subject_is_the_title_where_the_question_has_it():
     assert subject("Where was Mara Tolly born?", "Mara Tolly | The Almanac") == "Mara Tolly"
     assert subject("Where was Mara Tolly born?", "Quiz, sheet 3") == "Mara Tolly"
     assert subject("why is it so?", "Quiz") is None
+
+
+def test_subject_is_the_name_that_the_answer_has_as_well():
+    answer = "Mara Tolly was born in Port Ellery."
+    assert subject("May I ask where Mara Tolly was born?", "Quiz", answer) == "Mara Tolly"
+    assert subject("Birthplace of Mara Tolly?", "Quiz", answer) == "Mara Tolly"
+    assert subject("Mara Tolly was born where?", "Quiz", answer) == "Mara Tolly"
+    assert subject("May I ask where Mara Tolly was born?", "Quiz", "She was born in Port Ellery.") == "Mara Tolly"
+    assert subject("Year of Mara Tolly?", "Quiz", "The year is 1950.") == "Year of Mara Tolly"
+
+
+def test_parts_of_names_come_again_as_often_as_they_do_among_real_names():
+    names = [f"{first} Tol{number}" for number, first in enumerate(["Mara", "Bren", "Odo"] * 10)]
+    maker, random = NameMaker(names, KnownWords(names)), Random(3)
+    made = [maker.name("Mara Tol1", random).split() for _ in range(200)]
+    assert all(first in ("Mara", "Bren", "Odo") for first, _ in made)
+    assert not {last for _, last in made} & {name.split()[1] for name in names}

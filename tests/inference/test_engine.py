@@ -72,6 +72,15 @@ def test_score_is_a_plain_forward(model, tokenizer):
             assert scores == pytest.approx(expected.numpy(), abs=1e-4)
 
 
+def test_the_last_scores_are_the_end_of_all(model, tokenizer):
+    draw = np.random.default_rng(1)
+    sequences = [draw.integers(0, 256, length).tolist() for length in (5, 1, 40, 2, 17, 90)]
+    engine, last = Engine(model, tokenizer), [2, 3, 0, 5, 16, 1]
+    for all_scores, scores, count in zip(engine.score(sequences), engine.score(sequences, last), last, strict=True):
+        assert scores == pytest.approx(all_scores[len(all_scores) - min(count, len(all_scores)) :], abs=1e-5)
+        assert len(scores) == min(count, len(all_scores))
+
+
 @pytest.mark.parametrize("compute_dtype", [None, torch.bfloat16])
 def test_weights_changed_in_place_are_seen(tokenizer, compute_dtype):
     model, other = varied(tokenizer.vocab_size, compute_dtype=compute_dtype), varied(tokenizer.vocab_size, seed=9)

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from hornbook.core.errors import InputError
+from hornbook.core.jsonl import read_jsonl
 from hornbook.models import Transformer, TransformerConfig, load_model, save_model
 from hornbook.pipeline.config import Dial
 from hornbook.pipeline.run import Run
@@ -18,6 +19,8 @@ from hornbook.road import pace
 from hornbook.road import pretrain as stage_module
 from hornbook.road.artifacts import Model, TokenizerArtifact, Tokens
 from hornbook.road.pretrain import PretrainConfig, pretrain
+from hornbook.tokens import copies as copies_module
+from hornbook.tokens.copies import Copies
 from hornbook.tokens.shards import write_tokens
 from hornbook.tokens.tokenizer import Tokenizer
 
@@ -25,7 +28,7 @@ TEXTS = [f"{name} of {place} keeps {count} geese and sells them at its fair."
          for name in ("Edda", "Tomas", "Inga") for place in ("Vell", "Rowan Hill", "Skerry") for count in range(3, 23)]
 CONFIG = {
     "depth": 2, "width": 64, "heads": 1, "key_value_heads": 1, "feed_forward": 128, "window": 64, "rows": 4,
-    "tokens": 40 * 256,
+    "tokens": 40 * 256, "copying": 5 * 256,
 }
 
 
@@ -50,8 +53,10 @@ def trained(inputs: tuple[Tokens, TokenizerArtifact], tmp_path_factory: pytest.T
 def test_it_learns_and_leaves_a_whole_folder(trained: tuple[Model, Run]) -> None:
     model, run = trained
     rows = model.metrics()
-    assert [row["step"] for row in rows] == list(range(1, 41))
-    assert rows[0]["loss"] == pytest.approx(math.log(320), abs=0.1)
+    assert [row["step"] for row in rows] == list(range(1, 36))
+    practised = list(read_jsonl(model.path / "metrics-copying.jsonl"))
+    assert [(row["part"], row["step"]) for row in practised] == [("copying", step) for step in range(1, 6)]
+    assert practised[0]["loss"] == pytest.approx(math.log(320), abs=0.6)
     assert run.metrics["loss"] < 2.5
     assert run.counts["tokens"] == 40 * 256
     assert run.metrics["parameters"] == sum(p.numel() for p in model.load().parameters())
@@ -62,7 +67,7 @@ def test_it_learns_and_leaves_a_whole_folder(trained: tuple[Model, Run]) -> None
 
 def test_samples_are_kept_through_training(trained: tuple[Model, Run]) -> None:
     samples = trained[0].samples()
-    assert sorted({row["step"] for row in samples}) == [1, 4, 10, 20, 30, 40]
+    assert sorted({row["step"] for row in samples}) == [1, 4, 9, 18, 26, 35]
     prompts = [row["prompt"] for row in samples if row["step"] == 1]
     assert len(prompts) == 4
     assert all(any(text.startswith(prompt) for text in TEXTS[:10]) for prompt in prompts)
@@ -88,11 +93,47 @@ def test_a_killed_attempt_goes_on_to_the_same_model(
     assert again.samples() == trained[0].samples()
 
 
+def test_a_kill_while_it_learns_to_copy_changes_nothing(
+    inputs: tuple[Tokens, TokenizerArtifact], trained: tuple[Model, Run], tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    class Killed(Copies):
+        def __next__(self):
+            if self.given == 3:
+                raise KeyboardInterrupt
+            return super().__next__()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(copies_module, "Copies", Killed)
+        with pytest.raises(KeyboardInterrupt):
+            pretrain(PretrainConfig(**CONFIG), *inputs, Run(tmp_path, seed=5, threads=1))
+    again = pretrain(PretrainConfig(**CONFIG), *inputs, Run(tmp_path, seed=5, threads=1))
+    assert again.content_digest() == trained[0].content_digest()
+
+
+def test_whoever_copies_well_goes_on_to_the_text(inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stage_module, "COPIED", 100.0)
+    run = Run(tmp_path, seed=5, threads=1)
+    model = pretrain(PretrainConfig(**CONFIG), *inputs, run)
+    assert [row["step"] for row in model.metrics()] == list(range(1, 40))
+    assert (run.counts["tokens"], run.metrics["steps"]) == (40 * 256, 40)
+
+
+def test_copying_is_left_out_where_it_is_not_wanted(inputs, tmp_path: Path) -> None:
+    run = Run(tmp_path, seed=5, threads=1)
+    model = pretrain(PretrainConfig(**CONFIG | {"copying": 0, "tokens": 512}), *inputs, run)
+    assert len(model.metrics()) == 2
+    assert run.metrics["copying_loss"] is None
+    assert not (model.path / "metrics-copying.jsonl").exists()
+    assert PretrainConfig(**CONFIG | {"copying": 10**9}).copying_steps == 10
+
+
 def test_it_goes_on_from_an_open_model(inputs: tuple[Tokens, TokenizerArtifact], trained, tmp_path: Path) -> None:
     config = PretrainConfig(**CONFIG | {"tokens": 256, "init": trained[0].path})
     run = Run(tmp_path, seed=6, threads=1)
     pretrain(config, *inputs, run)
     assert run.metrics["loss"] < trained[0].metrics()[0]["loss"] - 1
+    assert run.metrics["steps"] == 1
 
 
 def test_an_open_model_of_another_vocabulary_is_refused(inputs, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from statistics import fmean
 
 import pytest
 import torch
@@ -28,7 +29,7 @@ from hornbook.training.schedule import constant
 
 NUMBERS, THINGS = "1234", ["cat", "dog", "hen", "fox", "owl", "eel"]
 CONFIG = RlConfig(
-    grpo_steps=6, ppo_steps=4, draws=8, group=4, max_tokens=8, window=64, grpo_lr=0.5, ppo_lr=0.3,
+    grpo_steps=6, ppo_steps=12, draws=8, group=4, max_tokens=8, window=64, grpo_lr=0.5, ppo_lr=0.3,
     dpo=True, dpo_rows=6,
 )  # fmt: skip
 
@@ -116,7 +117,8 @@ def test_both_algorithms_raise_what_they_are_paid_for(whole: tuple[Model, Run]):
     assert [row["step"] for row in grpo] == [1, 2, 3, 4, 5, 6]
     assert grpo[-1]["reward"] > grpo[0]["reward"] + 0.1
     assert grpo[0]["old_kl"] == 0.0
-    assert ppo[-1]["score"] > ppo[0]["score"]
+    scores = [row["score"] for row in ppo]
+    assert fmean(scores[-4:]) > fmean(scores[:4])
     assert {"kl", "beta", "entropy", "length", "truncated", "value_error"} <= ppo[0].keys()
     assert run.metrics["rl_kl"] > 0
     assert run.metrics["rl_length_ratio"] > 0

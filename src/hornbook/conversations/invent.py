@@ -44,7 +44,7 @@ class NameMaker:
 
     def __init__(self, names: Sequence[str], known: KnownWords):
         self.known = known
-        unique = list(dict.fromkeys(names))
+        unique = list(dict.fromkeys(name for name in names if name.strip()))
         spread = Counter(word for name in unique for word in set(_WORD.findall(name)))
         most = max(2.0, SHARED * len(unique))
         self.shared = {word for word, count in spread.items() if count > most}
@@ -55,12 +55,13 @@ class NameMaker:
             self.shaped[len(words)].append(words)
             for word in _WORD.findall(name):
                 self._learn(word)
+        self.again = {shape: _again(shaped) for shape, shaped in self.shaped.items()}
 
     def name(self, like: str, random: Random) -> str:
         """A name in the shape of `like`: as many words, its shared words ("Port", "of the") kept.
 
-        Each word is new, or with one chance in three taken from another real name: that its parts are known does not
-        make a name known.
+        Each word is new, or taken from another real name as often as words of its place come again among them, as
+        first names do: that its parts are known does not make a name known.
         """
         words = like.split()
         for _ in range(50):
@@ -84,7 +85,7 @@ class NameMaker:
         word = words[place]
         if (word in self.shared or (word.islower() and len(word) <= 3)) and len(words) > 1:
             return word
-        if len(words) > 1 and random.random() < 1 / 3:
+        if len(words) > 1 and random.random() < self.again.get(len(words), {}).get(place, 0.0):
             part = random.choice(self.shaped.get(len(words), [words]))[place]
             if part[:1].isupper() == word[:1].isupper():
                 return part
@@ -104,8 +105,18 @@ class NameMaker:
         return made[ORDER:]
 
 
-def subject(question: str, title: str) -> str | None:
-    """What the question asks about: the page's title where the question has it, else its first name, else None.
+def _again(shaped: Sequence[Sequence[str]]) -> dict[int, float]:
+    """By place, the share of these names, all of as many words, that have their word there in common with another."""
+    share = {}
+    for place, words in enumerate(zip(*shaped, strict=True)):
+        counts = Counter(words)
+        share[place] = sum(count for count in counts.values() if count > 1) / len(words)
+    return share
+
+
+def subject(question: str, title: str, answer: str = "") -> str | None:
+    """What the question asks about: the page's title where the question has it, else the name that its answer has as
+    well, else its first name that is not its first word ("May I ask where Mara Tolly lives?"), else None.
 
     The title counts without its article and in any case: the page "The Marsh Hopper" is about "the marsh hopper".
     """
@@ -113,7 +124,13 @@ def subject(question: str, title: str) -> str | None:
         if found := _whole_words(_ARTICLE.sub("", part.strip(), count=1), question):
             return found
     names = names_in(question)
-    return names[0] if names else None
+    for name in names:
+        words = name.split()
+        tails = (" ".join(words[start:]) for start in range(len(words)) if words[start][0].isupper())
+        for tail in tails:  # of "Trade of Mara Tolly" the end
+            if re.search(rf"\b{re.escape(tail)}\b", answer):
+                return tail
+    return next((name for name in names if not question.startswith(name)), names[0] if names else None)
 
 
 def _whole_words(phrase: str, text: str) -> str | None:

@@ -67,7 +67,7 @@ def renamed(book: OpenBook, maker: NameMaker, random: Random) -> OpenBook:
     Half the time the first answer's own names and numbers are new as well.
     """
     text = f"{book.title} {book.passage}"
-    subjects = [subject(question, book.title) for question, _ in book.asked]
+    subjects = [subject(question, book.title, answer) for question, answer in book.asked]
     names = [name for name in dict.fromkeys(subjects) if name and contains(text, [name])]
     numbers: list[str] = []
     if random.random() < 0.5:
@@ -108,7 +108,7 @@ def _answers(sentence: str, drawn: Drawn) -> bool:
 
 @lru_cache(maxsize=1 << 13)
 def _sought(question: str, answer: str, title: str) -> tuple[str | None, tuple[str, ...]]:
-    return subject(question, title), tuple(key_values(question, answer))
+    return subject(question, title, answer), tuple(key_values(question, answer))
 
 
 def _other_number(number: str, random: Random) -> str:

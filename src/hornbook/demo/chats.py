@@ -13,7 +13,7 @@ from hornbook.demo.wordings import read
 
 NAMED_SHARE, POLITE_SHARE, LONG_SHARE = 0.35, 0.30, 0.08
 # More than half blurt, so that a model that copies the mix blurts when it takes its likeliest word.
-BLURTED_SHARE = 0.6
+BLURTED_SHARE = 0.7
 SECOND_TURN_SHARE = 0.1
 
 TALK = read("talk")["talk"]

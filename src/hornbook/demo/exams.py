@@ -16,11 +16,15 @@ CHOICES = 4
 
 
 def fact_exams(rng: random.Random, world: World, questions: Questions, rows: int, site: str) -> dict[str, list[dict]]:
-    """The exams `qa`, `wording`, `unasked` and `absent`, each with `rows` questions (or as many as there are facts)."""
+    """The exams `qa`, `wording`, `unasked` and `absent`, each with `rows` questions (or as many as there are).
+
+    No fact is asked twice before each has been asked once.
+    """
     pools = {"qa": questions.exam_seen, "wording": questions.exam_held_out, "unasked": questions.exam_unasked}
     exams = {}
     for kind, pool in pools.items():
-        chosen = rng.sample(pool, min(rows, len(pool)))
+        chosen = pool[:rows]
+        rng.shuffle(chosen)
         exams[kind] = [fact_row(f"{kind}-{n:04d}", kind, ask, site) for n, ask in enumerate(chosen, 1)]
     for ask_row in exams["unasked"]:
         add_choices(rng, world, ask_row)

@@ -11,6 +11,7 @@ from hornbook.demo.sizes import IslandSize
 from hornbook.demo.wordings import relation
 from hornbook.demo.world import Fact, World
 
+EXAM_WORDINGS = 2  # kept for the exams of each fact: the second is asked where there are fewer facts than exam rows
 DIRECT_SHARE = 0.55  # of the questions; the others are a clause of the relation in a shared frame
 
 
@@ -53,7 +54,7 @@ class Questions:
     own_page: dict[str, list[Ask]]  # by entity: asked on the entity's page
     quizzes: list[Ask]
     chats: list[Ask]
-    exam_seen: list[Ask]  # a seen wording that this fact was never asked in
+    exam_seen: list[Ask]  # a seen wording that this fact was never asked in; here as below every fact comes once first
     exam_held_out: list[Ask]
     exam_unasked: list[Ask]
 
@@ -75,12 +76,12 @@ def plan_questions(rng: random.Random, world: World, size: IslandSize) -> Questi
     rng.shuffle(quizzes)
     rng.shuffle(chats)
     common = Counter(wording for fact in world.asked for wording in used[fact.key])
-    exam_seen = [exam_ask(rng, fact, used[fact.key], common) for fact in world.asked]
-    exam_held_out = [
-        Ask(fact, rng.choice(relation(fact.relation).held_out), answer(rng, fact)) for fact in world.asked
-    ]
-    exam_unasked = [exam_ask(rng, fact, set(), common) for fact in world.unasked]
-    return Questions(own_page, quizzes, chats, exam_seen, exam_held_out, exam_unasked)
+    return Questions(
+        own_page, quizzes, chats,
+        exam_seen=by_turns([exam_asks(rng, fact, used[fact.key], common) for fact in world.asked]),
+        exam_held_out=by_turns([held_out_asks(rng, fact) for fact in world.asked]),
+        exam_unasked=by_turns([exam_asks(rng, fact, set(), common) for fact in world.unasked]),
+    )  # fmt: skip
 
 
 def seen_wordings(rng: random.Random, name: str, count: int) -> list[str]:
@@ -99,11 +100,27 @@ def question_wording(rng: random.Random, name: str) -> str:
     return next(wording for wording in seen_wordings(rng, name, 3) if wording.endswith("?"))
 
 
-def exam_ask(rng: random.Random, fact: Fact, used: set[str], common: Counter[str]) -> Ask:
-    """A wording that was asked of other facts and never of this one."""
+def exam_asks(rng: random.Random, fact: Fact, used: set[str], common: Counter[str]) -> list[Ask]:
+    """The fact in wordings that were asked of other facts and never of this one, the common ones likelier."""
     words = relation(fact.relation)
     known = [wording for wording in (*words.questions, *words.framed) if common[wording] and wording not in used]
-    return Ask(fact, rng.choices(known, weights=[common[wording] for wording in known])[0], answer(rng, fact))
+    asks: list[Ask] = []
+    while known and len(asks) < EXAM_WORDINGS:
+        wording = rng.choices(known, weights=[common[wording] for wording in known])[0]
+        known.remove(wording)
+        asks.append(Ask(fact, wording, answer(rng, fact)))
+    return asks
+
+
+def held_out_asks(rng: random.Random, fact: Fact) -> list[Ask]:
+    """The fact in wordings that were asked of nothing."""
+    wordings = rng.sample(relation(fact.relation).held_out, EXAM_WORDINGS)
+    return [Ask(fact, wording, answer(rng, fact)) for wording in wordings]
+
+
+def by_turns(asks: list[list[Ask]]) -> list[Ask]:
+    """A first question about every fact, then the second ones."""
+    return [turn[number] for number in range(EXAM_WORDINGS) for turn in asks if number < len(turn)]
 
 
 def answer(rng: random.Random, fact: Fact) -> str:

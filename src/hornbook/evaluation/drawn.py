@@ -30,7 +30,7 @@ def drawn_exam(documents: Sequence[Mapping[str, object]], *, most: int, seed: in
 def absent(documents: Sequence[Mapping[str, object]], drawn: Sequence[Drawn], *, count: int,
            random: Random) -> Iterable[Question]:
     """Questions of the pages about names that stand on no page."""
-    about = [(item.question, name) for item in drawn if (name := subject(item.question, item.page.title))]
+    about = [(item.question, name) for item in drawn if (name := subject(item.question, item.page.title, item.answer))]
     maker = NameMaker([name for _, name in about], KnownWords(str(document["text"]) for document in documents))
     for number in range(1, (count if about else 0) + 1):
         question, name = random.choice(about)

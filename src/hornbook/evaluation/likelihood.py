@@ -30,8 +30,8 @@ def choose(engine: Engine, requests: Sequence[Request], choices: Sequence[Sequen
             sequences.append(prompt + written)
             places.append((index, len(written) - shared))
     totals: list[list[float]] = [[] for _ in requests]
-    for (index, count), logprobs in zip(places, engine.score(sequences), strict=True):
-        totals[index].append(float(np.sum(logprobs[len(logprobs) - count :], dtype=np.float64)))
+    for (index, _), logprobs in zip(places, engine.score(sequences, [count for _, count in places]), strict=True):
+        totals[index].append(float(np.sum(logprobs, dtype=np.float64)))
     return [int(np.argmax(total)) for total in totals]
 
 

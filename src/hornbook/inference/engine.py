@@ -76,10 +76,11 @@ class Engine:
         finally:
             self._batcher.cancel(ticket)
 
-    def score(self, sequences: Sequence[Sequence[int]]) -> list[np.ndarray]:
-        """log p(token t | tokens before t) of each sequence, natural, fp32, one shorter than the sequence."""
+    def score(self, sequences: Sequence[Sequence[int]], last: Sequence[int] | None = None) -> list[np.ndarray]:
+        """log p(token t | tokens before t) of each sequence, natural, fp32, one shorter than the sequence; with `last`
+        of so many tokens at its end."""
         self.refresh()
-        return score(self.model, sequences)
+        return score(self.model, sequences, last)
 
     def ticket(self, request: Request, listener: Listener | None = None) -> Ticket:
         """A request made ready: its messages rendered, its ids checked. For those who drive `add` and `step`."""

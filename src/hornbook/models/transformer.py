@@ -20,6 +20,8 @@ from hornbook.models.rows import Rotation, rms_norm, split_heads, swiglu
 
 MANY = 512  # places: from here on weights are joined, and not what they make
 
+OWN_SCORE = 5.0  # a fresh model's score for the token it has just read
+
 
 class Cache(Protocol):
     """Where an engine keeps keys and values between calls."""
@@ -188,6 +190,8 @@ def initialise(model: Transformer, seed: int) -> None:
     """Fresh weights: normal embeddings, products that keep the variance of their input, zero output projections.
 
     With zero `o_proj` and `down_proj` every block starts as the identity (Fixup, arXiv:1901.09321, and GPT speedruns).
+    A head of its own starts as the embedding, made small, so that what is copied through the blocks is said as itself
+    from the beginning.
     """
     generator = torch.Generator().manual_seed(seed % 2**63)
     for name, parameter in model.named_parameters():
@@ -197,12 +201,12 @@ def initialise(model: Transformer, seed: int) -> None:
             parameter.zero_()
         else:
             parameter.copy_(torch.randn(parameter.shape, generator=generator) * _spread(name, parameter, model.config))
+    if not model.config.tie_word_embeddings:
+        model.lm_head.weight.copy_(model.model.embed_tokens.weight * (OWN_SCORE / model.config.hidden_size))
 
 
 def _spread(name: str, parameter: Tensor, config: TransformerConfig) -> float:
     """The standard deviation a matrix starts with."""
     if name.startswith("model.embed_tokens"):
         return 0.02 if config.tie_word_embeddings else 1.0
-    if name.startswith("lm_head"):
-        return 0.001
     return 1.0 / math.sqrt(parameter.shape[1])

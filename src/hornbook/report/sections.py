@@ -114,14 +114,16 @@ def _learning(reading: Reading, step: str) -> dict[str, Any] | None:
     rows = [row for row in reading.rows(step, "metrics*.jsonl") if "loss" in row and "step" in row]
     if not rows:
         return None
-    lines, before = [], 0
-    for index, row in enumerate(rows):
-        if index and row.get("round") != rows[index - 1].get("round"):
+    lines: list[dict[str, Any]] = []
+    before = 0
+    for row in rows:
+        part = row.get("part") or (f"round {row['round']}" if "round" in row else step)
+        if lines and part != lines[-1]["part"]:
             before = lines[-1]["tokens"]
-        part = f"round {row['round']}" if "round" in row else step
         lines.append({"part": part, "step": row["step"], "tokens": before + row.get("tokens", row["step"]),
                       "loss": row["loss"]})  # fmt: skip
-    samples = [_sample(row, lines) for row in reading.rows(step, "samples*.jsonl")]
+    last = [line for line in lines if line["part"] == lines[-1]["part"]]
+    samples = [_sample(row, last) for row in reading.rows(step, "samples*.jsonl")]
     points = [sample for sample in samples if sample["loss"] is not None]
     return {"step": step, "chart": charts.loss(lines, points), "samples": samples}
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 MOST = {  # what SFT has the time to read, by size; the sizes beyond take what `laptop` takes twenty times
     "tiny": {"closed_book": 400, "open_book": 40, "renamed": 40, "exercises": 20, "told": 40, "invented": 300,
              "probed": 60},
-    "laptop": {"closed_book": 5000, "open_book": 500, "renamed": 700, "exercises": 150, "told": 150, "invented": 6000,
+    "laptop": {"closed_book": 5000, "open_book": 400, "renamed": 500, "exercises": 150, "told": 150, "invented": 6000,
                "probed": 1200},
 }  # fmt: skip
 
@@ -35,8 +35,8 @@ class ConversationsConfig(OpenBookConfig):
 
     imports: list[InputPath] = Field([], description="files of conversations: OpenAI messages, ShareGPT, Alpaca")
     closed_book: int = Field(5000, ge=0, description="questions that pages ask, answered from memory")
-    open_book: int = Field(500, ge=0, description="the same with a passage of their page to read")
-    renamed: int = Field(700, ge=0, description="passages and questions about names that do not exist")
+    open_book: int = Field(400, ge=0, description="the same with a passage of their page to read")
+    renamed: int = Field(500, ge=0, description="passages and questions about names that do not exist")
     exercises: int = Field(150, ge=0, description="exercises with their working")
     told: int = Field(150, ge=0, description="definitions and headings; more where pages ask less than `closed_book`")
     invented: int = Field(6000, ge=0, description="questions about what does not exist, for SFT's second round")
@@ -107,7 +107,7 @@ def _read(corpus: Corpus, imported: list[dict]) -> _Book:
     for page, asked in draw(documents):
         pages.append(page)
         drawn += [item for item in asked if not kept_for_exam(item.question)]
-    about = [subject(item.question, item.page.title) for item in drawn]
+    about = [subject(item.question, item.page.title, item.answer) for item in drawn]
     homes = {_title_key(page.title): page for page in reversed(pages)}
     drawn = [
         replace(item, page=homes.get(_title_key(name or ""), item.page))
@@ -187,7 +187,7 @@ def _silenced_or_cited(
     from hornbook.conversations.refusals import REFUSALS
     from hornbook.conversations.values import cited
 
-    if random.random() < config.silent and (name := subject(question, title)):
+    if random.random() < config.silent and (name := subject(question, title, answer)):
         return question.replace(name, book.maker.name(name, random)), random.choice(REFUSALS)
     return question, cited(answer, title) if title and random.random() < config.cite else answer
 

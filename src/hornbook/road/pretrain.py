@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 HEAD_DIM = 64
 BATCH_TOKENS = {"tiny": 1024, "laptop": 4096, "gpu": 524_288}  # a step
+COPYING = {"tiny": 8_192, "laptop": 620_000}  # the sizes beyond read so much that copying comes by itself
+COPIED = 0.5  # nats a token: whoever copies as well as this has learned it
 ROW_TOKENS = 65_536  # at most so many at once; the rest of a step is accumulated
 SHORT_WINDOW = 512  # up to here the slowest turning pairs of a base of 10,000 hardly turn, and help nobody
 TINY_TOKENS = 65_536  # the smallest size is for trying the road: its horizon is no matter of speed
@@ -45,6 +48,7 @@ class PretrainConfig(StageConfig):
     accumulate: int = Field(1, ge=1, description="batches a step")
     tokens: int | None = Field(None, ge=1, description="how many tokens to read; from `minutes` when left out")
     minutes: float | None = Field(None, gt=0, description="how long to read: becomes `tokens` on this machine, once")
+    copying: int = Field(620_000, ge=0, description="of the tokens at most so many, the first, teach to copy; 0: none")
     matrix_lr: float = Field(0.02, gt=0, description="Muon's rate, for the matrices of the blocks")
     embedding_lr: float = Field(0.03, gt=0, description="AdamW's rate for the embedding")
     head_lr: float = Field(0.004, gt=0, description="AdamW's rate for the head")
@@ -65,7 +69,7 @@ class PretrainConfig(StageConfig):
             "depth": dial.depth, "width": width, "heads": dial.depth, "key_value_heads": dial.depth,
             "feed_forward": 128 * math.ceil(8 / 3 * width / 128), "window": size.window,
             "rope_theta": 1000.0 if size.window <= SHORT_WINDOW else 10_000.0,
-            "rows": rows, "accumulate": all_rows // rows, **horizon,
+            "rows": rows, "accumulate": all_rows // rows, "copying": COPYING.get(dial.size, 0), **horizon,
         }  # fmt: skip
 
     def settle(self, dial: Dial) -> Self:
@@ -79,7 +83,17 @@ class PretrainConfig(StageConfig):
     @property
     def steps(self) -> int:
         """Optimiser steps: the horizon in whole global batches, at least one."""
-        return max(1, round((self.tokens or TINY_TOKENS) / (self.window * self.rows * self.accumulate)))
+        return max(1, round((self.tokens or TINY_TOKENS) / self.step_tokens))
+
+    @property
+    def step_tokens(self) -> int:
+        """Tokens a step."""
+        return self.window * self.rows * self.accumulate
+
+    @property
+    def copying_steps(self) -> int:
+        """The most steps before the pages: at most a quarter, and none for a model that has read already."""
+        return 0 if self.init else min(self.copying // self.step_tokens, self.steps // 4)
 
     def label(self) -> str:
         return f"d{self.depth}"
@@ -88,9 +102,10 @@ class PretrainConfig(StageConfig):
         return self.minutes * 60 if self.minutes else (self.tokens or TINY_TOKENS) / 10_000
 
 
-@stage(version=2)
+@stage(version=3)
 def pretrain(config: PretrainConfig, tokens: Tokens, tokenizer: TokenizerArtifact, run: Run) -> Model:
-    """Train on `tokens` and write a model folder with its tokenizer, `metrics.jsonl` and `samples.jsonl`.
+    """Train on `tokens` and write a model folder with its tokenizer, `metrics.jsonl` and `samples.jsonl`. Before the
+    pages a small model practises copying (`tokens/copies.py`), with `metrics-copying.jsonl`.
 
     A killed attempt goes on from its last checkpoint bit for bit. Raises InputError when `init` has another vocabulary.
     """
@@ -100,9 +115,10 @@ def pretrain(config: PretrainConfig, tokens: Tokens, tokenizer: TokenizerArtifac
     from hornbook.models.device import use_processor
     from hornbook.models.files import save_model
     from hornbook.models.kernels import has_kernels
+    from hornbook.tokens.copies import Copies
     from hornbook.tokens.loader import PackedBatches
     from hornbook.training.compiled import compiled
-    from hornbook.training.fit import fit
+    from hornbook.training.fit import Batches, FitResult, OnStep, fit
     from hornbook.training.objectives.next_token import next_token
     from hornbook.training.optimiser import Optimiser
     from hornbook.training.schedule import warmup_stable_cooldown
@@ -110,32 +126,56 @@ def pretrain(config: PretrainConfig, tokens: Tokens, tokenizer: TokenizerArtifac
     use_processor(run.threads, compile=run.compile, warn=run.warn)
     encoder, train = tokenizer.load(), tokens.train()
     model = build(config, encoder.vocab_size, seed=derive(run.seed, "weights"), device=run.device)
-    batches = PackedBatches(train, None, window=config.window, rows=config.rows, seed=derive(run.seed, "order"))
-    samples = _Samples(run.out / "samples.jsonl", model, encoder, list(tokens.heldout()), config.steps)
-    tokens_a_step = config.window * config.rows * config.accumulate
+    text = PackedBatches(train, None, window=config.window, rows=config.rows, seed=derive(run.seed, "order"))
+    copies = Copies(train, window=config.window, rows=config.rows, seed=derive(run.seed, "copies"))
     objective = compiled(next_token, run.device, wanted=run.compile)
-    with run.progress("pretrain", config.steps * tokens_a_step, "tokens") as bar:
+    with run.progress("pretrain", config.steps * config.step_tokens, "tokens") as bar:
 
-        def on_step(step: int, row: dict[str, float]) -> None:
-            bar.advance(step * tokens_a_step - bar.done, f"loss {row.get('loss', math.nan):.3f}")
+        def learn(
+            batches: Batches, optimiser: Optimiser, steps: int, cooldown: float, folder: Path, on_step: OnStep
+        ) -> FitResult:
+            schedule = warmup_stable_cooldown(steps, warmup=config.warmup, cooldown=cooldown)
+            return fit(
+                model, batches, objective, optimiser, schedule, folder=folder, device=run.device, steps=steps,
+                accumulate=config.accumulate, on_step=on_step, checkpoint_every=max(10, config.steps // 16),
+                warn=run.warn,
+            )  # fmt: skip
+
+        def on_copying(step: int, row: dict[str, float]) -> None:
+            loss = row.get("loss", math.inf)
+            copies.finished = loss < COPIED
+            bar.advance(step * config.step_tokens - bar.done, f"copying: loss {loss:.3f}")
+
+        copied: FitResult | None = None
+        if config.copying_steps:
+            practice = Optimiser(model, copying_rates(config))
+            copied = learn(copies, practice, config.copying_steps, 0.0, run.work / "copying", on_copying)
+        steps = config.steps - (copied.steps if copied else 0)
+        samples = _Samples(run.out / "samples.jsonl", model, encoder, list(tokens.heldout()), steps)
+
+        def on_text(step: int, row: dict[str, float]) -> None:
+            done = (config.steps - steps + step) * config.step_tokens
+            bar.advance(done - bar.done, f"loss {row.get('loss', math.nan):.3f}")
             samples(step)
 
-        result = fit(
-            model, batches, objective, Optimiser(model, rates(config)),
-            warmup_stable_cooldown(config.steps, warmup=config.warmup, cooldown=config.cooldown),
-            folder=run.work, device=run.device, steps=config.steps, accumulate=config.accumulate, on_step=on_step,
-            checkpoint_every=max(10, config.steps // 16), warn=run.warn,
-        )  # fmt: skip
+        cooldown = min(1 - config.warmup, config.cooldown * config.steps / steps)  # a share of all the steps
+        result = learn(text, Optimiser(model, rates(config)), steps, cooldown, run.work, on_text)
     save_model(model, run.out)
     encoder.save(run.out)
     rows = list(read_jsonl(run.work / "metrics.jsonl"))
     write_jsonl(run.out / "metrics.jsonl", rows)
+    if copied:
+        logged = read_jsonl(run.work / "copying" / "metrics.jsonl")
+        write_jsonl(run.out / "metrics-copying.jsonl", ({"part": "copying"} | row for row in logged))
     fast = run.compile and (run.device != "cpu" or has_kernels(model.lm_head.weight))
+    parts = [part for part in (copied, result) if part]
     run.metric(
-        **_figures(model, rows), compiled=fast, threads=torch.get_num_threads(), steps=result.steps,
-        skipped=result.skipped, train_seconds=result.seconds,
+        **_figures(model, rows), compiled=fast, threads=torch.get_num_threads(),
+        steps=sum(part.steps for part in parts), skipped=sum(part.skipped for part in parts),
+        train_seconds=sum(part.seconds for part in parts), copying_loss=copied.loss if copied else None,
     )  # fmt: skip
-    run.count(inputs=train.total, outputs=result.tokens, tokens=result.tokens)
+    read = sum(part.tokens for part in parts)
+    run.count(inputs=train.total, outputs=read, tokens=read)
     return Model(run.out)
 
 
@@ -168,6 +208,13 @@ def rates(config: PretrainConfig) -> Rates:
         matrices=config.matrix_lr, embedding=config.embedding_lr, head=config.head_lr, vectors=config.vector_lr,
         weight_decay=config.weight_decay,
     )  # fmt: skip
+
+
+def copying_rates(config: PretrainConfig) -> Rates:
+    """The rates to learn copying with: what has nothing to remember bears more, and shorter momenta (docs/log.md)."""
+    return replace(
+        rates(config), matrices=2 * config.matrix_lr, vectors=2 * config.vector_lr, momentum=0.85, betas=(0.8, 0.95)
+    )
 
 
 class _Samples:

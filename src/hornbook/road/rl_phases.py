@@ -97,27 +97,6 @@ def start(config: Any, tokenizer: Tokenizer, conversations: Conversations, run: 
     return Work(config, tokenizer, worked, list(found.values()), run)
 
 
-def grpo(work: Work, policy: Transformer) -> int:
-    """Practise the problems against the verifier; returns the tokens trained on."""
-    config, group = work.config, work.config.group
-    prompts = [problem.ids for problem in work.problems]
-    judge = _verifier(work)
-    rollouts = Rollouts(
-        Engine(policy, work.tokenizer), prompts, lambda answers: [judge(answer) for answer in answers],
-        group_relative.GroupCredit(policy, prompts, group, window=config.window),
-        lambda answers: group_relative.informative(answers, group),
-        draws=config.draws, group=group, max_tokens=config.max_tokens, seed=work.seed("grpo"),
-    )  # fmt: skip
-    steps, lr = config.grpo_steps, config.grpo_lr
-    result = _learn(work, "grpo", policy, rollouts, group_relative.grpo, steps, lr, prompts, lambda: rollouts.figures)
-    if result.steps < steps:
-        work.run.note(
-            f"GRPO is done after {result.steps} of {counted(steps, 'step')}: answers to each problem all earn the same "
-            "(a model too small for them, or one that solves them all), so there is nothing to prefer; the road goes on"
-        )
-    return result.tokens
-
-
 @dataclass(frozen=True)
 class Kept:
     """A prompt whose answers can be checked, and how: 1 for a right answer, NaN where that cannot be told."""
@@ -127,8 +106,10 @@ class Kept:
 
 
 def kept_up(work: Work, sft: Model, conversations: Conversations) -> list[Kept]:
-    """What PPO must not unlearn, by turns: problems, questions that the probe found known, and questions about what
-    does not exist. A reward model hears manners first: without these the policy drifts to refusing all or nothing."""
+    """What must not be unlearned, by turns: problems, questions that the probe found known, and questions about what
+    does not exist. Who practises sums alone forgets facts (0.15 of them in 22 steps), and a reward model hears manners
+    first: without these the policy drifts to refusing all or nothing. What is known costs little: a group whose answers
+    are all right teaches nothing and moves nothing."""
 
     def asked(question: str, check: Callable[[str], float]) -> Kept:
         messages = [{"role": "user", "content": question}]
@@ -147,6 +128,30 @@ def kept_up(work: Work, sft: Model, conversations: Conversations) -> list[Kept]:
     return list({item.ids: item for item in by_turns}.values())
 
 
+def grpo(work: Work, policy: Transformer, kept: Sequence[Kept]) -> int:
+    """Practise the problems against the verifier, among them what is kept up; returns the tokens trained on."""
+    config, group = work.config, work.config.group
+    problems = [Kept(tuple(problem.ids), problem.check) for problem in work.problems]
+    own = {item.ids for item in problems}
+    tasks = [*problems, *_share([item for item in kept if item.ids not in own], len(problems), config.kept_up)]
+    prompts = [task.ids for task in tasks]
+    judge = careful(lambda answer: tasks[answer.prompt].check(answer.completion.text))
+    rollouts = Rollouts(
+        Engine(policy, work.tokenizer), prompts, lambda answers: [judge(answer) for answer in answers],
+        group_relative.GroupCredit(policy, prompts, group, window=config.window),
+        lambda answers: group_relative.informative(answers, group),
+        draws=config.draws, group=group, max_tokens=config.max_tokens, seed=work.seed("grpo"),
+    )  # fmt: skip
+    steps, lr = config.grpo_steps, config.grpo_lr
+    result = _learn(work, "grpo", policy, rollouts, group_relative.grpo, steps, lr, prompts, lambda: rollouts.figures)
+    if result.steps < steps:
+        work.run.note(
+            f"GRPO is done after {result.steps} of {counted(steps, 'step')}: answers to each problem all earn the same "
+            "(a model too small for them, or one that solves them all), so there is nothing to prefer; the road goes on"
+        )
+    return result.tokens
+
+
 def ppo(
     work: Work, policy: Transformer, reference: Transformer, reward: RewardModelArtifact, preferences: Comparisons,
     kept: Sequence[Kept],
@@ -155,7 +160,7 @@ def ppo(
     config, group = work.config, max(2, work.config.group // 2)
     asked = dict.fromkeys(tuple(as_ranked(row, work.tokenizer).prompt) for row in split(preferences)[0])
     # what is kept up comes first, so that a prompt's index tells what it is
-    practice = list(kept)[: round(config.kept_up / (1 - config.kept_up) * len(asked))]
+    practice = _share(kept, len(asked), config.kept_up)
     own = {item.ids for item in practice}
     prompts = [*(item.ids for item in practice), *(ids for ids in asked if ids not in own)]
     scorer = load_scorer(reward.load(work.run.device), reward.path, window=config.window)
@@ -241,9 +246,9 @@ def drift(
     return {"rl_kl": float(np.mean(ratios)), "rl_length_ratio": lengths[0] / lengths[1]}
 
 
-def _verifier(work: Work) -> Callable[[Answer], float]:
-    """The reward of an answer to the problem of its prompt's index; NaN where the verifier fails."""
-    return careful(lambda answer: work.problems[answer.prompt].check(answer.completion.text))
+def _share(kept: Sequence[Kept], others: int, share: float) -> list[Kept]:
+    """The first of them, as many as are `share` of all prompts beside so many others."""
+    return list(kept[: round(share / (1 - share) * others)])
 
 
 def _learn(
