@@ -31,7 +31,7 @@ class RlConfig(StageConfig):
     group: int = Field(8, ge=2, description="answers to each prompt, from 2; PPO gives half as many")
     max_tokens: int = Field(64, ge=1, description="the longest answer")
     window: int = Field(512, ge=16, description="tokens a row that answers are packed into")
-    grpo_lr: float = Field(0.25, gt=0, le=10, description="times pretraining's learning rates")
+    grpo_lr: float = Field(0.2, gt=0, le=10, description="times pretraining's learning rates")
     ppo_lr: float = Field(0.05, gt=0, le=10, description="times pretraining's learning rates")
     kl_target: float = Field(6.0, gt=0, description="how far an answer may go from the SFT model's, in nats")
     kl_weight: float = Field(0.05, gt=0, description="the KL penalty's weight at the start, moved by the target")

@@ -43,6 +43,7 @@ from hornbook.training.schedule import warmup_stable_cooldown
 from hornbook.training.scorer import load_scorer
 
 PPO_UPDATES = 2
+KNOWN_TURNS = 2  # known questions for each about what does not exist: to refuse is learned faster than to know
 DRIFT_PROMPTS = 256
 SAMPLES_A_STEP = 2
 
@@ -106,7 +107,7 @@ class Kept:
 
 
 def kept_up(work: Work, sft: Model, conversations: Conversations) -> list[Kept]:
-    """What must not be unlearned, by turns: problems, questions that the probe found known, and questions about what
+    """What must not be unlearned, by turns: a problem, some questions that the probe found known, and one about what
     does not exist. Who practises sums alone forgets facts (0.15 of them in 22 steps), and a reward model hears manners
     first: without these the policy drifts to refusing all or nothing. What is known costs little: a group whose answers
     are all right teaches nothing and moves nothing."""
@@ -123,7 +124,8 @@ def kept_up(work: Work, sft: Model, conversations: Conversations) -> list[Kept]:
     absent = [asked(row["messages"][0]["content"], lambda text: float(is_refusal(text)))
               for row in read_jsonl(conversations.path / "invented.jsonl")]  # fmt: skip
     random = Random(work.seed("kept up"))
-    kinds = [random.sample(kind, len(kind)) for kind in (problems, probed, absent)]
+    problems, probed, absent = (random.sample(kind, len(kind)) for kind in (problems, probed, absent))
+    kinds = [problems, *(probed[start::KNOWN_TURNS] for start in range(KNOWN_TURNS)), absent]
     by_turns = (item for turn in zip_longest(*kinds) for item in turn if item is not None)
     return list({item.ids: item for item in by_turns}.values())
 
