@@ -13,7 +13,7 @@ from hornbook.demo.wordings import read
 # Some 350 sums in all: each then comes often enough in ten minutes to be learned. Of 1,300 sums (numbers to 60, second
 # numbers to 12) a model of five million parameters that read the pages six times had learned next to none.
 LARGEST_FIRST, LARGEST_SECOND, LARGEST_PRODUCT, LARGEST = 20, 6, 24, 30
-TABLE_COPIES = 8  # every sum stands so often in the tables, in shuffled company
+TABLE_COPIES = 14  # every sum stands so often in the tables, in shuffled company
 ROWS_PER_TABLE, ROWS_PER_LINE = 60, 6
 SIGNS = {"+": "+", "-": "-", "*": "x"}
 PRODUCTS = [(a, b) for a in range(2, 7) for b in range(2, 7) if a * b <= LARGEST_PRODUCT]

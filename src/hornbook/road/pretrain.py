@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -18,8 +18,11 @@ from hornbook.road.artifacts import Model, TokenizerArtifact, Tokens
 from hornbook.road.sizes import SIZES
 
 if TYPE_CHECKING:
+    from hornbook.core.progress import Bar
     from hornbook.models.transformer import Transformer
+    from hornbook.tokens.shards import TokenShards
     from hornbook.tokens.tokenizer import Tokenizer
+    from hornbook.training.fit import Batches, FitResult, OnStep
     from hornbook.training.optimiser import Rates
 
 HEAD_DIM = 64
@@ -115,51 +118,16 @@ def pretrain(config: PretrainConfig, tokens: Tokens, tokenizer: TokenizerArtifac
     from hornbook.models.device import use_processor
     from hornbook.models.files import save_model
     from hornbook.models.kernels import has_kernels
-    from hornbook.tokens.copies import Copies
-    from hornbook.tokens.loader import PackedBatches
-    from hornbook.training.compiled import compiled
-    from hornbook.training.fit import Batches, FitResult, OnStep, fit
-    from hornbook.training.objectives.next_token import next_token
-    from hornbook.training.optimiser import Optimiser
-    from hornbook.training.schedule import warmup_stable_cooldown
 
     use_processor(run.threads, compile=run.compile, warn=run.warn)
     encoder, train = tokenizer.load(), tokens.train()
     model = build(config, encoder.vocab_size, seed=derive(run.seed, "weights"), device=run.device)
-    text = PackedBatches(train, None, window=config.window, rows=config.rows, seed=derive(run.seed, "order"))
-    copies = Copies(train, window=config.window, rows=config.rows, seed=derive(run.seed, "copies"))
-    objective = compiled(next_token, run.device, wanted=run.compile)
     with run.progress("pretrain", config.steps * config.step_tokens, "tokens") as bar:
-
-        def learn(
-            batches: Batches, optimiser: Optimiser, steps: int, cooldown: float, folder: Path, on_step: OnStep
-        ) -> FitResult:
-            schedule = warmup_stable_cooldown(steps, warmup=config.warmup, cooldown=cooldown)
-            return fit(
-                model, batches, objective, optimiser, schedule, folder=folder, device=run.device, steps=steps,
-                accumulate=config.accumulate, on_step=on_step, checkpoint_every=max(10, config.steps // 16),
-                warn=run.warn,
-            )  # fmt: skip
-
-        def on_copying(step: int, row: dict[str, float]) -> None:
-            loss = row.get("loss", math.inf)
-            copies.finished = loss < COPIED
-            bar.advance(step * config.step_tokens - bar.done, f"copying: loss {loss:.3f}")
-
-        copied: FitResult | None = None
-        if config.copying_steps:
-            practice = Optimiser(model, copying_rates(config))
-            copied = learn(copies, practice, config.copying_steps, 0.0, run.work / "copying", on_copying)
+        course = _Course(config, model, run, bar)
+        copied = course.copying(train) if config.copying_steps else None
         steps = config.steps - (copied.steps if copied else 0)
         samples = _Samples(run.out / "samples.jsonl", model, encoder, list(tokens.heldout()), steps)
-
-        def on_text(step: int, row: dict[str, float]) -> None:
-            done = (config.steps - steps + step) * config.step_tokens
-            bar.advance(done - bar.done, f"loss {row.get('loss', math.nan):.3f}")
-            samples(step)
-
-        cooldown = min(1 - config.warmup, config.cooldown * config.steps / steps)  # a share of all the steps
-        result = learn(text, Optimiser(model, rates(config)), steps, cooldown, run.work, on_text)
+        result = course.text(train, steps, samples)
     save_model(model, run.out)
     encoder.save(run.out)
     rows = list(read_jsonl(run.work / "metrics.jsonl"))
@@ -215,6 +183,64 @@ def copying_rates(config: PretrainConfig) -> Rates:
     return replace(
         rates(config), matrices=2 * config.matrix_lr, vectors=2 * config.vector_lr, momentum=0.85, betas=(0.8, 0.95)
     )
+
+
+@dataclass
+class _Course:
+    """What is learned in turn, each part a call of `fit`, under one bar of progress."""
+
+    config: PretrainConfig
+    model: Transformer
+    run: Run
+    bar: Bar
+
+    def copying(self, train: TokenShards) -> FitResult:
+        """Practise until it is learned, or until `copying` tokens are spent."""
+        from hornbook.tokens.copies import Copies
+
+        config, seed = self.config, derive(self.run.seed, "copies")
+        copies = Copies(train, window=config.window, rows=config.rows, seed=seed)
+
+        def on_step(step: int, row: dict[str, float]) -> None:
+            loss = row.get("loss", math.inf)
+            copies.finished = loss < COPIED
+            self._tell(step, f"copying: loss {loss:.3f}")
+
+        return self._learn(copies, copying_rates(config), config.copying_steps, 0.0, "copying", on_step)
+
+    def text(self, train: TokenShards, steps: int, samples: _Samples) -> FitResult:
+        """Read for so many steps."""
+        from hornbook.tokens.loader import PackedBatches
+
+        config, seed = self.config, derive(self.run.seed, "order")
+        batches = PackedBatches(train, None, window=config.window, rows=config.rows, seed=seed)
+
+        def on_step(step: int, row: dict[str, float]) -> None:
+            self._tell(config.steps - steps + step, f"loss {row.get('loss', math.nan):.3f}")
+            samples(step)
+
+        cooldown = min(1 - config.warmup, config.cooldown * config.steps / steps)  # a share of all the steps
+        return self._learn(batches, rates(config), steps, cooldown, "", on_step)
+
+    def _learn(
+        self, batches: Batches, learning_rates: Rates, steps: int, cooldown: float, folder: str, on_step: OnStep
+    ) -> FitResult:
+        from hornbook.training.compiled import compiled
+        from hornbook.training.fit import fit
+        from hornbook.training.objectives.next_token import next_token
+        from hornbook.training.optimiser import Optimiser
+        from hornbook.training.schedule import warmup_stable_cooldown
+
+        config, run = self.config, self.run
+        schedule = warmup_stable_cooldown(steps, warmup=config.warmup, cooldown=cooldown)
+        return fit(
+            self.model, batches, compiled(next_token, run.device, wanted=run.compile),
+            Optimiser(self.model, learning_rates), schedule, folder=run.work / folder, device=run.device, steps=steps,
+            accumulate=config.accumulate, on_step=on_step, checkpoint_every=max(10, config.steps // 16), warn=run.warn,
+        )  # fmt: skip
+
+    def _tell(self, step: int, text: str) -> None:
+        self.bar.advance(step * self.config.step_tokens - self.bar.done, text)
 
 
 class _Samples:

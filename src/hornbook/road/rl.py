@@ -26,8 +26,8 @@ class RlConfig(StageConfig):
     problems: list[InputPath] = Field([], description="files of problems, as exams; else the conversations' own")
     kinds: list[str] = Field(["problem", "exercise"], description="kinds of conversations that solve problems")
     grpo_steps: int = Field(22, ge=0, description="updates against the verifier; 0 leaves GRPO out")
-    ppo_steps: int = Field(10, ge=0, multiple_of=2, description="updates against the reward model, even; 0 for none")
-    draws: int = Field(20, ge=1, description="prompts a rollout of GRPO; PPO's has twice as many")
+    ppo_steps: int = Field(12, ge=0, multiple_of=2, description="updates against the reward model, even; 0 for none")
+    draws: int = Field(16, ge=1, description="prompts a rollout of GRPO; PPO's has twice as many")
     group: int = Field(8, ge=2, description="answers to each prompt, from 2; PPO gives half as many")
     max_tokens: int = Field(64, ge=1, description="the longest answer")
     window: int = Field(512, ge=16, description="tokens a row that answers are packed into")
@@ -35,7 +35,10 @@ class RlConfig(StageConfig):
     ppo_lr: float = Field(0.05, gt=0, le=10, description="times pretraining's learning rates")
     kl_target: float = Field(6.0, gt=0, description="how far an answer may go from the SFT model's, in nats")
     kl_weight: float = Field(0.05, gt=0, description="the KL penalty's weight at the start, moved by the target")
-    kept_up: float = Field(0.3, ge=0, lt=1, description="share of the prompts, of both, that keep up what was learned")
+    replay: float = Field(0.15, ge=0, description="weight, with GRPO, of reading again what SFT taught; 0 for none")
+    replay_rows: int = Field(4, ge=1, description="rows of that a step")
+    refusals: float = Field(0.165, ge=0, lt=1, description="share of them that refuses: SFT's")
+    kept_up: float = Field(0.3, ge=0, lt=1, description="share of PPO's prompts that are checked and not judged")
     control: bool = Field(True, description="also go on with SFT on solved problems for GRPO's tokens")
     control_rows: int = Field(16, ge=1, description="its rows a step: SFT's")
     control_lr: float = Field(0.5, gt=0, le=10, description="SFT's learning rates, as a part of pretraining's")
@@ -46,14 +49,14 @@ class RlConfig(StageConfig):
     @classmethod
     def defaults(cls, dial: Dial) -> dict[str, Any]:
         size, sft = SIZES.get(dial.size, SIZES["laptop"]), SftConfig(**SftConfig.defaults(dial))
-        known = {"window": size.window, "control_rows": sft.rows, "control_lr": sft.lr}
+        known = {"window": size.window, "control_rows": sft.rows, "control_lr": sft.lr, "refusals": sft.refusals}
         return known | (TINY if dial.size == "tiny" else {})
 
     def about_seconds(self) -> float:
         return 1.8 * self.grpo_steps + 1.8 * self.ppo_steps + 10.0 * self.control + 20.0 * self.dpo
 
 
-@stage(version=4)
+@stage(version=5)
 def rl(
     config: RlConfig,
     sft: Model,
@@ -62,8 +65,9 @@ def rl(
     preferences: Comparisons,
     run: Run,
 ) -> Model:
-    """GRPO on the problems, PPO from there on the comparisons' prompts; goes on where it was stopped. Both have prompts
-    among theirs that check what was learned before, so that nothing is unlearned for their sake.
+    """GRPO on the problems, PPO from there on the comparisons' prompts; goes on where it was stopped. Beside its
+    problems GRPO reads what SFT taught, and beside the reward model's prompts PPO has some whose answers are checked,
+    so that nothing is unlearned for their sake.
 
     Writes the model; `grpo/` (the model between the two), `control/` (SFT continued on the solved problems for GRPO's
     tokens) and `dpo/`, each a model's folder, where they were asked for; `metrics-*.jsonl` and `samples-*.jsonl`, a row
@@ -84,9 +88,9 @@ def rl(
         save_model(model, run.out / name)
         tokenizer.save(run.out / name)
 
-    kept = phases.kept_up(work, sft, conversations)
     if config.grpo_steps and work.problems:
-        tokens += (practised := phases.grpo(work, policy, kept))
+        earlier = phases.earlier(work, sft, conversations)
+        tokens += (practised := phases.grpo(work, policy, earlier))
         keep(policy, "grpo")
         if config.control and work.worked:
             control = phases.loaded(sft, run)
@@ -95,6 +99,7 @@ def rl(
     elif config.grpo_steps:
         run.warn(f"no conversation of the kinds {', '.join(config.kinds)} has a number to find: GRPO is left out")
     if config.ppo_steps:
+        kept = phases.kept_up(work, sft, conversations)
         tokens += phases.ppo(work, policy, phases.loaded(sft, run), reward, preferences, kept)
     keep(policy)
     if config.dpo:

@@ -27,6 +27,7 @@ from hornbook.models.transformer import Transformer
 from hornbook.pipeline.run import Run
 from hornbook.road.artifacts import Comparisons, Conversations, Model, RewardModelArtifact
 from hornbook.road.ranked import as_ranked, fitting, split
+from hornbook.road.sft import second_round
 from hornbook.tokens.chat import render, turns
 from hornbook.tokens.loader import PackedBatches
 from hornbook.tokens.tokenizer import Tokenizer
@@ -38,12 +39,12 @@ from hornbook.training.fit import FitResult, fit
 from hornbook.training.objectives import dpo as direct
 from hornbook.training.objectives.next_token import next_token
 from hornbook.training.optimiser import Optimiser
+from hornbook.training.replay import Replayed, with_replay
 from hornbook.training.rollouts import Answer, Rollouts, careful
 from hornbook.training.schedule import warmup_stable_cooldown
 from hornbook.training.scorer import load_scorer
 
 PPO_UPDATES = 2
-KNOWN_TURNS = 2  # known questions for each about what does not exist: to refuse is learned faster than to know
 DRIFT_PROMPTS = 256
 SAMPLES_A_STEP = 2
 
@@ -107,10 +108,8 @@ class Kept:
 
 
 def kept_up(work: Work, sft: Model, conversations: Conversations) -> list[Kept]:
-    """What must not be unlearned, by turns: a problem, some questions that the probe found known, and one about what
-    does not exist. Who practises sums alone forgets facts (0.15 of them in 22 steps), and a reward model hears manners
-    first: without these the policy drifts to refusing all or nothing. What is known costs little: a group whose answers
-    are all right teaches nothing and moves nothing."""
+    """What PPO must not unlearn, by turns: problems, questions that the probe found known, and questions about what
+    does not exist. A reward model hears manners first: without these the policy drifts to refusing all or nothing."""
 
     def asked(question: str, check: Callable[[str], float]) -> Kept:
         messages = [{"role": "user", "content": question}]
@@ -124,34 +123,52 @@ def kept_up(work: Work, sft: Model, conversations: Conversations) -> list[Kept]:
     absent = [asked(row["messages"][0]["content"], lambda text: float(is_refusal(text)))
               for row in read_jsonl(conversations.path / "invented.jsonl")]  # fmt: skip
     random = Random(work.seed("kept up"))
-    problems, probed, absent = (random.sample(kind, len(kind)) for kind in (problems, probed, absent))
-    kinds = [problems, *(probed[start::KNOWN_TURNS] for start in range(KNOWN_TURNS)), absent]
+    kinds = [random.sample(kind, len(kind)) for kind in (problems, probed, absent)]
     by_turns = (item for turn in zip_longest(*kinds) for item in turn if item is not None)
     return list({item.ids: item for item in by_turns}.values())
 
 
-def grpo(work: Work, policy: Transformer, kept: Sequence[Kept]) -> int:
-    """Practise the problems against the verifier, among them what is kept up; returns the tokens trained on."""
+def grpo(work: Work, policy: Transformer, earlier: Sequence[dict]) -> int:
+    """Practise the problems against the verifier, and read what SFT taught beside; returns the tokens trained on."""
     config, group = work.config, work.config.group
-    problems = [Kept(tuple(problem.ids), problem.check) for problem in work.problems]
-    own = {item.ids for item in problems}
-    tasks = [*problems, *_share([item for item in kept if item.ids not in own], len(problems), config.kept_up)]
-    prompts = [task.ids for task in tasks]
-    judge = careful(lambda answer: tasks[answer.prompt].check(answer.completion.text))
+    prompts = [problem.ids for problem in work.problems]
+    judge = careful(lambda answer: work.problems[answer.prompt].check(answer.completion.text))
     rollouts = Rollouts(
         Engine(policy, work.tokenizer), prompts, lambda answers: [judge(answer) for answer in answers],
         group_relative.GroupCredit(policy, prompts, group, window=config.window),
         lambda answers: group_relative.informative(answers, group),
         draws=config.draws, group=group, max_tokens=config.max_tokens, seed=work.seed("grpo"),
     )  # fmt: skip
+    batches: Any = rollouts
+    objective = group_relative.grpo
+    if config.replay and earlier:
+        batches = Replayed(rollouts, _packed(work, earlier, config.replay_rows, "replay"))
+        objective = with_replay(objective, config.replay)
     steps, lr = config.grpo_steps, config.grpo_lr
-    result = _learn(work, "grpo", policy, rollouts, group_relative.grpo, steps, lr, prompts, lambda: rollouts.figures)
+    result = _learn(work, "grpo", policy, batches, objective, steps, lr, prompts, lambda: rollouts.figures)
     if result.steps < steps:
         work.run.note(
             f"GRPO is done after {result.steps} of {counted(steps, 'step')}: answers to each problem all earn the same "
             "(a model too small for them, or one that solves them all), so there is nothing to prefer; the road goes on"
         )
     return result.tokens
+
+
+def earlier(work: Work, sft: Model, conversations: Conversations) -> list[dict]:
+    """What SFT taught beside the problems: its second round's rows. Who practises sums alone forgets facts."""
+    rows = [row for row in conversations.rows() if row["kind"] not in work.config.kinds]
+    missed = {row["question"] for row in read_jsonl(sft.path / "probe.jsonl") if not row["knows"]}
+    invented = list(read_jsonl(conversations.path / "invented.jsonl"))
+    return second_round(rows, missed, invented, share=work.config.refusals, seed=work.seed("earlier")) if rows else []
+
+
+def _packed(work: Work, rows: Sequence[dict], count: int, name: str) -> PackedBatches:
+    """The rows as batches for `next_token`, `count` rows of the window each."""
+    rendered = [render(work.tokenizer, row["messages"]) for row in rows]
+    return PackedBatches(
+        [item.ids for item in rendered], [item.weights for item in rendered],
+        window=work.config.window, rows=count, seed=work.seed(name),
+    )  # fmt: skip
 
 
 def ppo(
@@ -209,14 +226,10 @@ def dpo(work: Work, model: Transformer, preferences: Comparisons) -> int:
 
 def continue_sft(work: Work, model: Transformer, tokens: int) -> None:
     """What GRPO is compared with: the SFT model fine-tuned for as many tokens on the problems that people solved."""
-    config, window, rows = work.config, work.config.window, work.config.control_rows
-    rendered = [render(work.tokenizer, row["messages"]) for row in work.worked]
-    batches = PackedBatches(
-        [item.ids for item in rendered], [item.weights for item in rendered],
-        window=window, rows=rows, seed=work.seed("control"),
-    )  # fmt: skip
+    config = work.config
+    batches = _packed(work, work.worked, config.control_rows, "control")
     objective = compiled(next_token, work.run.device, wanted=work.run.compile)
-    steps = max(1, round(tokens / (window * rows)))
+    steps = max(1, round(tokens / (config.window * config.control_rows)))
     _learn(work, "control", model, batches, objective, steps, config.control_lr, [], dict)
 
 
@@ -260,13 +273,14 @@ def _learn(
     """One call of `fit` in `work/NAME`, with its metrics and some of the answers written as they are made."""
     run, schedule = work.run, warmup_stable_cooldown(steps, warmup=0.1, cooldown=0.3)
     rows, samples = run.out / f"metrics-{name}.jsonl", run.out / f"samples-{name}.jsonl"
+    rollouts = batches.practice if isinstance(batches, Replayed) else batches
     with run.progress(f"rl: {name}", steps, "steps") as bar:
 
         def on_step(step: int, row: dict[str, float]) -> None:
             row = row | figures()
             _write_from(rows, step, [row])
-            if isinstance(batches, Rollouts):
-                _write_from(samples, step, [_sample(work, prompts, answer, step) for answer in _shown(batches)])
+            if isinstance(rollouts, Rollouts):
+                _write_from(samples, step, [_sample(work, prompts, answer, step) for answer in _shown(rollouts)])
             bar.advance(1, " ".join(f"{key} {row[key]:.2f}" for key in ("reward", "score", "kl", "loss") if key in row))
 
         result = fit(
