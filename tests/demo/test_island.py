@@ -148,7 +148,7 @@ def test_chats_are_marked_and_mixed(laptop):
     facts = [row["messages"][1]["content"] for row in laptop.chats if row["kind"] == "fact"]
     assert sum("(Page: " in text for text in facts) / len(facts) == pytest.approx(0.35, abs=0.04)
     sums = [row["messages"][1]["content"] for row in laptop.chats if row["kind"] == "problem"]
-    assert sum(text.startswith("Answer:") for text in sums) / len(sums) == pytest.approx(0.6, abs=0.05)
+    assert sum(text.startswith("Answer:") for text in sums) / len(sums) == pytest.approx(0.7, abs=0.05)
     opened = [row["messages"] for row in laptop.chats if row["kind"] == "open_book"]
     assert all(messages[0]["role"] == "system" for messages in opened)
 

@@ -1,0 +1,56 @@
+"""What was learned before, read again beside practice: the loss is the sum, and both places come again."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from hornbook.models import Transformer, TransformerConfig
+from hornbook.tokens.loader import PackedBatches
+from hornbook.training.batch import on_device
+from hornbook.training.loss import Loss
+from hornbook.training.objectives.next_token import next_token
+from hornbook.training.replay import Replayed, with_replay
+
+SHAPE = TransformerConfig(
+    vocab_size=40, hidden_size=16, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2,
+    num_key_value_heads=1, head_dim=8,
+)  # fmt: skip
+
+
+def batches(seed: int, rows: int) -> PackedBatches:
+    texts = [np.random.default_rng(index).integers(0, 40, 20) for index in range(12)]
+    return PackedBatches(texts, None, window=32, rows=rows, seed=seed)
+
+
+def test_the_loss_is_the_practice_and_a_part_of_the_earlier() -> None:
+    model = Transformer(SHAPE)
+    batch = on_device(next(Replayed(batches(0, 3), batches(1, 2))), "cpu")
+    practice = next_token(model, on_device(next(batches(0, 3)), "cpu"))
+    earlier = next_token(model, on_device(next(batches(1, 2)), "cpu"))
+    both = with_replay(next_token, 0.25)(model, batch)
+    assert both.weight == practice.weight
+    mean = float(practice.total / practice.weight + 0.25 * earlier.total / earlier.weight)
+    assert float(both.total / both.weight) == pytest.approx(mean, rel=1e-5)
+
+
+def test_metrics_are_the_practices_own() -> None:
+    def practice(model, batch) -> Loss:
+        loss = next_token(model, batch)
+        return Loss(loss.total, loss.weight, {"right": torch.tensor(3.0)})
+
+    loss = with_replay(practice, 1.0)(Transformer(SHAPE), on_device(next(Replayed(batches(0, 3), batches(1, 2))), "cpu"))
+    assert loss.metrics == {"right": torch.tensor(3.0)}
+
+
+def test_a_cursor_brings_both_again() -> None:
+    first = Replayed(batches(0, 2), batches(1, 1))
+    next(first)
+    cursor = first.cursor
+    given = next(first)
+    again = Replayed(batches(0, 2), batches(1, 1))
+    again.cursor = cursor
+    same = next(again)
+    assert np.array_equal(given.ids_BT, same.ids_BT)
+    assert np.array_equal(given.extra["replay"]["ids_BT"], same.extra["replay"]["ids_BT"])
