@@ -40,7 +40,8 @@ def test_metrics_are_the_practices_own() -> None:
         loss = next_token(model, batch)
         return Loss(loss.total, loss.weight, {"right": torch.tensor(3.0)})
 
-    loss = with_replay(practice, 1.0)(Transformer(SHAPE), on_device(next(Replayed(batches(0, 3), batches(1, 2))), "cpu"))
+    batch = on_device(next(Replayed(batches(0, 3), batches(1, 2))), "cpu")
+    loss = with_replay(practice, 1.0)(Transformer(SHAPE), batch)
     assert loss.metrics == {"right": torch.tensor(3.0)}
 
 
