@@ -52,7 +52,7 @@ def trained(inputs: tuple[Tokens, TokenizerArtifact], tmp_path_factory: pytest.T
 
 def test_it_learns_and_leaves_a_whole_folder(trained: tuple[Model, Run]) -> None:
     model, run = trained
-    rows = model.metrics()
+    rows = list(read_jsonl(model.path / "metrics.jsonl"))
     assert [row["step"] for row in rows] == list(range(1, 36))
     practised = list(read_jsonl(model.path / "metrics-copying.jsonl"))
     assert [(row["part"], row["step"]) for row in practised] == [("copying", step) for step in range(1, 6)]
@@ -115,7 +115,7 @@ def test_whoever_copies_well_goes_on_to_the_text(inputs, tmp_path: Path, monkeyp
     monkeypatch.setattr(stage_module, "COPIED", 100.0)
     run = Run(tmp_path, seed=5, threads=1)
     model = pretrain(PretrainConfig(**CONFIG), *inputs, run)
-    assert [row["step"] for row in model.metrics()] == list(range(1, 40))
+    assert [row["step"] for row in read_jsonl(model.path / "metrics.jsonl")] == list(range(1, 40))
     assert (run.counts["tokens"], run.metrics["steps"]) == (40 * 256, 40)
 
 

@@ -43,7 +43,10 @@ def small_model(seed: int = 0) -> Transformer:
         vocab_size=12, hidden_size=32, intermediate_size=48, num_hidden_layers=1, num_attention_heads=2,
         num_key_value_heads=1, head_dim=16,
     )  # fmt: skip
-    return Transformer(config, seed=seed)
+    model = Transformer(config, seed=seed)
+    with torch.no_grad():
+        model.lm_head.weight.mul_(0.01)  # every token as likely as the others, so that all are tried
+    return model
 
 
 def share_of_wanted(answers: Sequence[Answer]) -> list[float]:

@@ -94,6 +94,7 @@ class Batcher:
         elif self.active:
             self._extend()
 
+    @torch.inference_mode()
     def cancel(self, ticket: Ticket) -> None:
         """Take a request out wherever it is; it gets a completion with the reason "cancelled"."""
         if ticket in self.waiting:
