@@ -37,7 +37,7 @@ class RlConfig(StageConfig):
     kl_weight: float = Field(0.05, gt=0, description="the KL penalty's weight at the start, moved by the target")
     replay: float = Field(0.15, ge=0, description="weight, with GRPO, of reading again what SFT taught; 0 for none")
     replay_rows: int = Field(4, ge=1, description="rows of that a step")
-    refusals: float = Field(0.2, ge=0, lt=1, description="share of them that refuses: SFT's")
+    refusals: float = Field(0.18, ge=0, lt=1, description="share of them that refuses: SFT's")
     kept_up: float = Field(0.3, ge=0, lt=1, description="share of PPO's prompts that are checked and not judged")
     control: bool = Field(True, description="also go on with SFT on solved problems for GRPO's tokens")
     control_rows: int = Field(16, ge=1, description="its rows a step: SFT's")

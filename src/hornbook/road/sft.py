@@ -38,7 +38,7 @@ class SftConfig(StageConfig):
     window: int = Field(512, ge=32, description="tokens a row; pretraining's, so that on a GPU one graph serves both")
     rows: int = Field(8, ge=1, description="rows a step; pretraining's too")
     lr: float = Field(0.5, gt=0, description="the learning rates, as a part of pretraining's")
-    refusals: float = Field(0.2, ge=0, lt=1, description="share of the second round that refuses, below 1")
+    refusals: float = Field(0.18, ge=0, lt=1, description="share of the second round that refuses, below 1")
     samples: int = Field(2, ge=0, description="answers sampled for each question of the probe, beside the likeliest")
 
     @classmethod
