@@ -73,6 +73,15 @@ def test_samples_are_kept_through_training(trained: tuple[Model, Run]) -> None:
     assert all(any(text.startswith(prompt) for text in TEXTS[:10]) for prompt in prompts)
 
 
+def stopped_and_gone_on(inputs, folder: Path, monkeypatch: pytest.MonkeyPatch, module, name: str, killed) -> Model:
+    """The model of a training that was stopped by what stands for `name`, and went on without it."""
+    with monkeypatch.context() as patch:
+        patch.setattr(module, name, killed)
+        with pytest.raises(KeyboardInterrupt):
+            pretrain(PretrainConfig(**CONFIG), *inputs, Run(folder, seed=5, threads=1))
+    return pretrain(PretrainConfig(**CONFIG), *inputs, Run(folder, seed=5, threads=1))
+
+
 @pytest.mark.parametrize("stop", [7, 33])
 def test_a_killed_attempt_goes_on_to_the_same_model(
     inputs: tuple[Tokens, TokenizerArtifact], trained: tuple[Model, Run], tmp_path: Path,
@@ -84,11 +93,7 @@ def test_a_killed_attempt_goes_on_to_the_same_model(
             if step == stop:
                 raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch:
-        patch.setattr(stage_module, "_Samples", Killed)
-        with pytest.raises(KeyboardInterrupt):
-            pretrain(PretrainConfig(**CONFIG), *inputs, Run(tmp_path, seed=5, threads=1))
-    again = pretrain(PretrainConfig(**CONFIG), *inputs, Run(tmp_path, seed=5, threads=1))
+    again = stopped_and_gone_on(inputs, tmp_path, monkeypatch, stage_module, "_Samples", Killed)
     assert again.content_digest() == trained[0].content_digest()
     assert again.samples() == trained[0].samples()
 
@@ -103,11 +108,7 @@ def test_a_kill_while_it_learns_to_copy_changes_nothing(
                 raise KeyboardInterrupt
             return super().__next__()
 
-    with monkeypatch.context() as patch:
-        patch.setattr(copies_module, "Copies", Killed)
-        with pytest.raises(KeyboardInterrupt):
-            pretrain(PretrainConfig(**CONFIG), *inputs, Run(tmp_path, seed=5, threads=1))
-    again = pretrain(PretrainConfig(**CONFIG), *inputs, Run(tmp_path, seed=5, threads=1))
+    again = stopped_and_gone_on(inputs, tmp_path, monkeypatch, copies_module, "Copies", Killed)
     assert again.content_digest() == trained[0].content_digest()
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
+from hornbook.core.errors import InputError
 from hornbook.tokens.copies import LONGEST, SHORTEST, Copies
 
 TEXTS = [np.arange(10, 60), np.array([7] * 50)]
@@ -53,3 +55,8 @@ def test_what_is_finished_stays_so() -> None:
     again = Copies(TEXTS, window=64, rows=2, seed=3)
     again.cursor = copies.cursor
     assert next(again, None) is None
+
+
+def test_texts_without_a_token_are_refused() -> None:
+    with pytest.raises(InputError, match="there is nothing to learn from"):
+        Copies([[]], window=64, rows=2, seed=3)

@@ -53,7 +53,7 @@ class ConversationsConfig(OpenBookConfig):
         return 6.0
 
 
-@stage(version=2)
+@stage(version=3)
 def conversations(config: ConversationsConfig, corpus: Corpus, run: Run) -> Conversations:
     """Write conversations.jsonl, and for SFT's second round probe.jsonl and invented.jsonl.
 

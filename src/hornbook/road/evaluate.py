@@ -41,7 +41,7 @@ class EvaluateConfig(OpenBookConfig):
         return 12.0
 
 
-@stage(version=3)
+@stage(version=4)
 def evaluate(config: EvaluateConfig, model: Model, rival: Model, tokens: Tokens, corpus: Corpus, run: Run) -> Scores:
     """Write scores.json, `{figure: {"value", "n", "interval", "chance"}}` (null, with "why", where it cannot be had),
     and answers.jsonl, one row a question: figure, question, what was said, whether it was right."""

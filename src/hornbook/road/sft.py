@@ -52,7 +52,7 @@ class SftConfig(StageConfig):
         return (self.tokens + self.second_tokens) / 11_000
 
 
-@stage(version=2)
+@stage(version=3)
 def sft(config: SftConfig, pretrain: Model, conversations: Conversations, run: Run) -> Model:
     """Fine-tune the base model in two rounds, with the probe between them; goes on where it was stopped.
 

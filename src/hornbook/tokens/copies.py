@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from hornbook.core.errors import InputError
 from hornbook.core.seeds import derive
 from hornbook.tokens.batch import Batch
 from hornbook.tokens.loader import Sequences
@@ -24,7 +25,7 @@ class Copies:
     """A stream of batches of (rows, window), until somebody says that it is `finished`. Tokens are drawn by themselves,
     as often as `sequences` have them; the first saying of each sequence weighs nothing, for it cannot be foretold.
 
-    `cursor` is how many batches were given and whether that was enough; each is made from (seed, its number) alone.
+    Raises InputError where the texts hold no token. `cursor` is how many batches were given and whether that was enough; each is made from (seed, its number) alone.
     """
 
     def __init__(self, sequences: Sequences, *, window: int, rows: int, seed: int):
@@ -71,4 +72,6 @@ def _some_tokens(sequences: Sequences) -> np.ndarray:
         count += len(parts[-1])
         if count >= COUNTED:
             break
+    if not count:
+        raise InputError("there is nothing to learn from: no text has a token", fix="bring more text")
     return np.concatenate(parts)
