@@ -25,7 +25,8 @@ class Copies:
     """A stream of batches of (rows, window), until somebody says that it is `finished`. Tokens are drawn by themselves,
     as often as `sequences` have them; the first saying of each sequence weighs nothing, for it cannot be foretold.
 
-    Raises InputError where the texts hold no token. `cursor` is how many batches were given and whether that was enough; each is made from (seed, its number) alone.
+    `cursor` is how many batches were given and whether that was enough; each is made from (seed, its number) alone.
+    Raises InputError where the texts hold no token.
     """
 
     def __init__(self, sequences: Sequences, *, window: int, rows: int, seed: int):
