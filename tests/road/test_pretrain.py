@@ -15,11 +15,10 @@ from hornbook.core.jsonl import read_jsonl
 from hornbook.models import Transformer, TransformerConfig, load_model, save_model
 from hornbook.pipeline.config import Dial
 from hornbook.pipeline.run import Run
+from hornbook.road import course as course_module
 from hornbook.road import pace
-from hornbook.road import pretrain as stage_module
 from hornbook.road.artifacts import Model, TokenizerArtifact, Tokens
 from hornbook.road.pretrain import PretrainConfig, pretrain
-from hornbook.tokens import copies as copies_module
 from hornbook.tokens.copies import Copies
 from hornbook.tokens.shards import write_tokens
 from hornbook.tokens.tokenizer import Tokenizer
@@ -87,13 +86,13 @@ def test_a_killed_attempt_goes_on_to_the_same_model(
     inputs: tuple[Tokens, TokenizerArtifact], trained: tuple[Model, Run], tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch, stop: int,
 ) -> None:  # fmt: skip
-    class Killed(stage_module._Samples):
+    class Killed(course_module.Samples):
         def __call__(self, step: int) -> None:
             super().__call__(step)
             if step == stop:
                 raise KeyboardInterrupt
 
-    again = stopped_and_gone_on(inputs, tmp_path, monkeypatch, stage_module, "_Samples", Killed)
+    again = stopped_and_gone_on(inputs, tmp_path, monkeypatch, course_module, "Samples", Killed)
     assert again.content_digest() == trained[0].content_digest()
     assert again.samples() == trained[0].samples()
 
@@ -108,12 +107,12 @@ def test_a_kill_while_it_learns_to_copy_changes_nothing(
                 raise KeyboardInterrupt
             return super().__next__()
 
-    again = stopped_and_gone_on(inputs, tmp_path, monkeypatch, copies_module, "Copies", Killed)
+    again = stopped_and_gone_on(inputs, tmp_path, monkeypatch, course_module, "Copies", Killed)
     assert again.content_digest() == trained[0].content_digest()
 
 
 def test_whoever_copies_well_goes_on_to_the_text(inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stage_module, "COPIED", 100.0)
+    monkeypatch.setattr(course_module, "COPIED", 100.0)
     run = Run(tmp_path, seed=5, threads=1)
     model = pretrain(PretrainConfig(**CONFIG), *inputs, run)
     assert [row["step"] for row in read_jsonl(model.path / "metrics.jsonl")] == list(range(1, 40))
@@ -163,10 +162,40 @@ def test_minutes_become_tokens_by_the_rate_measured_here(monkeypatch: pytest.Mon
     config = PretrainConfig(**CONFIG | {"tokens": None, "minutes": 2.0})
     monkeypatch.setattr(pace, "rate", lambda config: 1000.0)
     settled = config.settle(Dial("laptop", 2, 0))
-    assert settled.minutes is None
+    assert settled.minutes == 2.0
     assert settled.tokens == pytest.approx(1000 * (120 - pace.AROUND_SECONDS), abs=256)
     assert settled.tokens % 256 == 0
-    assert settled.settle(Dial("laptop", 2, 0)) == settled
+    assert config.model_copy(update={"tokens": 512}).settle(Dial("laptop", 2, 0)).minutes is None
+
+
+@pytest.mark.parametrize(("minutes", "steps"), [(0.01, 5 + 15 + 5), (1000.0, 5 + 15 + 40)])
+def test_a_training_for_minutes_ends_in_time(inputs, tmp_path: Path, minutes: float, steps: int) -> None:
+    run = Run(tmp_path, seed=5, threads=1)
+    model = pretrain(PretrainConfig(**CONFIG | {"minutes": minutes}), *inputs, run)
+    rows = list(read_jsonl(model.path / "metrics.jsonl"))
+    assert (run.metrics["steps"], rows[-1]["step"]) == (steps, steps - 5)
+    assert [row["tokens"] for row in rows] == [256 * row["step"] for row in rows]
+    assert rows[-1]["lr"] == pytest.approx(1 / (steps - 20))
+    assert model.samples()[-1]["step"] == steps - 5
+
+
+def test_how_long_a_cool_down_is_is_decided_once(inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = PretrainConfig(**CONFIG | {"minutes": 1000.0})
+    whole = pretrain(config, *inputs, Run(tmp_path / "whole", seed=5, threads=1))
+
+    class Killed(course_module.Samples):
+        def __call__(self, step: int) -> None:
+            if step == 30:
+                raise KeyboardInterrupt
+            super().__call__(step)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(course_module, "Samples", Killed)
+        with pytest.raises(KeyboardInterrupt):
+            pretrain(config, *inputs, Run(tmp_path / "stopped", seed=5, threads=1))
+    slower = config.model_copy(update={"minutes": 0.01})
+    again = pretrain(slower, *inputs, Run(tmp_path / "stopped", seed=5, threads=1))
+    assert again.content_digest() == whole.content_digest()
 
 
 def test_the_rate_is_measured() -> None:

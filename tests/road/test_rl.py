@@ -71,7 +71,7 @@ def sft(tmp_path_factory: pytest.TempPathFactory) -> Model:
     save_model(model, folder)
     tokenizer.save(folder)
     probed = {"question": "where is the cat?", "answer": "In Vellport.", "said": ["In Vellport."], "share": 1.0}
-    write_jsonl(folder / "probe.jsonl", [probed | {"knows": True}, probed | {"question": "why?", "knows": False}])
+    write_jsonl(folder / "probe.jsonl", [probed | {"missed": False}, probed | {"question": "why?", "missed": True}])
     return Model(folder)
 
 
@@ -185,17 +185,21 @@ def test_where_no_answer_is_better_grpo_says_so_calmly(sft, judge, preferences, 
     assert run.notes[0].startswith("GRPO is done after 0 of 6 steps: answers to each problem all earn the same")
 
 
-def test_what_is_kept_up_is_checked_by_its_kind(sft: Model, conversations: Conversations, tmp_path: Path):
+def test_what_the_pages_tell_is_checked(sft: Model, tmp_path: Path):
+    rows = [
+        conversation(exchange("where is the cat?", "In Vellport."), origin="page", kind="asked"),
+        conversation(exchange("how are you?", "Well."), origin="import", kind="talk"),
+    ]
+    conversations = given(tmp_path / "given", rows)
     work = rl_phases.start(CONFIG, sft.tokenizer(), conversations, Run(tmp_path / "run"))
-    kept = {sft.tokenizer().decode(list(item.ids)): item.check for item in rl_phases.kept_up(work, sft, conversations)}
-
-    def check(words: str, said: str) -> float:
-        return next(check for prompt, check in kept.items() if words in prompt)(said)
-
-    assert len(kept) == len(THINGS) + 2  # what the probe found unknown is not kept up
-    assert check("how many is the cat", "Answer: 3.") > check("how many is the cat", "Answer: 4.")
-    assert (check("where is the cat", "In Vellport."), check("where is the cat", "In Yostwick.")) == (1.0, 0.0)
-    assert (check("where is the gnu", "I don't know."), check("where is the gnu", "In the barn.")) == (1.0, 0.0)
+    found = rl_phases.verifiers(work, conversations)
+    cat, gnu = (
+        found[tuple(render(sft.tokenizer(), exchange(asked, "")[:1], for_answer=True).ids)]
+        for asked in ("where is the cat?", "where is the gnu?")
+    )
+    assert len(found) == 2  # small talk has no answer to check
+    assert [cat(said) for said in ("In Vellport.", "I don't know.", "In Yostwick.")] == [1.0, 0.0, -1.0]
+    assert [gnu(said) for said in ("I don't know.", "In the barn.")] == [1.0, -1.0]
 
 
 def test_samples_are_told_as_people_read_them(whole: tuple[Model, Run]):

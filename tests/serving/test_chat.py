@@ -22,8 +22,10 @@ def user(text: str) -> list[dict]:
     return [{"role": "user", "content": text}]
 
 
-def answered(pieces: list[str], pages=(), reason: str = "stop", gate: Gate | None = None) -> tuple[str, str]:
-    answer = Answer(gate or Gate(), pages, "I can't help with that.")
+def answered(
+    pieces: list[str], pages=(), reason: str = "stop", gate: Gate | None = None, *, looked: bool = False
+) -> tuple[str, str]:
+    answer = Answer(gate or Gate(), pages, "I can't help with that.", looked=looked or bool(pages))
     shown = [answer.push(piece) for piece in pieces]
     shown.append(answer.finish(Completion([1], "".join(pieces), [0.0], reason)))
     assert "".join(shown) == answer.text
@@ -115,6 +117,10 @@ def test_of_two_pages_the_one_that_tells_it_is_named():
 )
 def test_the_page_that_was_read_is_the_one_named(pieces, pages, text):
     assert answered(pieces, pages)[0] == text
+
+
+def test_where_pages_were_looked_for_in_vain_none_is_named():
+    assert answered(["Port Ellery.", " (Page: Made Up)"], looked=True)[0] == "Port Ellery."
 
 
 @given(st.lists(st.sampled_from(["Port", " ", "(", "Page", ": A", ")", "\n", "P", "."]), max_size=12), st.booleans())

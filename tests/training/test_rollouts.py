@@ -210,9 +210,31 @@ def test_an_infinite_reward_stops_with_a_line():
         next(grpo_rollouts(model, lambda answers: [math.inf] * len(answers)))
 
 
-def test_prompts_judged_by_group_pay_no_kl_and_teach_no_critic():
+def test_what_is_verified_counts_by_its_group_beside_the_reward():
+    def advantages(**options: Any) -> np.ndarray:
+        rollouts = ppo_rollouts(actor_critic(), **options)
+        batches = [next(rollouts), next(rollouts)]
+        sequences = [batch.extra["sequences_N"] for batch in batches]
+        by_answer = [np.split(b.extra["advantages_N"], np.flatnonzero(np.diff(s)) + 1)
+                     for b, s in zip(batches, sequences, strict=True)]  # fmt: skip
+        lasts.append([answer for answer in rollouts.last])
+        return np.array([part[0] for parts in by_answer for part in parts])
+
+    def verify(answer: Answer) -> float:
+        return float(len(answer.completion.ids) % 3)
+
+    lasts: list[list[Answer]] = []
+    added = advantages(verify=verify) - advantages()
+    verified = np.array([verify(answer) for answer in lasts[0]]).reshape(-1, 4)
+    assert verified.std() > 0
+    assert lasts[0] == lasts[1]
+    np.testing.assert_allclose(added, (verified - verified.mean(1, keepdims=True)).reshape(-1), atol=1e-5)
+
+
+def test_prompts_that_are_not_scored_pay_no_kl_and_teach_no_critic():
     model = actor_critic()
-    batch = next(ppo_rollouts(model, by_group=frozenset(range(len(PROMPTS)))))
+    everything = frozenset(range(len(PROMPTS)))
+    batch = next(ppo_rollouts(model, unscored=everything, verify=lambda answer: float(len(answer.completion.ids) % 2)))
     assert not batch.extra["valued_N"].any()
     loss = ppo(model, on_device(batch, "cpu"))
     loss.total.backward()

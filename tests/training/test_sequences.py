@@ -78,7 +78,7 @@ def comparisons(count: int, seed: int = 0) -> list[Ranked]:
 def test_the_reward_objective_scores_each_answer_by_its_last_token_and_its_likelihood():
     model, ranked = Judge(random_model()), comparisons(4)
     torch.nn.init.normal_(model.head.weight, generator=torch.Generator().manual_seed(0))
-    model.likelihood.data = torch.tensor([0.3, 0.7])
+    model.likelihood.data = torch.tensor(0.7)
     batch = on_device(ranked_batch(ranked, 24), "cpu")
     heads, alone = [], []
     for comparison in ranked:
@@ -87,7 +87,7 @@ def test_the_reward_objective_scores_each_answer_by_its_last_token_and_its_likel
             heads.append(model.score(ids, torch.tensor([ids.shape[1] - 1]))[0])
             logprobs = torch.log_softmax(model.transformer(ids)[0, :-1], -1).gather(1, ids[0, 1:, None])[:, 0]
             said = logprobs[len(comparison.prompt) - 1 :]
-            alone.append(heads[-1] + 0.3 * said.sum() + 0.7 * said.min())
+            alone.append(heads[-1] - 0.7 * torch.log1p(-said.sum()))
     scores = torch.stack(alone)
     found_S, head_S = model.answer_scores(batch)
     torch.testing.assert_close(found_S, scores, atol=1e-3, rtol=1e-4)

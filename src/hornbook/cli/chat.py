@@ -103,7 +103,8 @@ class Talk:
             self.reason = "content_filter"
             yield prepared.refusal
             return
-        answer = Answer(self._chat.gate, prepared.pages, self._chat.gate.policy.message)
+        message = self._chat.gate.policy.message
+        answer = Answer(self._chat.gate, prepared.pages, message, looked=prepared.looked)
         for chunk in self._chat.engine.stream(prepared.request):
             if chunk.completion is not None:
                 yield answer.finish(chunk.completion)

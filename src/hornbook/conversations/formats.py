@@ -8,7 +8,7 @@ Text stays text: a content that spells `<|im_end|>` is kept as it is, and the to
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,12 @@ def conversation(messages: list[Message], *, origin: str, kind: str, url: str | 
 def exchange(question: str, answer: str) -> list[Message]:
     """One question and its answer as messages."""
     return [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
+
+
+def until_answer(messages: Sequence[Message]) -> list[Message]:
+    """The messages before the assistant first speaks."""
+    first = next(index for index, message in enumerate(messages) if message["role"] == "assistant")
+    return list(messages[:first])
 
 
 def read_conversations(path: Path) -> Iterator[dict]:

@@ -106,6 +106,7 @@ def _ranked(
 
 def prompts_to_rank(config: PreferencesConfig, conversations: Conversations, seed: int) -> list[list[dict]]:
     """What the conversations ask, without their answers: from memory, with a page, and about what does not exist."""
+    from hornbook.conversations.formats import until_answer
     from hornbook.core.jsonl import read_jsonl
 
     rows = list(conversations.rows())
@@ -119,15 +120,9 @@ def prompts_to_rank(config: PreferencesConfig, conversations: Conversations, see
     chosen: dict[str, list[dict]] = {}
     for name, pool in pools.items():
         for row in random.sample(pool, min(wanted[name], len(pool))):
-            prompt = _until_answer(row["messages"])
+            prompt = until_answer(row["messages"])
             chosen.setdefault("\x1e".join(message["content"] for message in prompt), prompt)
     return list(chosen.values())
-
-
-def _until_answer(messages: Sequence[dict]) -> list[dict]:
-    """The messages before the assistant first speaks."""
-    first = next(index for index, message in enumerate(messages) if message["role"] == "assistant")
-    return list(messages[:first])
 
 
 def sampled_answers(config: PreferencesConfig, sft: Model, prompts: Sequence[list[dict]], run: Run) -> list[list[str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -18,22 +18,15 @@ from hornbook.road.artifacts import Model, TokenizerArtifact, Tokens
 from hornbook.road.sizes import SIZES
 
 if TYPE_CHECKING:
-    from hornbook.core.progress import Bar
     from hornbook.models.transformer import Transformer
-    from hornbook.tokens.shards import TokenShards
-    from hornbook.tokens.tokenizer import Tokenizer
-    from hornbook.training.fit import Batches, FitResult, OnStep
     from hornbook.training.optimiser import Rates
 
 HEAD_DIM = 64
 BATCH_TOKENS = {"tiny": 1024, "laptop": 4096, "gpu": 524_288}  # a step
 COPYING = {"tiny": 8_192, "laptop": 620_000}  # the sizes beyond read so much that copying comes by itself
-COPIED = 0.5  # nats a token: whoever copies as well as this has learned it
 ROW_TOKENS = 65_536  # at most so many at once; the rest of a step is accumulated
 SHORT_WINDOW = 512  # up to here the slowest turning pairs of a base of 10,000 hardly turn, and help nobody
 TINY_TOKENS = 65_536  # the smallest size is for trying the road: its horizon is no matter of speed
-SAMPLE_POINTS = (0.02, 0.1, 0.25, 0.5, 0.75, 1.0)
-SAMPLE_PROMPTS, SAMPLE_PROMPT_TOKENS, SAMPLE_TOKENS = 4, 10, 40
 
 
 class PretrainConfig(StageConfig):
@@ -50,7 +43,7 @@ class PretrainConfig(StageConfig):
     rows: int = Field(8, ge=1, description="rows a batch")
     accumulate: int = Field(1, ge=1, description="batches a step")
     tokens: int | None = Field(None, ge=1, description="how many tokens to read; from `minutes` when left out")
-    minutes: float | None = Field(None, gt=0, description="how long to read: becomes `tokens` on this machine, once")
+    minutes: float | None = Field(None, gt=0, description="how long to read: `tokens` then are the plan, ended in time")
     copying: int = Field(620_000, ge=0, description="of the tokens at most so many, the first, teach to copy; 0: none")
     matrix_lr: float = Field(0.02, gt=0, description="Muon's rate, for the matrices of the blocks")
     embedding_lr: float = Field(0.03, gt=0, description="AdamW's rate for the embedding")
@@ -76,12 +69,12 @@ class PretrainConfig(StageConfig):
         }  # fmt: skip
 
     def settle(self, dial: Dial) -> Self:
-        """Minutes become tokens by this machine's rate, measured in a few seconds."""
+        """Minutes alone become tokens by this machine's rate, measured in a few seconds; tokens need no minutes."""
         if self.tokens is not None or self.minutes is None:
             return self.model_copy(update={"tokens": self.tokens or TINY_TOKENS, "minutes": None})
         from hornbook.road.pace import tokens_in
 
-        return self.model_copy(update={"tokens": tokens_in(self, self.minutes * 60), "minutes": None})
+        return self.model_copy(update={"tokens": tokens_in(self, self.minutes * 60)})
 
     @property
     def steps(self) -> int:
@@ -105,44 +98,42 @@ class PretrainConfig(StageConfig):
         return self.minutes * 60 if self.minutes else (self.tokens or TINY_TOKENS) / 10_000
 
 
-@stage(version=3)
+@stage(version=4)
 def pretrain(config: PretrainConfig, tokens: Tokens, tokenizer: TokenizerArtifact, run: Run) -> Model:
     """Train on `tokens` and write a model folder with its tokenizer, `metrics.jsonl` and `samples.jsonl`. Before the
-    pages a small model practises copying (`tokens/copies.py`), with `metrics-copying.jsonl`.
+    pages a small model practises copying (`tokens/copies.py`), with `metrics-copying.jsonl`. Where `minutes` were asked
+    for the cool-down is as long as they leave.
 
     A killed attempt goes on from its last checkpoint bit for bit. Raises InputError when `init` has another vocabulary.
     """
     import torch
 
-    from hornbook.core.jsonl import read_jsonl, write_jsonl
+    from hornbook.core.jsonl import write_jsonl
     from hornbook.models.device import use_processor
     from hornbook.models.files import save_model
     from hornbook.models.kernels import has_kernels
+    from hornbook.road.course import Course, Samples
 
     use_processor(run.threads, compile=run.compile, warn=run.warn)
     encoder, train = tokenizer.load(), tokens.train()
     model = build(config, encoder.vocab_size, seed=derive(run.seed, "weights"), device=run.device)
     with run.progress("pretrain", config.steps * config.step_tokens, "tokens") as bar:
-        course = _Course(config, model, run, bar)
+        course = Course(config, model, run, bar)
         copied = course.copying(train) if config.copying_steps else None
-        steps = config.steps - (copied.steps if copied else 0)
-        samples = _Samples(run.out / "samples.jsonl", model, encoder, list(tokens.heldout()), steps)
-        result = course.text(train, steps, samples)
+        course.text(train, Samples(run.out / "samples.jsonl", model, encoder, list(tokens.heldout())))
     save_model(model, run.out)
     encoder.save(run.out)
-    rows = list(read_jsonl(run.work / "metrics.jsonl"))
+    rows = list(course.rows("text", "cooldown"))
     write_jsonl(run.out / "metrics.jsonl", rows)
     if copied:
-        logged = read_jsonl(run.work / "copying" / "metrics.jsonl")
-        write_jsonl(run.out / "metrics-copying.jsonl", ({"part": "copying"} | row for row in logged))
+        write_jsonl(run.out / "metrics-copying.jsonl", ({"part": "copying"} | row for row in course.rows("copying")))
     fast = run.compile and (run.device != "cpu" or has_kernels(model.lm_head.weight))
-    parts = [part for part in (copied, result) if part]
     run.metric(
-        **_figures(model, rows), compiled=fast, threads=torch.get_num_threads(),
-        steps=sum(part.steps for part in parts), skipped=sum(part.skipped for part in parts),
-        train_seconds=sum(part.seconds for part in parts), copying_loss=copied.loss if copied else None,
+        **_figures(model, rows), compiled=fast, threads=torch.get_num_threads(), steps=course.steps,
+        skipped=sum(part.skipped for part in course.parts.values()), train_seconds=course.seconds,
+        copying_loss=copied.loss if copied else None,
     )  # fmt: skip
-    read = sum(part.tokens for part in parts)
+    read = sum(part.tokens for part in course.parts.values())
     run.count(inputs=train.total, outputs=read, tokens=read)
     return Model(run.out)
 
@@ -183,90 +174,6 @@ def copying_rates(config: PretrainConfig) -> Rates:
     return replace(
         rates(config), matrices=2 * config.matrix_lr, vectors=2 * config.vector_lr, momentum=0.85, betas=(0.8, 0.95)
     )
-
-
-@dataclass
-class _Course:
-    """What is learned in turn, each part a call of `fit`, under one bar of progress."""
-
-    config: PretrainConfig
-    model: Transformer
-    run: Run
-    bar: Bar
-
-    def copying(self, train: TokenShards) -> FitResult:
-        """Practise until it is learned, or until `copying` tokens are spent."""
-        from hornbook.tokens.copies import Copies
-
-        config, seed = self.config, derive(self.run.seed, "copies")
-        copies = Copies(train, window=config.window, rows=config.rows, seed=seed)
-
-        def on_step(step: int, row: dict[str, float]) -> None:
-            loss = row.get("loss", math.inf)
-            copies.finished = loss < COPIED
-            self._tell(step, f"copying: loss {loss:.3f}")
-
-        return self._learn(copies, copying_rates(config), config.copying_steps, 0.0, "copying", on_step)
-
-    def text(self, train: TokenShards, steps: int, samples: _Samples) -> FitResult:
-        """Read for so many steps."""
-        from hornbook.tokens.loader import PackedBatches
-
-        config, seed = self.config, derive(self.run.seed, "order")
-        batches = PackedBatches(train, None, window=config.window, rows=config.rows, seed=seed)
-
-        def on_step(step: int, row: dict[str, float]) -> None:
-            self._tell(config.steps - steps + step, f"loss {row.get('loss', math.nan):.3f}")
-            samples(step)
-
-        cooldown = min(1 - config.warmup, config.cooldown * config.steps / steps)  # a share of all the steps
-        return self._learn(batches, rates(config), steps, cooldown, "", on_step)
-
-    def _learn(
-        self, batches: Batches, learning_rates: Rates, steps: int, cooldown: float, folder: str, on_step: OnStep
-    ) -> FitResult:
-        from hornbook.training.compiled import compiled
-        from hornbook.training.fit import fit
-        from hornbook.training.objectives.next_token import next_token
-        from hornbook.training.optimiser import Optimiser
-        from hornbook.training.schedule import warmup_stable_cooldown
-
-        config, run = self.config, self.run
-        schedule = warmup_stable_cooldown(steps, warmup=config.warmup, cooldown=cooldown)
-        return fit(
-            self.model, batches, compiled(next_token, run.device, wanted=run.compile),
-            Optimiser(self.model, learning_rates), schedule, folder=run.work / folder, device=run.device, steps=steps,
-            accumulate=config.accumulate, on_step=on_step, checkpoint_every=max(10, config.steps // 16), warn=run.warn,
-        )  # fmt: skip
-
-    def _tell(self, step: int, text: str) -> None:
-        self.bar.advance(step * self.config.step_tokens - self.bar.done, text)
-
-
-class _Samples:
-    """What the model says at a few points of its training, to the beginnings of the same held-out pages."""
-
-    def __init__(self, path: Path, model: Transformer, tokenizer: Tokenizer, heldout: list[Any], steps: int):
-        self.path, self.model, self.tokenizer = path, model, tokenizer
-        self.points = {max(1, round(part * steps)) for part in SAMPLE_POINTS}
-        self.prompts = [ids[:SAMPLE_PROMPT_TOKENS].tolist() for ids in heldout[:SAMPLE_PROMPTS]]
-
-    def __call__(self, step: int) -> None:
-        from hornbook.core.jsonl import read_jsonl, write_jsonl
-        from hornbook.inference import Engine, Request, Sampling
-
-        if step not in self.points or not self.prompts:
-            return
-        sampling = Sampling(max_tokens=SAMPLE_TOKENS)
-        requests = [Request(ids=ids, sampling=sampling) for ids in self.prompts]
-        said = Engine(self.model, self.tokenizer).generate(requests)
-        rows = [
-            {"step": step, "prompt": self.tokenizer.decode(ids), "said": completion.text}
-            for ids, completion in zip(self.prompts, said, strict=True)
-        ]
-        # a killed attempt may have written these and later ones already
-        earlier = [row for row in read_jsonl(self.path) if row["step"] < step] if self.path.exists() else []
-        write_jsonl(self.path, earlier + rows)
 
 
 def _figures(model: Transformer, rows: list[dict[str, Any]]) -> dict[str, Any]:

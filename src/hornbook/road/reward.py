@@ -43,7 +43,7 @@ class RewardConfig(StageConfig):
         return 30.0
 
 
-@stage(version=2)
+@stage(version=3)
 def reward(config: RewardConfig, sft: Model, preferences: Comparisons, run: Run) -> RewardModelArtifact:
     """From the SFT model with a scalar head, Bradley-Terry over the derived pairs (Ouyang et al., arXiv:2203.02155).
 
@@ -71,8 +71,8 @@ def reward(config: RewardConfig, sft: Model, preferences: Comparisons, run: Run)
     save_reward_model(model, run.out)
     scorer.save_scale(run.out)
     tokenizer.save(run.out)
-    weights = model.likelihood.tolist()
-    run.metric(reward_mean=scorer.mean, reward_deviation=scorer.deviation, reward_likelihood=weights)
+    weight = float(model.likelihood)
+    run.metric(reward_mean=scorer.mean, reward_deviation=scorer.deviation, reward_likelihood=weight)
     run.metric(**_judged(scorer, fitting(heldout, tokenizer, longest, run), rows, heldout, run))
     run.count(inputs=len(rows), outputs=sum(len(item.pairs) for item in learned), tokens=result.tokens)
     return RewardModelArtifact(run.out)

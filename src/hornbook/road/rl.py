@@ -38,7 +38,8 @@ class RlConfig(StageConfig):
     replay: float = Field(0.15, ge=0, description="weight, with GRPO, of reading again what SFT taught; 0 for none")
     replay_rows: int = Field(4, ge=1, description="rows of that a step")
     refusals: float = Field(0.18, ge=0, lt=1, description="share of them that refuses: SFT's")
-    kept_up: float = Field(0.3, ge=0, lt=1, description="share of PPO's prompts that are checked and not judged")
+    truth: float = Field(1.0, ge=0, description="weight of a right answer beside the reward model's score, in PPO")
+    kept_up: float = Field(0.1, ge=0, lt=1, description="share of PPO's prompts that are GRPO's problems, kept up")
     control: bool = Field(True, description="also go on with SFT on solved problems for GRPO's tokens")
     control_rows: int = Field(16, ge=1, description="its rows a step: SFT's")
     control_lr: float = Field(0.5, gt=0, le=10, description="SFT's learning rates, as a part of pretraining's")
@@ -56,7 +57,7 @@ class RlConfig(StageConfig):
         return 1.8 * self.grpo_steps + 1.8 * self.ppo_steps + 10.0 * self.control + 20.0 * self.dpo
 
 
-@stage(version=5)
+@stage(version=6)
 def rl(
     config: RlConfig,
     sft: Model,
@@ -99,8 +100,8 @@ def rl(
     elif config.grpo_steps:
         run.warn(f"no conversation of the kinds {', '.join(config.kinds)} has a number to find: GRPO is left out")
     if config.ppo_steps:
-        kept = phases.kept_up(work, sft, conversations)
-        tokens += phases.ppo(work, policy, phases.loaded(sft, run), reward, preferences, kept)
+        checks = phases.verifiers(work, conversations)
+        tokens += phases.ppo(work, policy, phases.loaded(sft, run), reward, preferences, checks)
     keep(policy)
     if config.dpo:
         chosen = phases.loaded(sft, run)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import numpy as np
 import torch
 
+from hornbook.conversations.formats import until_answer
 from hornbook.conversations.matching import agrees
 from hornbook.conversations.refusals import is_refusal
 from hornbook.conversations.rows import files_in
@@ -47,6 +47,8 @@ from hornbook.training.scorer import load_scorer
 PPO_UPDATES = 2
 DRIFT_PROMPTS = 256
 SAMPLES_A_STEP = 2
+TOLD_OF_A_STEP = ("reward", "score", "truth", "kl", "loss")
+TOLD = ("asked", "fact", "open_book")  # kinds of conversation whose answer the pages tell
 
 
 @dataclass(frozen=True)
@@ -99,33 +101,32 @@ def start(config: Any, tokenizer: Tokenizer, conversations: Conversations, run: 
     return Work(config, tokenizer, worked, list(found.values()), run)
 
 
-@dataclass(frozen=True)
-class Kept:
-    """A prompt whose answers can be checked, and how: 1 for a right answer, NaN where that cannot be told."""
-
-    ids: tuple[int, ...]
-    check: Callable[[str], float]
+Check = Callable[[str], float]
 
 
-def kept_up(work: Work, sft: Model, conversations: Conversations) -> list[Kept]:
-    """What PPO must not unlearn, by turns: problems, questions that the probe found known, and questions about what
-    does not exist. A reward model hears manners first: without these the policy drifts to refusing all or nothing."""
+def verifiers(work: Work, conversations: Conversations) -> dict[tuple[int, ...], Check]:
+    """How to check what is said to a prompt, for every prompt of which the pages tell the answer or that there is none.
 
-    def asked(question: str, check: Callable[[str], float]) -> Kept:
-        messages = [{"role": "user", "content": question}]
-        return Kept(tuple(render(work.tokenizer, messages, for_answer=True).ids), check)
+    1 for a right answer, -1 for a wrong one, and 0 for "I don't know" where there was something to know: better not to
+    answer than to make up (Wei et al., "TruthRL", arXiv:2509.25760).
+    """
 
-    def known(row: dict) -> Kept:
-        return asked(row["question"], lambda text: float(agrees(row["question"], row["answer"], text)))
+    rows = [row for row in conversations.rows() if row["kind"] in TOLD]
+    found: dict[tuple[int, ...], Check] = {}
+    for row in [*rows, *read_jsonl(conversations.path / "invented.jsonl")]:
+        asked = until_answer(row["messages"])
+        answer = row["messages"][len(asked)]["content"]
+        check = _refuses if is_refusal(answer) else _tells(asked[-1]["content"], answer)
+        found.setdefault(tuple(render(work.tokenizer, asked, for_answer=True).ids), check)
+    return found
 
-    problems = [Kept(tuple(problem.ids), problem.check) for problem in work.problems]
-    probed = [known(row) for row in read_jsonl(sft.path / "probe.jsonl") if row["knows"]]
-    absent = [asked(row["messages"][0]["content"], lambda text: float(is_refusal(text)))
-              for row in read_jsonl(conversations.path / "invented.jsonl")]  # fmt: skip
-    random = Random(work.seed("kept up"))
-    kinds = [random.sample(kind, len(kind)) for kind in (problems, probed, absent)]
-    by_turns = (item for turn in zip_longest(*kinds) for item in turn if item is not None)
-    return list({item.ids: item for item in by_turns}.values())
+
+def _tells(question: str, answer: str) -> Check:
+    return lambda text: 0.0 if is_refusal(text) else 2.0 * agrees(question, answer, text) - 1.0
+
+
+def _refuses(text: str) -> float:
+    return 2.0 * is_refusal(text) - 1.0
 
 
 def grpo(work: Work, policy: Transformer, earlier: Sequence[dict]) -> int:
@@ -157,7 +158,7 @@ def grpo(work: Work, policy: Transformer, earlier: Sequence[dict]) -> int:
 def earlier(work: Work, sft: Model, conversations: Conversations) -> list[dict]:
     """What SFT taught beside the problems: its second round's rows. Who practises sums alone forgets facts."""
     rows = [row for row in conversations.rows() if row["kind"] not in work.config.kinds]
-    missed = {row["question"] for row in read_jsonl(sft.path / "probe.jsonl") if not row["knows"]}
+    missed = {row["question"] for row in read_jsonl(sft.path / "probe.jsonl") if row["missed"]}
     invented = list(read_jsonl(conversations.path / "invented.jsonl"))
     return second_round(rows, missed, invented, share=work.config.refusals, seed=work.seed("earlier")) if rows else []
 
@@ -173,32 +174,39 @@ def _packed(work: Work, rows: Sequence[dict], count: int, name: str) -> PackedBa
 
 def ppo(
     work: Work, policy: Transformer, reference: Transformer, reward: RewardModelArtifact, preferences: Comparisons,
-    kept: Sequence[Kept],
+    checks: Mapping[tuple[int, ...], Check],
 ) -> int:  # fmt: skip
-    """Please the reward model on the comparisons' prompts while keeping up what can be checked; returns the tokens."""
+    """Please the reward model on the comparisons' prompts, tell what is true where it can be checked, and keep up the
+    problems; returns the tokens."""
     config, group = work.config, max(2, work.config.group // 2)
-    asked = dict.fromkeys(tuple(as_ranked(row, work.tokenizer).prompt) for row in split(preferences)[0])
-    # what is kept up comes first, so that a prompt's index tells what it is
-    practice = _share(kept, len(asked), config.kept_up)
-    own = {item.ids for item in practice}
-    prompts = [*(item.ids for item in practice), *(ids for ids in asked if ids not in own)]
+    asked = list(dict.fromkeys(tuple(as_ranked(row, work.tokenizer).prompt) for row in split(preferences)[0]))
+    # the problems come first, so that a prompt's index tells what it is
+    practice = work.problems[: round(config.kept_up / (1 - config.kept_up) * len(asked))]
+    prompts = [*(problem.ids for problem in practice), *asked]
     scorer = load_scorer(reward.load(work.run.device), reward.path, window=config.window)
     scorer.judge.transformer.compute_dtype = policy.compute_dtype
     critic = reward.load(work.run.device)
     critic.transformer.compute_dtype = policy.compute_dtype
     model = proximal.ActorCritic(policy, critic, mean=scorer.head_mean, deviation=scorer.deviation)
-    check = careful(lambda answer: practice[answer.prompt].check(answer.completion.text))
+
+    def verify(answer: Answer) -> float:
+        if answer.prompt < len(practice):
+            return practice[answer.prompt].check(answer.completion.text)
+        check = checks.get(tuple(prompts[answer.prompt]))
+        return config.truth * check(answer.completion.text) if check else math.nan
 
     def judge(answers: Sequence[Answer]) -> list[float]:
         rewards = scorer([prompts[answer.prompt] for answer in answers], [answer.completion.ids for answer in answers])
         return [
-            check(answer) if answer.prompt < len(practice) else float(score)
+            verified(answer) if answer.prompt < len(practice) else float(score)
             for answer, score in zip(answers, rewards, strict=True)
         ]
 
+    verified = careful(verify)
     credit = proximal.CriticCredit(
         model, reference.requires_grad_(False), prompts, group, target=config.kl_target,
-        horizon=20.0 * config.draws * group, by_group=range(len(practice)), updates=PPO_UPDATES, window=config.window,
+        horizon=20.0 * config.draws * group, verify=verified, unscored=range(len(practice)), updates=PPO_UPDATES,
+        window=config.window,
     )  # fmt: skip
     rollouts = Rollouts(
         Engine(policy, work.tokenizer), prompts, judge, credit, draws=2 * config.draws, group=group,
@@ -207,7 +215,10 @@ def ppo(
 
     def figures() -> dict[str, float]:
         scores = [answer.reward for answer in rollouts.last if answer.prompt >= len(practice)]
-        return rollouts.figures | credit.figures | ({"score": float(np.mean(scores))} if scores else {})
+        told = [value for answer in rollouts.last if answer.prompt >= len(practice)
+                if not math.isnan(value := verified(answer))]  # fmt: skip
+        means = {"score": scores, "truth": told}
+        return rollouts.figures | credit.figures | {name: float(np.mean(of)) for name, of in means.items() if of}
 
     steps, lr = config.ppo_steps, config.ppo_lr
     return _learn(work, "ppo", model, rollouts, proximal.ppo, steps, lr, prompts, figures).tokens
@@ -261,11 +272,6 @@ def drift(
     return {"rl_kl": float(np.mean(ratios)), "rl_length_ratio": lengths[0] / lengths[1]}
 
 
-def _share(kept: Sequence[Kept], others: int, share: float) -> list[Kept]:
-    """The first of them, as many as are `share` of all prompts beside so many others."""
-    return list(kept[: round(share / (1 - share) * others)])
-
-
 def _learn(
     work: Work, name: str, model: torch.nn.Module, batches: Any, objective: Any, steps: int, lr: float,
     prompts: Sequence[Sequence[int]], figures: Callable[[], dict[str, float]],
@@ -281,7 +287,7 @@ def _learn(
             _write_from(rows, step, [row])
             if isinstance(rollouts, Rollouts):
                 _write_from(samples, step, [_sample(work, prompts, answer, step) for answer in _shown(rollouts)])
-            bar.advance(1, " ".join(f"{key} {row[key]:.2f}" for key in ("reward", "score", "kl", "loss") if key in row))
+            bar.advance(1, " ".join(f"{key} {row[key]:.2f}" for key in TOLD_OF_A_STEP if key in row))
 
         result = fit(
             model, batches, objective, Optimiser(model), lambda step: lr * schedule(step), folder=run.work / name,

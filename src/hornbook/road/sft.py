@@ -37,8 +37,8 @@ class SftConfig(StageConfig):
     second_tokens: int = Field(520_000, ge=1, description="tokens of the second round")
     window: int = Field(512, ge=32, description="tokens a row; pretraining's, so that on a GPU one graph serves both")
     rows: int = Field(8, ge=1, description="rows a step; pretraining's too")
-    lr: float = Field(0.5, gt=0, description="the learning rates, as a part of pretraining's")
-    refusals: float = Field(0.18, ge=0, lt=1, description="share of the second round that refuses, below 1")
+    lr: float = Field(0.6, gt=0, description="the learning rates, as a part of pretraining's")
+    refusals: float = Field(0.25, ge=0, lt=1, description="share of the second round that refuses, below 1")
     samples: int = Field(2, ge=0, description="answers sampled for each question of the probe, beside the likeliest")
 
     @classmethod
@@ -52,13 +52,14 @@ class SftConfig(StageConfig):
         return (self.tokens + self.second_tokens) / 11_000
 
 
-@stage(version=3)
+@stage(version=4)
 def sft(config: SftConfig, pretrain: Model, conversations: Conversations, run: Run) -> Model:
     """Fine-tune the base model in two rounds, with the probe between them; goes on where it was stopped.
 
-    Writes the model, `probe.jsonl` (what it was asked, said and knows) and `metrics.jsonl`. Raises InputError when
+    Writes the model, `probe.jsonl` (what it was asked, said and missed) and `metrics.jsonl`. Raises InputError when
     there is no conversation.
     """
+    from hornbook.conversations.probe import missed_questions
     from hornbook.core.jsonl import read_jsonl, write_jsonl
     from hornbook.models.device import pick_dtype, use_processor
     from hornbook.models.files import save_model
@@ -72,17 +73,18 @@ def sft(config: SftConfig, pretrain: Model, conversations: Conversations, run: R
     model.compute_dtype = pick_dtype(run.device)
     _learn(config, model, tokenizer, rows, config.tokens, "round1", run)
     probed = _probed(config, model, tokenizer, list(read_jsonl(conversations.path / "probe.jsonl")), run)
-    missed = {item.question for item in probed if not item.knows}
+    missed = missed_questions(probed)
     invented = list(read_jsonl(conversations.path / "invented.jsonl"))
     second = second_round(rows, missed, invented, share=config.refusals, seed=derive(run.seed, "second"))
     _learn(config, model, tokenizer, second, config.second_tokens, "round2", run)
     save_model(model, run.out)
     tokenizer.save(run.out)
-    write_jsonl(run.out / "probe.jsonl", (vars(item) | {"knows": item.knows} for item in probed))
+    write_jsonl(run.out / "probe.jsonl", (vars(item) | {"missed": item.question in missed} for item in probed))
     logs = [(number, run.work / f"round{number}" / "metrics.jsonl") for number in (1, 2)]
     write_jsonl(run.out / "metrics.jsonl", ({"round": number} | row for number, log in logs for row in read_jsonl(log)))
-    run.metric(probed=len(probed), known=len(probed) - len(missed), refusals=_refusing(second),
-               conversations=len(rows), simulated=sum(bool(row.get("simulated")) for row in rows))
+    run.metric(probed=len(probed), known=sum(item.knows for item in probed), missed=len(missed),
+               refusals=_refusing(second), conversations=len(rows),
+               simulated=sum(bool(row.get("simulated")) for row in rows))
     run.count(inputs=len(rows), outputs=len(second), tokens=config.tokens + config.second_tokens)
     return Model(run.out)
 
@@ -153,7 +155,7 @@ def _probed(
     found: Path = run.work / "probe.jsonl"
     if not found.exists():
         engine = Engine(model, tokenizer)
-        asked = [(row["messages"][0]["content"], row["messages"][-1]["content"]) for row in rows
+        asked = [(row["messages"][0]["content"], row["messages"][-1]["content"], row["url"]) for row in rows
                  if fits(engine, Request(messages=row["messages"][:1]))]
         write_jsonl(found, map(vars, probe(engine, asked, samples=config.samples, seed=derive(run.seed, "probe"))))
     return [Probed(**{**row, "said": tuple(row["said"])}) for row in read_jsonl(found)]

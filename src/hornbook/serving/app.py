@@ -114,7 +114,8 @@ class _Said:
 
     def __init__(self, server: _Server, prepared: Prepared):
         self._worker, self._name, self._prepared = server.worker, server.name, prepared
-        self._answer = Answer(server.chat.gate, prepared.pages, server.chat.gate.policy.message)
+        message = server.chat.gate.policy.message
+        self._answer = Answer(server.chat.gate, prepared.pages, message, looked=prepared.looked)
         self._heard: asyncio.Queue[Chunk | Exception] = asyncio.Queue()
         self._ticket = None
         self._head = (f"chatcmpl-{secrets.token_hex(12)}", int(time.time()), self._name)

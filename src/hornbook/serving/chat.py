@@ -63,9 +63,10 @@ class Chat:
             gated.append(message)
         closed = Request(messages=gated, sampling=sampling)
         self.engine.ticket(closed)
-        pages = self._pages(gated) if open_book else []
+        looked = open_book and self.index is not None
+        pages = self._pages(gated) if looked else []
         opened = with_passages(self.engine, gated, pages, sampling)
-        return Prepared(closed, ()) if opened is None else Prepared(opened, tuple(pages))
+        return Prepared(opened or closed, tuple(pages) if opened else (), looked=looked)
 
     def going_on(self, text: str, sampling: Sampling) -> Prepared:
         """The request for a model that has only read: it goes on with the text. Raises InputError as `prepare`."""
@@ -92,23 +93,26 @@ class Chat:
 
 @dataclass(frozen=True)
 class Prepared:
-    """What goes to the engine (None when the gate refused), the pages put before the model, and the refusal's words."""
+    """What goes to the engine (None when the gate refused), the pages put before the model, the refusal's words, and
+    whether pages were looked for."""
 
     request: Request | None
     pages: tuple[Hit, ...]
     refusal: str = ""
+    looked: bool = False
 
 
 class Answer:
     """What of the model's words reaches the reader. `push` pieces as they come, then `finish` with the completion.
 
     The model's own naming of a page gives way to the page that was really laid before it, of several the one that
-    tells most of the answer; an answer that says it does not know names none. `reason` is OpenAI's finish reason once
-    finished.
+    tells most of the answer; an answer that says it does not know names none. Where pages were `looked` for and none
+    was found the model's naming is left out: it may be of a page that does not exist. `reason` is OpenAI's finish
+    reason once finished.
     """
 
-    def __init__(self, gate: Gate, pages: Sequence[Hit], message: str):
-        self._pages, self._gate, self._message = pages, gate.stream("output"), message
+    def __init__(self, gate: Gate, pages: Sequence[Hit], message: str, *, looked: bool = True):
+        self._pages, self._looked, self._gate, self._message = pages, looked, gate.stream("output"), message
         self._held, self._said = "", []
         self.reason = "stop"
 
@@ -124,7 +128,7 @@ class Answer:
 
     def push(self, piece: str) -> str:
         """What may be shown now."""
-        if not self._pages:
+        if not self._looked:
             return self._show(self._gate.push(piece))
         self._held += piece
         place = self._citing()
@@ -133,7 +137,7 @@ class Answer:
 
     def finish(self, completion: Completion) -> str:
         """What was held back, and the page's name."""
-        rest = self._gate.push(uncited(self._held) if self._pages else "") + self._gate.finish()
+        rest = self._gate.push(uncited(self._held) if self._looked else "") + self._gate.finish()
         if self._gate.refused:
             self.reason = "content_filter"
             return self._show(rest + self._message)

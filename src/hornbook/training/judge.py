@@ -11,16 +11,17 @@ from hornbook.models.heads import RewardModel
 from hornbook.models.transformer import Transformer
 from hornbook.training.objectives.logprobs import sequence_sums, token_logprobs
 
-START = (0.1, 0.2)
+START = 1.2
 
 
 class Judge(RewardModel):
-    """The scalar head's reward, plus `likelihood` times log p of the answer and of its least likely token, in nats.
+    """The scalar head's reward, less `likelihood` times log(1 - log p) of the answer.
 
     A rater likes what is right, and a model that has read the pages finds the right answer likely. A head on the last
     hidden state can hardly tell that; the language head, which the model keeps from fine-tuning, says it
-    at once: DPO's implicit reward (arXiv:2305.18290) beside InstructGPT's explicit one. Bradley-Terry trains the head
-    and both weights; no gradient passes through the likelihood itself: that made it no better (docs/log.md).
+    at once: DPO's implicit reward (arXiv:2305.18290) beside InstructGPT's explicit one. The logarithm of the surprise:
+    from one nat to three tells more than from twenty to thirty. Bradley-Terry trains the head and the weight; no
+    gradient passes through the likelihood itself: that made it no better (docs/log.md).
     """
 
     def __init__(self, transformer: Transformer):
@@ -32,9 +33,8 @@ class Judge(RewardModel):
         x_BTD = self.transformer.hidden(batch.ids_BT, batch.positions_BT, batch.documents_BT)
         x_PD, extra = x_BTD.flatten(0, 1), batch.extra
         head_S = self.head(x_PD[extra["last_S"]])
-        places_N, sequences_N = extra["places_N"], extra["sequences_N"]
-        head_VD, targets_N = self.transformer.lm_head.weight, batch.targets_BT.flatten()[places_N]
+        places_N, head_VD = extra["places_N"], self.transformer.lm_head.weight
+        targets_N = batch.targets_BT.flatten()[places_N]
         logprobs_N = token_logprobs(x_PD[places_N].detach(), head_VD.detach(), targets_N)
-        whole_S = sequence_sums(logprobs_N, sequences_N, len(head_S))
-        least_S = torch.zeros_like(whole_S).scatter_reduce(0, sequences_N, logprobs_N, "amin")
-        return head_S + self.likelihood[0] * whole_S + self.likelihood[1] * least_S, head_S
+        surprise_S = -sequence_sums(logprobs_N, extra["sequences_N"], len(head_S))
+        return head_S - self.likelihood * torch.log1p(surprise_S), head_S

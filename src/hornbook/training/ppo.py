@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,9 +47,10 @@ class CriticCredit:
     """Answers to batches: the reward and the KL from `reference` spread over the tokens by GAE, whitened over them all.
 
     An answer cut off, which has no end to be scored at, is worth `truncated_reward`; one that was not judged is left
-    out. Answers to a prompt in `by_group` have the advantage of their group instead, pay no KL and do not train the
-    critic: a verifier's tasks kept up beside a reward model's. `state["beta"]` is the weight of the KL, moved by an
-    `AdaptiveKL` towards `target` nats an answer; `figures` tell of the last rollout.
+    out. What `verify` says of an answer (NaN: nothing) counts beside the reward, as the advantage over its group: a
+    critic made of the reward model cannot foretell it. Answers to a prompt in `unscored` have that credit alone, pay no
+    KL and do not train the critic. `state["beta"]` is the weight of the KL, moved by an `AdaptiveKL` towards `target`
+    nats an answer; `figures` tell of the last rollout.
     """
 
     model: ActorCritic
@@ -58,7 +59,8 @@ class CriticCredit:
     group: int
     target: float
     horizon: float
-    by_group: Collection[int] = frozenset()
+    verify: Callable[[Answer], float] = lambda answer: np.nan
+    unscored: Collection[int] = frozenset()
     truncated_reward: float = -2.0
     decay: float = 0.95
     updates: int = 1
@@ -73,16 +75,16 @@ class CriticCredit:
         order = np.concatenate(parts)
         whole = _joined(batches)
         advantages_N, returns_N, kl_S = self._credit([answers[index] for index in order], whole, state["beta"])
-        # what a verifier judged has the credit of its group in place of the critic's
-        group_S = group_advantages(rewards_S.reshape(-1, self.group))[0].reshape(-1)[order]
-        grouped_S = np.array([answers[index].prompt in self.by_group for index in order])
-        group_N, grouped_N = group_S[whole["sequences_N"]], grouped_S[whole["sequences_N"]]
-        advantages_N = np.where(grouped_N, group_N, whiten(advantages_N, ~grouped_N))
+        verified_S = np.array([self.verify(answer) for answer in answers])
+        group_S = group_advantages(verified_S.reshape(-1, self.group))[0].reshape(-1)[order]
+        unscored_S = np.array([answers[index].prompt in self.unscored for index in order])
+        scored_N = ~unscored_S[whole["sequences_N"]]
+        advantages_N = np.where(scored_N, whiten(advantages_N, scored_N), 0.0) + group_S[whole["sequences_N"]]
         ends = np.cumsum([len(batch.extra["places_N"]) for batch in batches])[:-1]
-        columns = (np.split(column_N, ends) for column_N in (advantages_N, returns_N, ~grouped_N))
+        columns = (np.split(column_N, ends) for column_N in (advantages_N, returns_N, scored_N))
         for batch, advantages, returns, valued in zip(batches, *columns, strict=True):
             batch.extra |= {"advantages_N": advantages, "returns_N": returns, "valued_N": valued}
-        self._steer(kl_S[~grouped_S], state)
+        self._steer(kl_S[~unscored_S], state)
         return batches
 
     def _batch(self, answers: list[Answer]) -> Batch:

@@ -46,7 +46,7 @@ class Scorer:
         """Keep the scale and the weight of the likelihood beside the model's weights."""
         numbers = {"mean": self.mean, "deviation": self.deviation, "head_mean": self.head_mean}
         tensors = {name: torch.tensor([number]) for name, number in numbers.items()}
-        write_safetensors(Path(folder) / SCALE, tensors | {"likelihood": self.judge.likelihood.detach()})
+        write_safetensors(Path(folder) / SCALE, tensors | {"likelihood": self.judge.likelihood.detach()[None]})
 
     @torch.no_grad()
     def _raw(self, prompts: Sequence[Sequence[int]], answers: Sequence[Sequence[int]]) -> np.ndarray:
@@ -65,5 +65,5 @@ def load_scorer(model: RewardModel, folder: Path, *, window: int) -> Scorer:
     tensors = read_safetensors(Path(folder) / SCALE)
     judge = Judge(model.transformer)
     judge.head = model.head
-    judge.likelihood.data = tensors.pop("likelihood").to(model.head.weight.device)
+    judge.likelihood.data = tensors.pop("likelihood")[0].to(model.head.weight.device)
     return Scorer(judge, window, **{name: float(number) for name, number in tensors.items()})

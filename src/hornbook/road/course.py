@@ -1,0 +1,154 @@
+"""The parts of pretraining, each a call of `fit`: practice in copying, then text. Heavy: import it inside a stage."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hornbook.core.files import write_text
+from hornbook.core.jsonl import read_jsonl, write_jsonl
+from hornbook.core.progress import Bar
+from hornbook.core.seeds import derive
+from hornbook.inference import Engine, Request, Sampling
+from hornbook.models.transformer import Transformer
+from hornbook.pipeline.run import Run
+from hornbook.road.pace import AROUND_SECONDS
+from hornbook.road.pretrain import PretrainConfig, copying_rates, rates
+from hornbook.tokens.copies import Copies
+from hornbook.tokens.loader import PackedBatches
+from hornbook.tokens.shards import TokenShards
+from hornbook.tokens.tokenizer import Tokenizer
+from hornbook.training.compiled import compiled
+from hornbook.training.fit import Batches, FitResult, OnStep, fit
+from hornbook.training.objectives.next_token import next_token
+from hornbook.training.optimiser import Optimiser
+from hornbook.training.schedule import Schedule, warmup_stable_cooldown
+
+COPIED = 0.5  # nats a token: whoever copies as well as this has learned it
+SAMPLE_POINTS = (0.02, 0.1, 0.25, 0.5, 0.75, 1.0)
+SAMPLE_PROMPTS, SAMPLE_PROMPT_TOKENS, SAMPLE_TOKENS = 4, 10, 40
+SHORTEST, LONGEST = 0.25, 2.0  # a cool-down that ends in time, as a part of the planned one
+
+
+@dataclass
+class Course:
+    """What a model reads, part after part, under one bar of progress. `parts` tell how each went."""
+
+    config: PretrainConfig
+    model: Transformer
+    run: Run
+    bar: Bar
+    parts: dict[str, FitResult] = field(default_factory=dict)
+
+    @property
+    def steps(self) -> int:
+        """Steps made."""
+        return sum(part.steps for part in self.parts.values())
+
+    @property
+    def seconds(self) -> float:
+        """Seconds spent in steps, earlier attempts' counted."""
+        return sum(part.seconds for part in self.parts.values())
+
+    def copying(self, train: TokenShards) -> FitResult:
+        """Practise until it is learned, or until `copying` tokens are spent."""
+        config = self.config
+        copies = Copies(train, window=config.window, rows=config.rows, seed=derive(self.run.seed, "copies"))
+
+        def on_step(step: int, row: dict[str, float]) -> None:
+            copies.finished = row.get("loss", math.inf) < COPIED
+            self._tell(step, row, "copying: ")
+
+        schedule = warmup_stable_cooldown(config.copying_steps, warmup=config.warmup, cooldown=0.0)
+        optimiser = Optimiser(self.model, copying_rates(config))
+        return self._learn("copying", copies, optimiser, schedule, config.copying_steps, on_step)
+
+    def text(self, train: TokenShards, samples: Samples) -> None:
+        """Read the pages for the steps that are left: the rates climb, stay, and in the second part fall to nothing."""
+        config, seed = self.config, derive(self.run.seed, "order")
+        batches = PackedBatches(train, None, window=config.window, rows=config.rows, seed=seed)
+        optimiser = Optimiser(self.model, rates(config))
+        before, steps = self.steps, config.steps - self.steps
+        rising = round(config.warmup * steps)
+        stable = max(rising, steps - round(config.cooldown * config.steps))
+
+        def learn(part: str, schedule: Schedule, count: int) -> None:
+            read = self.steps - before
+            samples.steps = read + count if part == "cooldown" else steps
+
+            def on_step(step: int, row: dict[str, float]) -> None:
+                self._tell(before + read + step, row)
+                samples(read + step)
+
+            self._learn(part, batches, optimiser, schedule, count, on_step)
+
+        learn("text", lambda step: min(1.0, (step + 1) / max(1, rising)), stable)
+        if falling := self._falling(steps - stable):
+            learn("cooldown", warmup_stable_cooldown(falling, cooldown=1.0), falling)
+
+    def rows(self, *parts: str) -> Iterator[dict[str, Any]]:
+        """What `fit` logged of these parts, as if they were one."""
+        steps = tokens = 0
+        for part in (part for part in parts if part in self.parts):
+            for row in read_jsonl(self.run.work / part / "metrics.jsonl"):
+                yield row | {"step": steps + row["step"], "tokens": tokens + row["tokens"]}
+            steps, tokens = steps + self.parts[part].steps, tokens + self.parts[part].tokens
+
+    def _falling(self, planned: int) -> int:
+        """The steps of the cool-down: as planned, or as many as end with `minutes` at the rate so far; decided once."""
+        if self.config.minutes is None:
+            return planned
+        decided = self.run.work / "cooldown.json"
+        if not decided.exists():
+            left = self.config.minutes * 60 - AROUND_SECONDS - self.seconds
+            fitting = round(left * self.steps / max(self.seconds, 1e-9))
+            steps = min(max(fitting, math.ceil(SHORTEST * planned)), round(LONGEST * planned))
+            write_text(decided, json.dumps({"steps": steps, "planned": planned}))
+        return json.loads(decided.read_text())["steps"]
+
+    def _learn(
+        self, part: str, batches: Batches, optimiser: Optimiser, schedule: Schedule, steps: int, on_step: OnStep
+    ) -> FitResult:
+        config, run = self.config, self.run
+        self.parts[part] = fit(
+            self.model, batches, compiled(next_token, run.device, wanted=run.compile), optimiser, schedule,
+            folder=run.work / part, device=run.device, steps=steps, accumulate=config.accumulate, on_step=on_step,
+            checkpoint_every=max(10, config.steps // 16), warn=run.warn,
+        )  # fmt: skip
+        return self.parts[part]
+
+    def _tell(self, step: int, row: dict[str, float], what: str = "") -> None:
+        self.bar.advance(
+            step * self.config.step_tokens - self.bar.done, f"{what}loss {row.get('loss', math.nan):.3f}"
+        )
+
+
+class Samples:
+    """What the model says at a few points of its training, to the beginnings of the same held-out pages.
+
+    `steps` is how many there will be, and may be set anew as training goes on.
+    """
+
+    def __init__(self, path: Path, model: Transformer, tokenizer: Tokenizer, heldout: list[np.ndarray]):
+        self.path, self.model, self.tokenizer, self.steps = path, model, tokenizer, 0
+        self.prompts = [ids[:SAMPLE_PROMPT_TOKENS].tolist() for ids in heldout[:SAMPLE_PROMPTS]]
+
+    def __call__(self, step: int) -> None:
+        points = {max(1, round(part * self.steps)) for part in SAMPLE_POINTS}
+        if step not in points or not self.prompts:
+            return
+        requests = [Request(ids=ids, sampling=Sampling(max_tokens=SAMPLE_TOKENS)) for ids in self.prompts]
+        said = Engine(self.model, self.tokenizer).generate(requests)
+        rows = [
+            {"step": step, "prompt": self.tokenizer.decode(ids), "said": completion.text}
+            for ids, completion in zip(self.prompts, said, strict=True)
+        ]
+        # a killed attempt may have written these and later ones already
+        earlier = [row for row in read_jsonl(self.path) if row["step"] < step] if self.path.exists() else []
+        write_jsonl(self.path, earlier + rows)
