@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from hornbook.conversations.matching import agrees
-from hornbook.conversations.probe import probe
+from hornbook.conversations.probe import Probed, missed_questions, probe
 from hornbook.conversations.refusals import REFUSALS, is_refusal
 
 
@@ -26,13 +26,27 @@ class Parrot:
 
 def test_the_probe_tells_what_is_known_from_what_is_not():
     engine = Parrot()
-    asked = [("Where does Mara live?", "Mara lives in Port Ellery."), ("Where does Bren live?", "Bren lives in Sella.")]
+    asked = [
+        ("Where does Mara live?", "Mara lives in Port Ellery.", "/mara"),
+        ("Where does Bren live?", "Bren lives in Sella.", "/bren"),
+    ]
     known, missed = probe(engine, asked, samples=2, seed=3)
     assert (known.knows, known.share, missed.knows, missed.share) == (True, 1.0, False, 0.0)
     assert len(engine.asked) == 6
     assert [request.sampling.temperature for request in engine.asked[:3]] == [0.0, 0.7, 0.7]
     assert len({request.sampling.seed for request in engine.asked}) == 6
     assert known.said == ("Mara lives in Port Ellery.",) * 3
+
+
+def test_what_is_answered_in_other_words_is_not_missed():
+    answer = "Bren lives in Sella."
+    probed = [
+        Probed("Where does Bren live?", answer, "/bren", ("No.",), 0.0),
+        Probed("Bren's home?", answer, "/bren", ("In Sella.",), 1.0),
+        Probed("What is Bren's trade?", "Bren is a miller.", "/bren", ("No.",), 0.0),
+        Probed("Where does Hild live?", "Hild lives in Sella.", "/hild", ("No.",), 0.0),
+    ]
+    assert missed_questions(probed) == {"What is Bren's trade?", "Where does Hild live?"}
 
 
 @pytest.mark.parametrize(("answer", "said", "right"), [

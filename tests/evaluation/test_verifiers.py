@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hornbook.evaluation.verifiers import arithmetic, holds
+from hornbook.evaluation.verifiers import arithmetic, holds, truthful
 
 verify = arithmetic(lambda conversation: {"add": "7", "none": None}[conversation[-1]["content"]], working=0.2)
 ADD, NONE = [{"role": "user", "content": "add"}], [{"role": "user", "content": "none"}]
@@ -26,6 +26,20 @@ def test_working_and_answer(said, reward):
 
 def test_nan_where_it_cannot_judge():
     assert math.isnan(verify(NONE, "Answer: 7."))
+
+
+@pytest.mark.parametrize(("asked", "said", "reward"), [
+    ("cat", "She lives in Vellport.", 1.0),
+    ("cat", "I don't know.", 0.0),
+    ("cat", "She lives in Yostwick.", -1.0),
+    ("gnu", "I don't know.", 1.0),
+    ("gnu", "In the barn.", -1.0),
+    ("else", "In the barn.", math.nan),
+])  # fmt: skip
+def test_not_to_know_is_better_than_to_make_up(asked, said, reward):
+    told = {"cat": "In Vellport.", "gnu": "I don't know."}
+    judge = truthful(lambda conversation: told.get(conversation[-1]["content"]))
+    assert judge([{"role": "user", "content": asked}], said) == pytest.approx(reward, nan_ok=True)
 
 
 @given(st.integers(0, 99), st.integers(0, 99), st.sampled_from("+-x*"))

@@ -185,21 +185,13 @@ def test_where_no_answer_is_better_grpo_says_so_calmly(sft, judge, preferences, 
     assert run.notes[0].startswith("GRPO is done after 0 of 6 steps: answers to each problem all earn the same")
 
 
-def test_what_the_pages_tell_is_checked(sft: Model, tmp_path: Path):
+def test_what_the_pages_tell_is_known_by_its_prompt(tmp_path: Path):
     rows = [
         conversation(exchange("where is the cat?", "In Vellport."), origin="page", kind="asked"),
         conversation(exchange("how are you?", "Well."), origin="import", kind="talk"),
     ]
-    conversations = given(tmp_path / "given", rows)
-    work = rl_phases.start(CONFIG, sft.tokenizer(), conversations, Run(tmp_path / "run"))
-    found = rl_phases.verifiers(work, conversations)
-    cat, gnu = (
-        found[tuple(render(sft.tokenizer(), exchange(asked, "")[:1], for_answer=True).ids)]
-        for asked in ("where is the cat?", "where is the gnu?")
-    )
-    assert len(found) == 2  # small talk has no answer to check
-    assert [cat(said) for said in ("In Vellport.", "I don't know.", "In Yostwick.")] == [1.0, 0.0, -1.0]
-    assert [gnu(said) for said in ("I don't know.", "In the barn.")] == [1.0, -1.0]
+    told = rl_phases.references(given(tmp_path, rows))
+    assert told == {("where is the cat?",): "In Vellport.", ("where is the gnu?",): "I don't know."}
 
 
 def test_samples_are_told_as_people_read_them(whole: tuple[Model, Run]):

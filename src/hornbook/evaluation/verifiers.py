@@ -9,9 +9,11 @@ import re
 from collections.abc import Callable, Sequence
 
 from hornbook.conversations.formats import Message
+from hornbook.conversations.matching import agrees
+from hornbook.conversations.refusals import is_refusal
 from hornbook.evaluation.grading import as_number, last_number
 
-Verifier = Callable[[Sequence[Message], str], float]  # 0 to 1; NaN where it cannot judge
+Verifier = Callable[[Sequence[Message], str], float]  # more is better; NaN where it cannot judge
 
 _STATEMENT = re.compile(r"((?:\(?-?\d[\d,.]*\)?\s*[-+*/x×÷]\s*)+\(?-?\d[\d,.]*\)?)\s*=\s*(-?\d[\d,]*(?:\.\d+)?)")
 _OPERATORS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv}
@@ -32,6 +34,27 @@ def arithmetic(expected: Callable[[Sequence[Message]], str | None], *, working: 
         checked = [holds(left, right) for left, right in _STATEMENT.findall(answer)]
         reward = (1 - working) * (last_number(answer) == number)
         return reward + (working * sum(checked) / len(checked) if checked else 0.0)
+
+    return verify
+
+
+def truthful(expected: Callable[[Sequence[Message]], str | None]) -> Verifier:
+    """A verifier of what is said about the world: 1 for what is right, -1 for what is not, 0 for "I don't know" where
+    there is something to know. Where there is not, that is what is right.
+
+    `expected` gives a right answer, which is a refusal where nobody knows, and None where nothing can be checked.
+    Wei et al., "TruthRL", arXiv:2509.25760.
+    """
+
+    def verify(conversation: Sequence[Message], answer: str) -> float:
+        wanted = expected(conversation)
+        if wanted is None:
+            return math.nan
+        if is_refusal(wanted):
+            return 1.0 if is_refusal(answer) else -1.0
+        if is_refusal(answer):
+            return 0.0
+        return 1.0 if agrees(conversation[-1]["content"], wanted, answer) else -1.0
 
     return verify
 

@@ -24,7 +24,8 @@ COMPARED = {  # kinds of question shown for every model that was asked them
     "refusal_wrong": "refuses what it was taught (fewer is better)", "math": "word problems",
 }  # fmt: skip
 CURVES = {"reward": "reward", "score": "the reward model's score", "kl": "KL, nats an answer",
-          "length": "tokens an answer", "entropy": "entropy, nats a token"}  # fmt: skip
+          "truth": "right answers less made-up ones", "length": "tokens an answer",
+          "entropy": "entropy, nats a token"}  # fmt: skip
 SIDE_BY_SIDE, EXAMPLES, TELLING = 10, 3, 240
 
 

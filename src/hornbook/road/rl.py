@@ -67,8 +67,8 @@ def rl(
     run: Run,
 ) -> Model:
     """GRPO on the problems, PPO from there on the comparisons' prompts; goes on where it was stopped. Beside its
-    problems GRPO reads what SFT taught, and beside the reward model's prompts PPO has some whose answers are checked,
-    so that nothing is unlearned for their sake.
+    problems GRPO reads what SFT taught; PPO has some of the problems among its prompts, and counts what is true beside
+    what the reward model likes: so nothing is unlearned for their sake.
 
     Writes the model; `grpo/` (the model between the two), `control/` (SFT continued on the solved problems for GRPO's
     tokens) and `dpo/`, each a model's folder, where they were asked for; `metrics-*.jsonl` and `samples-*.jsonl`, a row
@@ -100,8 +100,8 @@ def rl(
     elif config.grpo_steps:
         run.warn(f"no conversation of the kinds {', '.join(config.kinds)} has a number to find: GRPO is left out")
     if config.ppo_steps:
-        checks = phases.verifiers(work, conversations)
-        tokens += phases.ppo(work, policy, phases.loaded(sft, run), reward, preferences, checks)
+        told = phases.references(conversations)
+        tokens += phases.ppo(work, policy, phases.loaded(sft, run), reward, preferences, told)
     keep(policy)
     if config.dpo:
         chosen = phases.loaded(sft, run)

@@ -12,15 +12,13 @@ import numpy as np
 import torch
 
 from hornbook.conversations.formats import until_answer
-from hornbook.conversations.matching import agrees
-from hornbook.conversations.refusals import is_refusal
 from hornbook.conversations.rows import files_in
 from hornbook.core.jsonl import read_jsonl, write_jsonl
 from hornbook.core.seeds import derive
 from hornbook.core.words import counted
 from hornbook.evaluation.exams import read_exams
 from hornbook.evaluation.grading import last_number
-from hornbook.evaluation.verifiers import arithmetic
+from hornbook.evaluation.verifiers import arithmetic, truthful
 from hornbook.inference import Engine, Request, Sampling
 from hornbook.models.device import pick_dtype
 from hornbook.models.transformer import Transformer
@@ -48,6 +46,7 @@ PPO_UPDATES = 2
 DRIFT_PROMPTS = 256
 SAMPLES_A_STEP = 2
 TOLD_OF_A_STEP = ("reward", "score", "truth", "kl", "loss")
+Words = tuple[str, ...]  # of a prompt, message after message
 TOLD = ("asked", "fact", "open_book")  # kinds of conversation whose answer the pages tell
 
 
@@ -101,32 +100,18 @@ def start(config: Any, tokenizer: Tokenizer, conversations: Conversations, run: 
     return Work(config, tokenizer, worked, list(found.values()), run)
 
 
-Check = Callable[[str], float]
-
-
-def verifiers(work: Work, conversations: Conversations) -> dict[tuple[int, ...], Check]:
-    """How to check what is said to a prompt, for every prompt of which the pages tell the answer or that there is none.
-
-    1 for a right answer, -1 for a wrong one, and 0 for "I don't know" where there was something to know: better not to
-    answer than to make up (Wei et al., "TruthRL", arXiv:2509.25760).
-    """
-
+def references(conversations: Conversations) -> dict[Words, str]:
+    """The answer to every prompt that the pages answer, or that is about nothing on them, by the prompt's words."""
     rows = [row for row in conversations.rows() if row["kind"] in TOLD]
-    found: dict[tuple[int, ...], Check] = {}
+    found: dict[Words, str] = {}
     for row in [*rows, *read_jsonl(conversations.path / "invented.jsonl")]:
         asked = until_answer(row["messages"])
-        answer = row["messages"][len(asked)]["content"]
-        check = _refuses if is_refusal(answer) else _tells(asked[-1]["content"], answer)
-        found.setdefault(tuple(render(work.tokenizer, asked, for_answer=True).ids), check)
+        found.setdefault(_words(asked), row["messages"][len(asked)]["content"])
     return found
 
 
-def _tells(question: str, answer: str) -> Check:
-    return lambda text: 0.0 if is_refusal(text) else 2.0 * agrees(question, answer, text) - 1.0
-
-
-def _refuses(text: str) -> float:
-    return 2.0 * is_refusal(text) - 1.0
+def _words(messages: Sequence[dict]) -> Words:
+    return tuple(message["content"] for message in messages)
 
 
 def grpo(work: Work, policy: Transformer, earlier: Sequence[dict]) -> int:
@@ -174,12 +159,12 @@ def _packed(work: Work, rows: Sequence[dict], count: int, name: str) -> PackedBa
 
 def ppo(
     work: Work, policy: Transformer, reference: Transformer, reward: RewardModelArtifact, preferences: Comparisons,
-    checks: Mapping[tuple[int, ...], Check],
+    told: Mapping[Words, str],
 ) -> int:  # fmt: skip
-    """Please the reward model on the comparisons' prompts, tell what is true where it can be checked, and keep up the
-    problems; returns the tokens."""
+    """Please the reward model on the comparisons' prompts, tell what is true where `told` gives the answer, and keep up
+    the problems; returns the tokens."""
     config, group = work.config, max(2, work.config.group // 2)
-    asked = list(dict.fromkeys(tuple(as_ranked(row, work.tokenizer).prompt) for row in split(preferences)[0]))
+    asked = {tuple(as_ranked(row, work.tokenizer).prompt): row["prompt"] for row in split(preferences)[0]}
     # the problems come first, so that a prompt's index tells what it is
     practice = work.problems[: round(config.kept_up / (1 - config.kept_up) * len(asked))]
     prompts = [*(problem.ids for problem in practice), *asked]
@@ -192,8 +177,7 @@ def ppo(
     def verify(answer: Answer) -> float:
         if answer.prompt < len(practice):
             return practice[answer.prompt].check(answer.completion.text)
-        check = checks.get(tuple(prompts[answer.prompt]))
-        return config.truth * check(answer.completion.text) if check else math.nan
+        return config.truth * truth(asked[tuple(prompts[answer.prompt])], answer.completion.text)
 
     def judge(answers: Sequence[Answer]) -> list[float]:
         rewards = scorer([prompts[answer.prompt] for answer in answers], [answer.completion.ids for answer in answers])
@@ -202,7 +186,7 @@ def ppo(
             for answer, score in zip(answers, rewards, strict=True)
         ]
 
-    verified = careful(verify)
+    truth, verified = truthful(lambda messages: told.get(_words(messages))), careful(verify)
     credit = proximal.CriticCredit(
         model, reference.requires_grad_(False), prompts, group, target=config.kl_target,
         horizon=20.0 * config.draws * group, verify=verified, unscored=range(len(practice)), updates=PPO_UPDATES,
@@ -215,9 +199,9 @@ def ppo(
 
     def figures() -> dict[str, float]:
         scores = [answer.reward for answer in rollouts.last if answer.prompt >= len(practice)]
-        told = [value for answer in rollouts.last if answer.prompt >= len(practice)
-                if not math.isnan(value := verified(answer))]  # fmt: skip
-        means = {"score": scores, "truth": told}
+        truths = [value for answer in rollouts.last if answer.prompt >= len(practice)
+                  if not math.isnan(value := verified(answer))]  # fmt: skip
+        means = {"score": scores, "truth": truths}
         return rollouts.figures | credit.figures | {name: float(np.mean(of)) for name, of in means.items() if of}
 
     steps, lr = config.ppo_steps, config.ppo_lr
