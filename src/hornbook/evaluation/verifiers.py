@@ -38,9 +38,9 @@ def arithmetic(expected: Callable[[Sequence[Message]], str | None], *, working: 
     return verify
 
 
-def truthful(expected: Callable[[Sequence[Message]], str | None]) -> Verifier:
-    """A verifier of what is said about the world: 1 for what is right, -1 for what is not, 0 for "I don't know" where
-    there is something to know. Where there is not, that is what is right.
+def truthful(expected: Callable[[Sequence[Message]], str | None], *, silence: float = 0.0) -> Verifier:
+    """A verifier of what is said about the world: 1 for what is right, -1 for what is not, `silence` for "I don't know"
+    where there is something to know. Where there is not, that is what is right.
 
     `expected` gives a right answer, which is a refusal where nobody knows, and None where nothing can be checked.
     Wei et al., "TruthRL", arXiv:2509.25760.
@@ -53,7 +53,7 @@ def truthful(expected: Callable[[Sequence[Message]], str | None]) -> Verifier:
         if is_refusal(wanted):
             return 1.0 if is_refusal(answer) else -1.0
         if is_refusal(answer):
-            return 0.0
+            return silence
         return 1.0 if agrees(conversation[-1]["content"], wanted, answer) else -1.0
 
     return verify

@@ -39,6 +39,7 @@ class RlConfig(StageConfig):
     replay_rows: int = Field(4, ge=1, description="rows of that a step")
     refusals: float = Field(0.18, ge=0, lt=1, description="share of them that refuses: SFT's")
     truth: float = Field(1.0, ge=0, description="weight of a right answer beside the reward model's score, in PPO")
+    silence: float = Field(-0.5, ge=-1, le=1, description='worth of "I don\'t know" where a right answer is 1, a wrong -1')
     kept_up: float = Field(0.1, ge=0, lt=1, description="share of PPO's prompts that are GRPO's problems, kept up")
     control: bool = Field(True, description="also go on with SFT on solved problems for GRPO's tokens")
     control_rows: int = Field(16, ge=1, description="its rows a step: SFT's")

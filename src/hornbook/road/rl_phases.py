@@ -186,7 +186,7 @@ def ppo(
             for answer, score in zip(answers, rewards, strict=True)
         ]
 
-    truth, verified = truthful(lambda messages: told.get(_words(messages))), careful(verify)
+    truth, verified = truthful(lambda messages: told.get(_words(messages)), silence=config.silence), careful(verify)
     credit = proximal.CriticCredit(
         model, reference.requires_grad_(False), prompts, group, target=config.kl_target,
         horizon=20.0 * config.draws * group, verify=verified, unscored=range(len(practice)), updates=PPO_UPDATES,
