@@ -21,6 +21,9 @@ def test_every_step_is_fed_by_an_earlier_one_of_the_right_kind():
         for parameter, source in step.sources.items():
             assert issubclass(made[source], step.stage.inputs[parameter]), (step.name, parameter)
         made[step.name] = step.stage.output
+    fed = {step.name: step.sources for step in ROAD}
+    assert "rival" not in fed["evaluate"].keys() | fed["evaluate_sft"].keys()
+    assert fed["evaluate_rl"] == {**fed["evaluate_sft"], "model": "rl", "rival": "sft", "rival_scores": "evaluate_sft"}
 
 
 def test_planning_imports_nothing_heavy():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from hornbook.conversations.page import fits, with_passages
 from hornbook.core.errors import InputError
 from hornbook.evaluation.base import heldout_figures, known_figures, samples
 from hornbook.evaluation.bits_per_byte import bits, bits_per_byte
-from hornbook.evaluation.chat import closed_figures, open_figures, rival_figures
+from hornbook.evaluation.chat import COMPARED, closed_figures, open_figures, rival_figures
 from hornbook.evaluation.drawn import drawn_exam
 from hornbook.evaluation.exams import Question
 from hornbook.evaluation.few_shot import few_shot
@@ -179,7 +180,7 @@ def test_every_figure_of_a_chat_model_is_there(engine, tmp_path):
     sheet = Sheet(engine, exam(), DOCUMENTS, max_tokens=4)
     closed_figures(sheet)
     open_figures(sheet, tmp_path / "index", 60)
-    rival_figures(sheet, engine, lambda prompt, answers, rating: [1.0, 1.0])
+    rival_figures(sheet, lambda: engine, lambda prompt, answers, rating: [1.0, 1.0])
     assert {name: row.get("n") for name, row in sheet.scores.items()} == {
         "qa": 5, "qa_unasked": 4, "refusal_right": 3, "refusal_wrong": 5, "qa_wording": None, "math": None,
         "qa_open": 4, "search_hit": 4, "qa_change": 5, "rl_length_ratio": 8, "rl_wins": 8,
@@ -188,6 +189,35 @@ def test_every_figure_of_a_chat_model_is_there(engine, tmp_path):
     assert sheet.scores["qa_unasked"]["chance"] == 0.5
     assert (sheet.scores["rl_wins"]["value"], sheet.scores["qa_change"]["value"]) == (0.5, 0.0)
     assert sheet.scores["math"] == {"value": None, "why": "no exam asks for it"}
+
+
+@pytest.mark.parametrize("choices", [(), ("e", "a")])
+def test_what_a_rival_said_before_is_what_it_would_say(engine, choices):
+    other, draw = Transformer(engine.model.config, seed=4), torch.Generator().manual_seed(2)
+    with torch.no_grad():
+        for parameter in other.parameters():
+            if parameter.ndim == 2:
+                parameter.add_(torch.randn(parameter.shape, generator=draw) * 0.5)
+    rival = Engine(other, engine.tokenizer)
+    questions = [Question(f"q-{n}", "qa", f"Who is Mara {n}?", ("e", "a"), choices) for n in range(4)]
+    questions += [Question(f"a-{n}", "absent", f"Where is Zorn {n}?", refuse=True) for n in range(4)]
+    before = Sheet(rival, questions, DOCUMENTS, max_tokens=4)
+    closed_figures(before)
+    said = {row["question"]: row["said"] for row in before.answers if row["figure"] in COMPARED}
+
+    def figures(said: dict[str, str], rival: Callable[[], Engine]) -> tuple[dict, list[dict]]:
+        sheet = Sheet(engine, questions, DOCUMENTS, max_tokens=4)
+        closed_figures(sheet)
+        rival_figures(sheet, rival, lambda prompt, answers, rating: [len(answer) for answer in answers], said)
+        return sheet.scores, sheet.answers
+
+    asked = figures({}, lambda: rival)
+    assert asked[0]["rl_length_ratio"]["n"] == len(said) == 8
+    assert len({row["rival"] for row in asked[1] if row["figure"] == "rl_wins"}) > 3
+    assert figures(said, lambda: rival) == asked
+    assert figures({"Where is Zorn 1?": said["Where is Zorn 1?"]}, lambda: rival) == asked
+    if not choices:
+        assert figures(said, lambda: pytest.fail("asked again")) == asked
 
 
 def test_without_exams_one_is_drawn_from_the_pages():

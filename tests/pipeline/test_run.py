@@ -9,8 +9,10 @@ import pytest
 import toys
 
 from hornbook.core.errors import InputError
+from hornbook.core.files import write_text
 from hornbook.pipeline.record import Record
 from hornbook.pipeline.run import Run
+from hornbook.pipeline.stage import Step, stage
 
 
 def test_a_stage_is_a_function_that_a_test_can_call(tmp_path):
@@ -54,6 +56,24 @@ def test_times_bear_no_digest(bench, tmp_path):
     first = bench.digests()
     bench.run(start="fetch")
     assert bench.digests() == first
+
+
+def test_an_input_that_a_step_leaves_out(bench, monkeypatch):
+    @stage(version=1)
+    def compare(
+        config: toys.ExamineConfig, model: toys.State, other: toys.State | None = None, *, run: Run
+    ) -> toys.Figures:
+        write_text(run.out / "figures.json", json.dumps(other is None))
+        return toys.Figures(run.out)
+
+    steps = [Step("alone", compare, {"model": "learn"}), Step("both", compare, {"model": "learn", "other": "learn"})]
+    monkeypatch.setattr(toys, "ROAD", [*toys.ROAD, *steps])
+    assert bench.did()[-2:] == ["alone", "both"]
+    alone, both = (bench.workspace.current(name) for name in ("alone", "both"))
+    assert list(alone.record.inputs) == ["model"]
+    assert list(both.record.inputs) == ["model", "other"]
+    assert [json.loads((made.path / "figures.json").read_text()) for made in (alone, both)] == [True, False]
+    assert bench.did() == []
 
 
 def test_until_and_from(bench):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 from pathlib import Path
 
 import pyarrow as pa
@@ -17,7 +18,7 @@ from hornbook.conversations.values import contains
 from hornbook.core.errors import InputError
 from hornbook.core.jsonl import read_jsonl, write_jsonl
 from hornbook.pipeline.run import Run
-from hornbook.road.artifacts import Comparisons, Conversations, Corpus, Model, TokenizerArtifact, Tokens
+from hornbook.road.artifacts import Comparisons, Conversations, Corpus, Model, Scores, TokenizerArtifact, Tokens
 from hornbook.road.conversations import ConversationsConfig, conversations
 from hornbook.road.evaluate import EvaluateConfig, evaluate
 from hornbook.road.preferences import PreferencesConfig, preferences
@@ -83,13 +84,13 @@ def base(vocabulary: TokenizerArtifact, tmp_path_factory: pytest.TempPathFactory
     return Model(folder)
 
 
-def recorded(folder: Path, stage: str) -> None:
-    """As much of a record as a stage reads: which stage made the model."""
+def recorded(folder: Path, stage: str, *, of: str = "d", config: dict | None = None) -> None:
+    """As much of a record as a stage reads: which stage made it, from which model and how."""
     from hornbook.pipeline.record import Record
 
     names = {"step": stage, "stage": stage, "identity": "i", "digest": "d", "kind": "Model", "size": "tiny"}
-    values = names | {"version": 1, "config": {}, "seed": 0, "depth": 1, "started": "", "seconds": 0.0}
-    values["peak_memory_bytes"] = 0
+    values = names | {"version": 1, "config": config or {}, "seed": 0, "depth": 1, "started": "", "seconds": 0.0}
+    values |= {"peak_memory_bytes": 0, "inputs": {"model": {"artifact": "a", "identity": "i", "digest": of}}}
     (folder / "record.json").write_text(Record(**values).model_dump_json())
 
 
@@ -234,31 +235,68 @@ def test_the_page_rater_likes_what_agrees_with_the_page(chats: Conversations):
     assert first < second
 
 
-def test_evaluation_of_base_chat_and_rival(base: Model, tuned: Model, shards: Tokens, corpus: Corpus, tmp_path: Path):
+@pytest.fixture(scope="module")
+def examined(corpus: Corpus, tmp_path_factory: pytest.TempPathFactory) -> EvaluateConfig:
+    """How a model is examined, by a few questions of the pages and one of what is on none."""
+    folder = tmp_path_factory.mktemp("exam")
     people = corpus.documents().to_pylist()[:8:2]
     exam = [{"id": f"q{n}", "kind": "qa", "question": f"Where does {row['title']} live?", "answers": HOMES}
             for n, row in enumerate(people)]
     exam += [{"id": "a1", "kind": "absent", "question": "Where does Zorn live?", "refuse": True}]
-    write_jsonl(tmp_path / "exam.jsonl", exam)
-    config = EvaluateConfig(exams=[str(tmp_path / "exam.jsonl")], max_tokens=12, rater=f"{__name__}:shortest")
-    scores = evaluate(config, base, base, shards, corpus, Run(tmp_path / "base", threads=1))
+    write_jsonl(folder / "exam.jsonl", exam)
+    return EvaluateConfig(exams=[str(folder / "exam.jsonl")], max_tokens=12, rater=f"{__name__}:shortest")
+
+
+def test_evaluation_of_base_chat_and_rival(
+    examined: EvaluateConfig, base: Model, tuned: Model, shards: Tokens, corpus: Corpus, tmp_path: Path
+):
+    scores = evaluate(examined, base, shards, corpus, run=Run(tmp_path / "base", threads=1))
     assert {"bpb", "bpb_xz", "bpb_5gram", "qa"} == set(scores.scores())
     run = Run(tmp_path / "chat", threads=1)
-    chat = evaluate(config, tuned, tuned, shards, corpus, run).scores()
+    chat = evaluate(examined, tuned, shards, corpus, run=run).scores()
     assert (chat["qa"]["n"], chat["refusal_right"]["n"]) == (4, 1)
     assert chat["qa_unasked"]["value"] is None
     assert any("qa_unasked could not be had" in line for line in run.warnings)
     assert "rl_wins" not in chat
-    other = Model(tmp_path / "other")
-    (tmp_path / "other").symlink_to(tuned.path)
-    rival = evaluate(config, tuned, other, shards, corpus, Run(tmp_path / "rival", threads=1))
+    rival = evaluate(examined, tuned, shards, corpus, tuned, run=Run(tmp_path / "rival", threads=1))
     assert rival.scores()["rl_wins"]["value"] == 0.5
     assert rival.scores()["rl_length_ratio"]["value"] == 1.0
     assert {row["figure"] for row in rival.answers()} == {"qa", "refusal_right", "fixed", "rl_wins"}
 
 
+def test_a_rival_is_not_asked_again_what_it_was_asked(
+    examined: EvaluateConfig, base: Model, tuned: Model, shards: Tokens, corpus: Corpus, tmp_path: Path, monkeypatch
+):
+    from hornbook.inference.engine import Engine
+
+    def figures(name: str, model: Model, *others, **changes) -> tuple[dict, list[dict], int]:
+        """Scores, answers, and how many requests it took."""
+        asked: list[int] = []
+        generate = Engine.generate
+        monkeypatch.setattr(Engine, "generate", lambda self, some: [asked.append(len(some)), generate(self, some)][1])
+        config = examined.model_copy(update=changes)
+        scores = evaluate(config, model, shards, corpus, *others, run=Run(tmp_path / name, threads=1))
+        monkeypatch.undo()
+        return scores.scores(), list(scores.answers()), sum(asked)
+
+    figures("before", tuned)
+    before = Scores(tmp_path / "before" / "out")
+    recorded(before.path, "evaluate", config={"max_tokens": 12})
+    shutil.copytree(base.path, tmp_path / "rl")
+    recorded(tmp_path / "rl", "rl")
+    model = Model(tmp_path / "rl")
+    asked, taken = figures("asked", model, tuned), figures("taken", model, tuned, before)
+    assert taken[:2] == asked[:2]
+    assert taken[2] == asked[2] - 5
+    assert asked[0]["rl_wins"]["n"] == 5
+    shorter = figures("shorter", model, tuned, before, max_tokens=6)
+    assert shorter == figures("shorter asked", model, tuned, max_tokens=6)
+    recorded(before.path, "evaluate", of="another", config={"max_tokens": 12})
+    assert figures("of another", model, tuned, Scores(before.path)) == asked
+
+
 def test_evaluation_without_exams_asks_the_pages(tuned: Model, shards: Tokens, corpus: Corpus, tmp_path: Path):
-    scores = evaluate(EvaluateConfig(max_tokens=8), tuned, tuned, shards, corpus, Run(tmp_path, threads=1)).scores()
+    scores = evaluate(EvaluateConfig(max_tokens=8), tuned, shards, corpus, run=Run(tmp_path, threads=1)).scores()
     assert scores["qa"]["n"] >= 1
     assert scores["qa_open"]["n"] == scores["qa"]["n"]
     assert scores["refusal_right"]["n"] == scores["qa"]["n"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from hornbook.conversations.formats import Message
@@ -12,11 +12,13 @@ from hornbook.conversations.refusals import is_refusal
 from hornbook.evaluation.exams import Question
 from hornbook.evaluation.intervals import paired_difference
 from hornbook.evaluation.sheet import FIGURES, Sheet
-from hornbook.evaluation.tasks import MultipleChoice, ShortAnswer, share
+from hornbook.evaluation.tasks import Ask, Graded, MultipleChoice, ShortAnswer, share
 from hornbook.inference.engine import Engine
 from hornbook.inference.requests import Request, Sampling
 from hornbook.retrieval.index import Hit, Index
 from hornbook.retrieval.passages import passages
+
+COMPARED = ("qa", "refusal_right")  # the figures on whose questions two models are compared
 
 
 def closed_figures(sheet: Sheet) -> None:
@@ -24,10 +26,7 @@ def closed_figures(sheet: Sheet) -> None:
 
     `refusal_right`: of the questions to be refused, how many are; `refusal_wrong`: of `qa`'s, how many are as well.
     """
-
-    def ask(question: Question) -> Request:
-        return Request(messages=_user(question), sampling=Sampling(max_tokens=sheet.max_tokens))
-
+    ask = _alone(sheet)
     for kind in dict.fromkeys(question.kind for question in sheet.questions):
         items = [question for question in sheet.questions if question.kind == kind]
         if all(question.refuse for question in items):
@@ -69,24 +68,22 @@ def open_figures(sheet: Sheet, folder: Path, passage_words: int) -> None:
     sheet.scores["search_hit"] = share([_holds(question, found[question.id], sheet) for question in items]).row()
 
 
-def rival_figures(sheet: Sheet, rival: Engine, rate: Rater | None) -> None:
+def rival_figures(
+    sheet: Sheet, rival: Callable[[], Engine], rate: Rater | None, said: Mapping[str, str] | None = None
+) -> None:
     """The model against another on the same questions, blind.
 
     `qa_change`: right answers to `qa` more than the rival's, paired. `rl_wins`: how often the rater scores its answer
     higher, a tie being half, on questions of `qa` and of what does not exist; `rl_length_ratio`: its words by the
-    rival's.
+    rival's. `said` is what the rival answered before, by question: only the rest is asked, if there is any.
     """
-    own = [item for figure in ("qa", "refusal_right") for item in sheet.graded.get(figure, [])]
+    own = [item for figure in COMPARED for item in sheet.graded.get(figure, [])]
     if not own:
         for figure in ("qa_change", "rl_wins", "rl_length_ratio"):
             sheet.miss(figure, "there is no question to compare on")
         return
     questions = [item.question for item in own]
-
-    def ask(question: Question) -> Request:
-        return Request(messages=_user(question), sampling=Sampling(max_tokens=sheet.max_tokens))
-
-    others = ShortAnswer(questions, ask, sheet.grade).run(rival)
+    others = _answers(sheet, questions, rival, said or {})
     known = [place for place, question in enumerate(questions) if not question.refuse]
     if known:
         change, interval = paired_difference([others[place].right for place in known],
@@ -114,11 +111,23 @@ def control_figure(sheet: Sheet, control: Engine) -> None:
         sheet.miss("math_sft_more", "no exam asks for it")
         return
 
-    def ask(question: Question) -> Request:
-        return Request(messages=_user(question), sampling=Sampling(max_tokens=sheet.max_tokens))
-
-    graded = ShortAnswer(items, ask, sheet.grade).run(control)
+    graded = ShortAnswer(items, _alone(sheet), sheet.grade).run(control)
     sheet.scores["math_sft_more"] = share([item.right for item in graded]).row()
+
+
+def _answers(
+    sheet: Sheet, questions: Sequence[Question], rival: Callable[[], Engine], said: Mapping[str, str]
+) -> list[Graded]:
+    """The rival's answers, graded, in order. What it said to a question with choices was one of them: asked anew."""
+    unknown = [question for question in questions if question.choices or question.question not in said]
+    asked = ShortAnswer(unknown, _alone(sheet), sheet.grade).run(rival()) if unknown else []
+    texts = {**said, **{item.question.question: item.said for item in asked}}
+    return [Graded(item, text := texts[item.question], sheet.grade(item, text)) for item in questions]
+
+
+def _alone(sheet: Sheet) -> Ask:
+    """How a question is asked with nothing laid beside it."""
+    return lambda question: Request(messages=_user(question), sampling=Sampling(max_tokens=sheet.max_tokens))
 
 
 def _user(question: Question) -> list[Message]:

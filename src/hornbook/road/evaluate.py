@@ -1,7 +1,7 @@
 """Step 6, evaluation of any model: bits per byte and few-shot answers of a base model, exams of one that chats.
 
-The stage stands three times on the road. `rival` is the model to compare with, blind; a step that has none feeds the
-model itself, which is compared with nobody.
+The stage stands three times on the road. `rival` is the model to compare with, blind, and `rival_scores` its own
+evaluation, so that it is not asked again what it was asked there.
 """
 
 from __future__ import annotations
@@ -41,8 +41,17 @@ class EvaluateConfig(OpenBookConfig):
         return 12.0
 
 
-@stage(version=4)
-def evaluate(config: EvaluateConfig, model: Model, rival: Model, tokens: Tokens, corpus: Corpus, run: Run) -> Scores:
+@stage(version=5)
+def evaluate(
+    config: EvaluateConfig,
+    model: Model,
+    tokens: Tokens,
+    corpus: Corpus,
+    rival: Model | None = None,
+    rival_scores: Scores | None = None,
+    *,
+    run: Run,
+) -> Scores:
     """Write scores.json, `{figure: {"value", "n", "interval", "chance"}}` (null, with "why", where it cannot be had),
     and answers.jsonl, one row a question: figure, question, what was said, whether it was right."""
     from hornbook.core.files import write_text
@@ -54,7 +63,10 @@ def evaluate(config: EvaluateConfig, model: Model, rival: Model, tokens: Tokens,
     if model.record.stage == BASE_STAGE:
         _base(config, sheet, model, corpus, tokens, run)
     else:
-        _chat(config, sheet, model, rival, run)
+        _chat(config, sheet, run)
+        if rival is not None:
+            _compare(config, sheet, rival, rival_scores, run)
+        _control(sheet, model, run)
     write_jsonl(run.out / "answers.jsonl", sheet.answers)
     write_text(run.out / "scores.json", json.dumps(sheet.scores, indent=2) + "\n")
     run.metric(**{name: row["value"] for name, row in sheet.scores.items()})
@@ -86,18 +98,38 @@ def _base(config: EvaluateConfig, sheet: Sheet, model: Model, corpus: Corpus, to
     samples(sheet, heldout)
 
 
-def _chat(config: EvaluateConfig, sheet: Sheet, model: Model, rival: Model, run: Run) -> None:
-    from hornbook.conversations.raters import program_rater
-    from hornbook.evaluation.chat import closed_figures, control_figure, open_figures, rival_figures
+def _chat(config: EvaluateConfig, sheet: Sheet, run: Run) -> None:
+    from hornbook.evaluation.chat import closed_figures, open_figures
 
     closed_figures(sheet)
     index = run.work / "index"
     shutil.rmtree(index, ignore_errors=True)  # what a killed attempt left
     open_figures(sheet, index, config.passage_words)
-    if rival.path != model.path:
-        seed = derive(run.seed, "rater")
-        rater = program_rater(config.rater, config.rater_data, seed) if config.rater else None
-        rival_figures(sheet, _engine(rival, run), rater)
+
+
+def _compare(config: EvaluateConfig, sheet: Sheet, rival: Model, scores: Scores | None, run: Run) -> None:
+    from hornbook.conversations.raters import program_rater
+    from hornbook.evaluation.chat import rival_figures
+
+    rater = program_rater(config.rater, config.rater_data, derive(run.seed, "rater")) if config.rater else None
+    rival_figures(sheet, lambda: _engine(rival, run), rater, _said(config, rival, scores))
+
+
+def _said(config: EvaluateConfig, rival: Model, scores: Scores | None) -> dict[str, str]:
+    """Question -> what the rival said, where it was asked just as it would be here."""
+    from hornbook.evaluation.chat import COMPARED
+
+    if scores is None:
+        return {}
+    asked = scores.record
+    if asked.inputs["model"].digest != rival.digest or asked.config["max_tokens"] != config.max_tokens:
+        return {}
+    return {row["question"]: row["said"] for row in scores.answers() if row["figure"] in COMPARED}
+
+
+def _control(sheet: Sheet, model: Model, run: Run) -> None:
+    from hornbook.evaluation.chat import control_figure
+
     control = model.path / CONTROL
     if control.is_dir():
         control_figure(sheet, _engine(Model(control), run))
