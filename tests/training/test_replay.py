@@ -31,8 +31,16 @@ def test_the_loss_is_the_practice_and_a_part_of_the_earlier() -> None:
     earlier = next_token(model, on_device(next(batches(1, 2)), "cpu"))
     both = with_replay(next_token, 0.25)(model, batch)
     assert both.weight == practice.weight
+    share = 0.25 * practice.weight / max(float(earlier.weight), 1.0)
+    assert torch.equal(both.total, practice.total + share * earlier.total)
     mean = float(practice.total / practice.weight + 0.25 * earlier.total / earlier.weight)
     assert float(both.total / both.weight) == pytest.approx(mean, rel=1e-5)
+
+
+def test_where_nothing_earlier_weighs_practice_stands_alone() -> None:
+    model, batch = Transformer(SHAPE), on_device(next(Replayed(batches(0, 3), batches(1, 2))), "cpu")
+    batch.extra["replay"]["weights_BT"].zero_()
+    assert torch.equal(with_replay(next_token, 0.25)(model, batch).total, next_token(model, batch).total)
 
 
 def test_metrics_are_the_practices_own() -> None:

@@ -20,7 +20,7 @@ from hornbook.training.fit import fit
 from hornbook.training.grpo import GroupCredit, grpo, informative
 from hornbook.training.optimiser import Optimiser, Rates
 from hornbook.training.ppo import ActorCritic, CriticCredit, ppo
-from hornbook.training.rollouts import Answer, Judge, Rollouts, careful
+from hornbook.training.rollouts import Answer, Judge, Rollouts, Verify, careful
 from hornbook.training.schedule import constant
 from hornbook.training.sequences import answer_logprobs
 
@@ -57,18 +57,28 @@ def share_of_wanted(answers: Sequence[Answer]) -> list[float]:
 def grpo_rollouts(model: Transformer, judge: Judge = share_of_wanted, *, updates: int = 1, **options: Any) -> Rollouts:
     credit = GroupCredit(model, PROMPTS, group=4, updates=updates, window=32)
     return Rollouts(
-        Engine(model, Letters()), PROMPTS, judge, credit, lambda answers: informative(answers, 4),
+        Engine(model, Letters()),
+        PROMPTS,
+        judge,
+        credit,
+        lambda answers: informative(answers, 4),
         **{"draws": 16, "group": 4, "max_tokens": 12, "updates": updates} | options,
     )  # type: ignore[arg-type]
 
 
-def ppo_rollouts(model: ActorCritic, judge: Judge = share_of_wanted, **options: Any) -> Rollouts:
+def unverified(answer: Answer) -> float:
+    return math.nan
+
+
+def ppo_rollouts(
+    model: ActorCritic, judge: Judge = share_of_wanted, verify: Verify = unverified, **options: Any
+) -> Rollouts:
     credit = CriticCredit(
         model, small_model(), PROMPTS, group=4, target=1.0, horizon=1000, updates=2, window=32, **options
     )
     return Rollouts(
-        Engine(model.policy, Letters()), PROMPTS, judge, credit, draws=16, group=4, max_tokens=12, updates=2,
-        state={"beta": 0.02},
+        Engine(model.policy, Letters()), PROMPTS, judge, credit, verify=verify, draws=16, group=4, max_tokens=12,
+        updates=2, state={"beta": 0.02},
     )  # fmt: skip
 
 
@@ -217,17 +227,22 @@ def test_what_is_verified_counts_by_its_group_beside_the_reward():
         sequences = [batch.extra["sequences_N"] for batch in batches]
         by_answer = [np.split(b.extra["advantages_N"], np.flatnonzero(np.diff(s)) + 1)
                      for b, s in zip(batches, sequences, strict=True)]  # fmt: skip
-        lasts.append([answer for answer in rollouts.last])
+        lasts.append(rollouts.last)
         return np.array([part[0] for parts in by_answer for part in parts])
 
     def verify(answer: Answer) -> float:
+        looked_at.append(answer)
         return float(len(answer.completion.ids) % 3)
 
+    looked_at: list[Answer] = []
     lasts: list[list[Answer]] = []
     added = advantages(verify=verify) - advantages()
-    verified = np.array([verify(answer) for answer in lasts[0]]).reshape(-1, 4)
+    assert [answer.completion for answer in lasts[0]] == [answer.completion for answer in lasts[1]]
+    assert [answer.completion for answer in lasts[0]] == [answer.completion for answer in looked_at], "each once"
+    verified = np.array([len(answer.completion.ids) % 3 for answer in lasts[0]]).reshape(-1, 4)
     assert verified.std() > 0
-    assert lasts[0] == lasts[1]
+    assert [answer.verified for answer in lasts[0]] == verified.reshape(-1).tolist()
+    assert all(math.isnan(answer.verified) for answer in lasts[1])
     np.testing.assert_allclose(added, (verified - verified.mean(1, keepdims=True)).reshape(-1), atol=1e-5)
 
 

@@ -173,6 +173,7 @@ def ppo(
     critic = reward.load(work.run.device)
     critic.transformer.compute_dtype = policy.compute_dtype
     model = proximal.ActorCritic(policy, critic, mean=scorer.head_mean, deviation=scorer.deviation)
+    truth = truthful(lambda messages: told.get(_words(messages)), silence=config.silence)
 
     def verify(answer: Answer) -> float:
         if answer.prompt < len(practice):
@@ -182,25 +183,24 @@ def ppo(
     def judge(answers: Sequence[Answer]) -> list[float]:
         rewards = scorer([prompts[answer.prompt] for answer in answers], [answer.completion.ids for answer in answers])
         return [
-            verified(answer) if answer.prompt < len(practice) else float(score)
+            answer.verified if answer.prompt < len(practice) else float(score)
             for answer, score in zip(answers, rewards, strict=True)
         ]
 
-    truth, verified = truthful(lambda messages: told.get(_words(messages)), silence=config.silence), careful(verify)
     credit = proximal.CriticCredit(
         model, reference.requires_grad_(False), prompts, group, target=config.kl_target,
-        horizon=20.0 * config.draws * group, verify=verified, unscored=range(len(practice)), updates=PPO_UPDATES,
-        window=config.window,
+        horizon=20.0 * config.draws * group, unscored=range(len(practice)), updates=PPO_UPDATES, window=config.window,
     )  # fmt: skip
     rollouts = Rollouts(
-        Engine(policy, work.tokenizer), prompts, judge, credit, draws=2 * config.draws, group=group,
-        updates=PPO_UPDATES, max_tokens=config.max_tokens, seed=work.seed("ppo"), state={"beta": config.kl_weight},
+        Engine(policy, work.tokenizer), prompts, judge, credit, verify=careful(verify), draws=2 * config.draws,
+        group=group, updates=PPO_UPDATES, max_tokens=config.max_tokens, seed=work.seed("ppo"),
+        state={"beta": config.kl_weight},
     )  # fmt: skip
 
     def figures() -> dict[str, float]:
         scores = [answer.reward for answer in rollouts.last if answer.prompt >= len(practice)]
-        truths = [value for answer in rollouts.last if answer.prompt >= len(practice)
-                  if not math.isnan(value := verified(answer))]  # fmt: skip
+        truths = [answer.verified for answer in rollouts.last
+                  if answer.prompt >= len(practice) and not math.isnan(answer.verified)]  # fmt: skip
         means = {"score": scores, "truth": truths}
         return rollouts.figures | credit.figures | {name: float(np.mean(of)) for name, of in means.items() if of}
 
@@ -242,10 +242,12 @@ def drift(
         return {"rl_kl": None, "rl_length_ratio": None}
     most = work.config.max_tokens
     engine, engine_before = Engine(policy, work.tokenizer), Engine(before, work.tokenizer)
-    sampled = engine.generate([
-        Request(ids=ids, sampling=Sampling(1.0, max_tokens=most, seed=derive(seed, index)))
-        for index, ids in enumerate(prompts)
-    ])
+    sampled = engine.generate(
+        [
+            Request(ids=ids, sampling=Sampling(1.0, max_tokens=most, seed=derive(seed, index)))
+            for index, ids in enumerate(prompts)
+        ]
+    )
     whole = [[*ids, *completion.ids] for ids, completion in zip(prompts, sampled, strict=True)]
     ratios = [
         float((now - then)[len(ids) - 1 :].sum())

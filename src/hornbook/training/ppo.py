@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,8 +47,8 @@ class CriticCredit:
     """Answers to batches: the reward and the KL from `reference` spread over the tokens by GAE, whitened over them all.
 
     An answer cut off, which has no end to be scored at, is worth `truncated_reward`; one that was not judged is left
-    out. What `verify` says of an answer (NaN: nothing) counts beside the reward, as the advantage over its group: a
-    critic made of the reward model cannot foretell it. Answers to a prompt in `unscored` have that credit alone, pay no
+    out. What an answer was verified to be counts beside the reward, as the advantage over its group: a critic made of
+    the reward model cannot foretell it. Answers to a prompt in `unscored` have that credit alone, pay no
     KL and do not train the critic. `state["beta"]` is the weight of the KL, moved by an `AdaptiveKL` towards `target`
     nats an answer; `figures` tell of the last rollout.
     """
@@ -59,7 +59,6 @@ class CriticCredit:
     group: int
     target: float
     horizon: float
-    verify: Callable[[Answer], float] = lambda answer: np.nan
     unscored: Collection[int] = frozenset()
     truncated_reward: float = -2.0
     decay: float = 0.95
@@ -75,7 +74,7 @@ class CriticCredit:
         order = np.concatenate(parts)
         whole = _joined(batches)
         advantages_N, returns_N, kl_S = self._credit([answers[index] for index in order], whole, state["beta"])
-        verified_S = np.array([self.verify(answer) for answer in answers])
+        verified_S = np.array([answer.verified for answer in answers])
         group_S = group_advantages(verified_S.reshape(-1, self.group))[0].reshape(-1)[order]
         unscored_S = np.array([answers[index].prompt in self.unscored for index in order])
         scored_N = ~unscored_S[whole["sequences_N"]]

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+
 from hornbook.tokens.batch import Batch
 from hornbook.tokens.loader import PackedBatches
 from hornbook.training.fit import Batches
@@ -49,7 +51,7 @@ def with_replay(objective: Callable[[Any, Any], Loss], weight: float) -> Callabl
     def both(model: Any, batch: Any) -> Loss:
         loss = objective(model, batch)
         again = next_token(model, Batch(**batch.extra["replay"]))
-        share = weight * loss.weight / max(float(again.weight), 1.0)
+        share = weight * loss.weight / torch.as_tensor(again.weight).clamp(min=1.0)  # no float(): a GPU would wait
         return Loss(loss.total + share * again.total, loss.weight, loss.metrics)
 
     return both

@@ -21,11 +21,13 @@ ROUNDS = 4  # how often prompts are drawn again when too few groups teach anythi
 class Answer:
     """One answer of the policy: `prompt` is the index of what it answers, `reward` what it was judged to be worth.
 
-    The reward is NaN where it could not be judged. Answers to one draw of a prompt stand side by side, `group` of them.
+    `verified` is what a verifier said of it. Both are NaN where nobody could judge. Answers to one draw of a prompt
+    stand side by side, `group` of them.
     """
 
     prompt: int
     completion: Completion
+    verified: float = math.nan
     reward: float = math.nan
 
     @property
@@ -34,6 +36,7 @@ class Answer:
         return self.completion.finish_reason == "length"
 
 
+Verify = Callable[[Answer], float]
 Judge = Callable[[Sequence[Answer]], Sequence[float]]
 Credit = Callable[[Sequence[Answer], dict[str, Any]], list[Batch]]
 Keep = Callable[[Sequence[Answer]], list[Answer]]
@@ -43,10 +46,11 @@ Keep = Callable[[Sequence[Answer]], list[Answer]]
 class Rollouts:
     """An endless stream of batches for `fit`, each rollout made by the policy that the steps before it left behind.
 
-    Draws `draws` prompts (token ids) in an order keyed by the seed, answers each `group` times, lets `judge` give every
-    answer its reward, leaves out what `keep` does not keep, drawing again up to `ROUNDS` times while less than half is
-    kept, and lets `credit` make exactly `updates` batches of the rest. The stream ends when nothing is kept: there is
-    nothing left to learn. `state` is a JSON object that `credit` may change (the KL controller's).
+    Draws `draws` prompts (token ids) in an order keyed by the seed, answers each `group` times, lets `verify` look at
+    every answer once and `judge` give it its reward, leaves out what `keep` does not keep, drawing again up to `ROUNDS`
+    times while less than half is kept, and lets `credit` make exactly `updates` batches of the rest. The stream ends
+    when nothing is kept: there is nothing left to learn. `state` is a JSON object that `credit` may change (the KL
+    controller's).
 
     `cursor` is where the next rollout begins; with the weights of that moment the same rollout comes again. It can be
     had only between rollouts, so checkpoints must fall on multiples of `updates`. `figures` tell of the last rollout,
@@ -58,6 +62,7 @@ class Rollouts:
     judge: Judge
     credit: Credit
     keep: Keep = list
+    verify: Verify = lambda answer: math.nan
     draws: int = 16
     group: int = 8
     updates: int = 1
@@ -116,20 +121,21 @@ class Rollouts:
         return [Answer(*pair) for pair in zip(prompts, self.engine.generate(requests), strict=True)]
 
     def _judged(self, answers: list[Answer]) -> list[Answer]:
+        answers = [replace(answer, verified=self.verify(answer)) for answer in answers]
         rewards = self.judge(answers)
         return [replace(answer, reward=float(reward)) for answer, reward in zip(answers, rewards, strict=True)]
 
 
-def careful(verify: Callable[[Answer], float]) -> Callable[[Answer], float]:
+def careful(verify: Verify) -> Verify:
     """`verify` with NaN, "could not be judged", wherever it raises: a verifier's fault is never a zero."""
 
-    def judge(answer: Answer) -> float:
+    def verified(answer: Answer) -> float:
         try:
             return float(verify(answer))
         except Exception:
             return math.nan
 
-    return judge
+    return verified
 
 
 def summary(answers: Sequence[Answer]) -> dict[str, float]:
