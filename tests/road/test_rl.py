@@ -14,7 +14,7 @@ from hornbook.conversations.formats import conversation, exchange
 from hornbook.core.jsonl import read_jsonl, write_jsonl
 from hornbook.models import Transformer, TransformerConfig, load_model, save_model
 from hornbook.pipeline.run import Run
-from hornbook.road import rl_phases
+from hornbook.road import rl_preferences, rl_work
 from hornbook.road.artifacts import Comparisons, Conversations, Model, RewardModelArtifact
 from hornbook.road.reward import RewardConfig, reward
 from hornbook.road.rl import RlConfig, rl
@@ -190,7 +190,7 @@ def test_what_the_pages_tell_is_known_by_its_prompt(tmp_path: Path):
         conversation(exchange("where is the cat?", "In Vellport."), origin="page", kind="asked"),
         conversation(exchange("how are you?", "Well."), origin="import", kind="talk"),
     ]
-    told = rl_phases.references(given(tmp_path, rows))
+    told = rl_preferences.references(given(tmp_path, rows))
     assert told == {("where is the cat?",): "In Vellport.", ("where is the gnu?",): "I don't know."}
 
 
@@ -209,11 +209,11 @@ def test_problems_are_the_conversations_own_or_those_of_a_file(sft: Model, tmp_p
     ]
     write_jsonl(tmp_path / "conversations.jsonl", rows)
     run, tokenizer = Run(tmp_path / "run"), sft.tokenizer()
-    work = rl_phases.start(CONFIG, tokenizer, Conversations(tmp_path), run)
+    work = rl_work.start(CONFIG, tokenizer, Conversations(tmp_path), run)
     assert [item.number for item in work.problems] == ["1.0"]
     assert len(work.worked) == 2
     write_jsonl(tmp_path / "practice.jsonl", [{"id": "a", "kind": "practice", "question": "say 7", "answers": ["7"]}])
     config = RlConfig(problems=[tmp_path / "practice.jsonl"])
-    work = rl_phases.start(config, tokenizer, Conversations(tmp_path), run)
+    work = rl_work.start(config, tokenizer, Conversations(tmp_path), run)
     assert [item.number for item in work.problems] == ["7"]
     assert len(work.worked) == 2

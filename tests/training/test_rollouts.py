@@ -57,11 +57,7 @@ def share_of_wanted(answers: Sequence[Answer]) -> list[float]:
 def grpo_rollouts(model: Transformer, judge: Judge = share_of_wanted, *, updates: int = 1, **options: Any) -> Rollouts:
     credit = GroupCredit(model, PROMPTS, group=4, updates=updates, window=32)
     return Rollouts(
-        Engine(model, Letters()),
-        PROMPTS,
-        judge,
-        credit,
-        lambda answers: informative(answers, 4),
+        Engine(model, Letters()), PROMPTS, judge, credit, lambda answers: informative(answers, 4),
         **{"draws": 16, "group": 4, "max_tokens": 12, "updates": updates} | options,
     )  # type: ignore[arg-type]
 

@@ -78,12 +78,12 @@ def rl(
     """
     from hornbook.models.device import use_processor
     from hornbook.models.files import save_model
-    from hornbook.road import rl_phases as phases
+    from hornbook.road import rl_preferences, rl_problems, rl_work
 
     use_processor(run.threads, compile=run.compile, warn=run.warn)
     tokenizer = sft.tokenizer()
-    work = phases.start(config, tokenizer, conversations, run)
-    policy = phases.loaded(sft, run)
+    work = rl_work.start(config, tokenizer, conversations, run)
+    policy = rl_work.loaded(sft, run)
     tokens = 0
 
     def keep(model: Transformer, name: str = "") -> None:
@@ -91,23 +91,23 @@ def rl(
         tokenizer.save(run.out / name)
 
     if config.grpo_steps and work.problems:
-        earlier = phases.earlier(work, sft, conversations)
-        tokens += (practised := phases.grpo(work, policy, earlier))
+        earlier = rl_problems.earlier(work, sft, conversations)
+        tokens += (practised := rl_problems.grpo(work, policy, earlier))
         keep(policy, "grpo")
         if config.control and work.worked:
-            control = phases.loaded(sft, run)
-            phases.continue_sft(work, control, practised)
+            control = rl_work.loaded(sft, run)
+            rl_problems.continue_sft(work, control, practised)
             keep(control, "control")
     elif config.grpo_steps:
         run.warn(f"no conversation of the kinds {', '.join(config.kinds)} has a number to find: GRPO is left out")
     if config.ppo_steps:
-        told = phases.references(conversations)
-        tokens += phases.ppo(work, policy, phases.loaded(sft, run), reward, preferences, told)
+        told = rl_preferences.references(conversations)
+        tokens += rl_preferences.ppo(work, policy, rl_work.loaded(sft, run), reward, preferences, told)
     keep(policy)
     if config.dpo:
-        chosen = phases.loaded(sft, run)
-        tokens += phases.dpo(work, chosen, preferences)
+        chosen = rl_work.loaded(sft, run)
+        tokens += rl_preferences.dpo(work, chosen, preferences)
         keep(chosen, "dpo")
-    run.metric(**phases.drift(work, policy, phases.loaded(sft, run), preferences, derive(run.seed, "drift")))
+    run.metric(**rl_preferences.drift(work, policy, rl_work.loaded(sft, run), preferences, derive(run.seed, "drift")))
     run.count(inputs=len(work.problems), tokens=tokens)
     return Model(run.out)
