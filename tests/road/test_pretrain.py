@@ -19,7 +19,6 @@ from hornbook.road import course as course_module
 from hornbook.road import pace
 from hornbook.road.artifacts import Model, TokenizerArtifact, Tokens
 from hornbook.road.pretrain import PretrainConfig, pretrain
-from hornbook.tokens.copies import Copies
 from hornbook.tokens.shards import write_tokens
 from hornbook.tokens.tokenizer import Tokenizer
 
@@ -27,7 +26,7 @@ TEXTS = [f"{name} of {place} keeps {count} geese and sells them at its fair."
          for name in ("Edda", "Tomas", "Inga") for place in ("Vell", "Rowan Hill", "Skerry") for count in range(3, 23)]
 CONFIG = {
     "depth": 2, "width": 64, "heads": 1, "key_value_heads": 1, "feed_forward": 128, "window": 64, "rows": 4,
-    "tokens": 40 * 256, "copying": 5 * 256,
+    "tokens": 40 * 256,
 }
 
 
@@ -52,10 +51,8 @@ def trained(inputs: tuple[Tokens, TokenizerArtifact], tmp_path_factory: pytest.T
 def test_it_learns_and_leaves_a_whole_folder(trained: tuple[Model, Run]) -> None:
     model, run = trained
     rows = list(read_jsonl(model.path / "metrics.jsonl"))
-    assert [row["step"] for row in rows] == list(range(1, 36))
-    practised = list(read_jsonl(model.path / "metrics-copying.jsonl"))
-    assert [(row["part"], row["step"]) for row in practised] == [("copying", step) for step in range(1, 6)]
-    assert practised[0]["loss"] == pytest.approx(math.log(320), abs=0.6)
+    assert [row["step"] for row in rows] == list(range(1, 41))
+    assert rows[0]["loss"] == pytest.approx(math.log(320), abs=0.6)
     assert run.metrics["loss"] < 2.5
     assert run.counts["tokens"] == 40 * 256
     assert run.metrics["parameters"] == sum(p.numel() for p in model.load().parameters())
@@ -66,7 +63,7 @@ def test_it_learns_and_leaves_a_whole_folder(trained: tuple[Model, Run]) -> None
 
 def test_samples_are_kept_through_training(trained: tuple[Model, Run]) -> None:
     samples = trained[0].samples()
-    assert sorted({row["step"] for row in samples}) == [1, 4, 9, 18, 26, 35]
+    assert sorted({row["step"] for row in samples}) == [1, 4, 10, 20, 30, 40]
     prompts = [row["prompt"] for row in samples if row["step"] == 1]
     assert len(prompts) == 4
     assert all(any(text.startswith(prompt) for text in TEXTS[:10]) for prompt in prompts)
@@ -81,7 +78,7 @@ def stopped_and_gone_on(inputs, folder: Path, monkeypatch: pytest.MonkeyPatch, m
     return pretrain(PretrainConfig(**CONFIG), *inputs, Run(folder, seed=5, threads=1))
 
 
-@pytest.mark.parametrize("stop", [7, 33])
+@pytest.mark.parametrize("stop", [7, 38])
 def test_a_killed_attempt_goes_on_to_the_same_model(
     inputs: tuple[Tokens, TokenizerArtifact], trained: tuple[Model, Run], tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch, stop: int,
@@ -95,37 +92,6 @@ def test_a_killed_attempt_goes_on_to_the_same_model(
     again = stopped_and_gone_on(inputs, tmp_path, monkeypatch, course_module, "Samples", Killed)
     assert again.content_digest() == trained[0].content_digest()
     assert again.samples() == trained[0].samples()
-
-
-def test_a_kill_while_it_learns_to_copy_changes_nothing(
-    inputs: tuple[Tokens, TokenizerArtifact], trained: tuple[Model, Run], tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
-    class Killed(Copies):
-        def __next__(self):
-            if self.given == 3:
-                raise KeyboardInterrupt
-            return super().__next__()
-
-    again = stopped_and_gone_on(inputs, tmp_path, monkeypatch, course_module, "Copies", Killed)
-    assert again.content_digest() == trained[0].content_digest()
-
-
-def test_whoever_copies_well_goes_on_to_the_text(inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(course_module, "COPIED", 100.0)
-    run = Run(tmp_path, seed=5, threads=1)
-    model = pretrain(PretrainConfig(**CONFIG), *inputs, run)
-    assert [row["step"] for row in read_jsonl(model.path / "metrics.jsonl")] == list(range(1, 40))
-    assert (run.counts["tokens"], run.metrics["steps"]) == (40 * 256, 40)
-
-
-def test_copying_is_left_out_where_it_is_not_wanted(inputs, tmp_path: Path) -> None:
-    run = Run(tmp_path, seed=5, threads=1)
-    model = pretrain(PretrainConfig(**CONFIG | {"copying": 0, "tokens": 512}), *inputs, run)
-    assert len(model.metrics()) == 2
-    assert run.metrics["copying_loss"] is None
-    assert not (model.path / "metrics-copying.jsonl").exists()
-    assert PretrainConfig(**CONFIG | {"copying": 10**9}).copying_steps == 10
 
 
 def test_it_goes_on_from_an_open_model(inputs: tuple[Tokens, TokenizerArtifact], trained, tmp_path: Path) -> None:
@@ -168,15 +134,15 @@ def test_minutes_become_tokens_by_the_rate_measured_here(monkeypatch: pytest.Mon
     assert config.model_copy(update={"tokens": 512}).settle(Dial("laptop", 2, 0)).minutes is None
 
 
-@pytest.mark.parametrize(("minutes", "steps"), [(0.01, 5 + 15 + 5), (1000.0, 5 + 15 + 40)])
+@pytest.mark.parametrize(("minutes", "steps"), [(0.01, 20 + 5), (1000.0, 20 + 40)])
 def test_a_training_for_minutes_ends_in_time(inputs, tmp_path: Path, minutes: float, steps: int) -> None:
     run = Run(tmp_path, seed=5, threads=1)
     model = pretrain(PretrainConfig(**CONFIG | {"minutes": minutes}), *inputs, run)
     rows = list(read_jsonl(model.path / "metrics.jsonl"))
-    assert (run.metrics["steps"], rows[-1]["step"]) == (steps, steps - 5)
+    assert (run.metrics["steps"], rows[-1]["step"]) == (steps, steps)
     assert [row["tokens"] for row in rows] == [256 * row["step"] for row in rows]
     assert rows[-1]["lr"] == pytest.approx(1 / (steps - 20))
-    assert model.samples()[-1]["step"] == steps - 5
+    assert model.samples()[-1]["step"] == steps
 
 
 def test_how_long_a_cool_down_is_is_decided_once(inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

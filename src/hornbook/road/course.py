@@ -1,4 +1,4 @@
-"""The parts of pretraining, each a call of `fit`: practice in copying, then text. Heavy: import it inside a stage."""
+"""The two parts of pretraining, each a call of `fit`: text, then the cool-down. Heavy: import it inside a stage."""
 
 from __future__ import annotations
 
@@ -19,8 +19,7 @@ from hornbook.inference import Engine, Request, Sampling
 from hornbook.models.transformer import Transformer
 from hornbook.pipeline.run import Run
 from hornbook.road.pace import AROUND_SECONDS
-from hornbook.road.pretrain import PretrainConfig, copying_rates, rates
-from hornbook.tokens.copies import Copies
+from hornbook.road.pretrain import PretrainConfig, rates
 from hornbook.tokens.loader import PackedBatches
 from hornbook.tokens.shards import TokenShards
 from hornbook.tokens.tokenizer import Tokenizer
@@ -30,7 +29,6 @@ from hornbook.training.objectives.next_token import next_token
 from hornbook.training.optimiser import Optimiser
 from hornbook.training.schedule import Schedule, warmup_stable_cooldown
 
-COPIED = 0.5  # nats a token: whoever copies as well as this has learned it
 SAMPLE_POINTS = (0.02, 0.1, 0.25, 0.5, 0.75, 1.0)
 SAMPLE_PROMPTS, SAMPLE_PROMPT_TOKENS, SAMPLE_TOKENS = 4, 10, 40
 SHORTEST, LONGEST = 0.25, 2.0  # a cool-down that ends in time, as a part of the planned one
@@ -56,49 +54,35 @@ class Course:
         """Seconds spent in steps, earlier attempts' counted."""
         return sum(part.seconds for part in self.parts.values())
 
-    def copying(self, train: TokenShards) -> FitResult:
-        """Practise until it is learned, or until `copying` tokens are spent."""
-        config = self.config
-        copies = Copies(train, window=config.window, rows=config.rows, seed=derive(self.run.seed, "copies"))
-
-        def on_step(step: int, row: dict[str, float]) -> None:
-            copies.finished = row.get("loss", math.inf) < COPIED
-            self._tell(step, row, "copying: ")
-
-        schedule = warmup_stable_cooldown(config.copying_steps, warmup=config.warmup, cooldown=0.0)
-        optimiser = Optimiser(self.model, copying_rates(config))
-        return self._learn("copying", copies, optimiser, schedule, config.copying_steps, on_step)
-
-    def text(self, train: TokenShards, samples: Samples) -> None:
-        """Read the pages for the steps that are left: the rates climb, stay, and in the second part fall to nothing."""
+    def read(self, train: TokenShards, samples: Samples) -> None:
+        """Read the pages: the rates climb and stay, and in the second part fall to nothing."""
         config, seed = self.config, derive(self.run.seed, "order")
         batches = PackedBatches(train, None, window=config.window, rows=config.rows, seed=seed)
         optimiser = Optimiser(self.model, rates(config))
-        before, steps = self.steps, config.steps - self.steps
-        rising = round(config.warmup * steps)
-        stable = max(rising, steps - round(config.cooldown * config.steps))
+        rising = round(config.warmup * config.steps)
+        stable = max(rising, config.steps - round(config.cooldown * config.steps))
 
         def learn(part: str, schedule: Schedule, count: int) -> None:
-            read = self.steps - before
-            samples.steps = read + count if part == "cooldown" else steps
+            before = self.steps
+            samples.steps = before + count if part == "cooldown" else config.steps
 
             def on_step(step: int, row: dict[str, float]) -> None:
-                self._tell(before + read + step, row)
-                samples(read + step)
+                self._tell(before + step, row)
+                samples(before + step)
 
             self._learn(part, batches, optimiser, schedule, count, on_step)
 
         learn("text", lambda step: min(1.0, (step + 1) / max(1, rising)), stable)
-        if falling := self._falling(steps - stable):
+        if falling := self._falling(config.steps - stable):
             learn("cooldown", warmup_stable_cooldown(falling, cooldown=1.0), falling)
 
-    def rows(self, *parts: str) -> Iterator[dict[str, Any]]:
-        """What `fit` logged of these parts, as if they were one."""
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """What `fit` logged of the parts, as if they were one."""
         steps = tokens = 0
-        for part in (part for part in parts if part in self.parts):
-            for row in read_jsonl(self.run.work / part / "metrics.jsonl"):
+        for name, part in self.parts.items():
+            for row in read_jsonl(self.run.work / name / "metrics.jsonl"):
                 yield row | {"step": steps + row["step"], "tokens": tokens + row["tokens"]}
-            steps, tokens = steps + self.parts[part].steps, tokens + self.parts[part].tokens
+            steps, tokens = steps + part.steps, tokens + part.tokens
 
     def _falling(self, planned: int) -> int:
         """The steps of the cool-down: as planned, or as many as end with `minutes` at the rate so far; decided once."""
@@ -123,10 +107,8 @@ class Course:
         )  # fmt: skip
         return self.parts[part]
 
-    def _tell(self, step: int, row: dict[str, float], what: str = "") -> None:
-        self.bar.advance(
-            step * self.config.step_tokens - self.bar.done, f"{what}loss {row.get('loss', math.nan):.3f}"
-        )
+    def _tell(self, step: int, row: dict[str, float]) -> None:
+        self.bar.advance(step * self.config.step_tokens - self.bar.done, f"loss {row.get('loss', math.nan):.3f}")
 
 
 class Samples:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 
 HEAD_DIM = 64
 BATCH_TOKENS = {"tiny": 1024, "laptop": 4096, "gpu": 524_288}  # a step
-COPYING = {"tiny": 8_192, "laptop": 620_000}  # the sizes beyond read so much that copying comes by itself
 ROW_TOKENS = 65_536  # at most so many at once; the rest of a step is accumulated
 SHORT_WINDOW = 512  # up to here the slowest turning pairs of a base of 10,000 hardly turn, and help nobody
 TINY_TOKENS = 65_536  # the smallest size is for trying the road: its horizon is no matter of speed
@@ -44,14 +42,14 @@ class PretrainConfig(StageConfig):
     accumulate: int = Field(1, ge=1, description="batches a step")
     tokens: int | None = Field(None, ge=1, description="how many tokens to read; from `minutes` when left out")
     minutes: float | None = Field(None, gt=0, description="how long to read: `tokens` then are the plan, ended in time")
-    copying: int = Field(620_000, ge=0, description="of the tokens at most so many, the first, teach to copy; 0: none")
     matrix_lr: float = Field(0.02, gt=0, description="Muon's rate, for the matrices of the blocks")
-    embedding_lr: float = Field(0.03, gt=0, description="AdamW's rate for the embedding")
+    embedding_lr: float = Field(0.05, gt=0, description="AdamW's rate for the embedding")
     head_lr: float = Field(0.004, gt=0, description="AdamW's rate for the head")
     vector_lr: float = Field(0.02, gt=0, description="AdamW's rate for norms")
     weight_decay: float = Field(0.0, ge=0, description="of the matrices")
     warmup: float = Field(0.02, ge=0, le=1, description="share of the steps in which the rates climb")
-    cooldown: float = Field(0.5, ge=0, le=1, description="share of the steps in which the rates fall")
+    cooldown: float = Field(0.7, ge=0, le=1, description="share of the steps in which the rates fall")
+    induction: bool = Field(True, description="fresh weights with heads that find again what was said before")
     init: InputPath | None = Field(None, description="a model folder to go on from; its shape then is the model's")
 
     @classmethod
@@ -65,7 +63,7 @@ class PretrainConfig(StageConfig):
             "depth": dial.depth, "width": width, "heads": dial.depth, "key_value_heads": dial.depth,
             "feed_forward": 128 * math.ceil(8 / 3 * width / 128), "window": size.window,
             "rope_theta": 1000.0 if size.window <= SHORT_WINDOW else 10_000.0,
-            "rows": rows, "accumulate": all_rows // rows, "copying": COPYING.get(dial.size, 0), **horizon,
+            "rows": rows, "accumulate": all_rows // rows, "induction": dial.size != "gpu", **horizon,
         }  # fmt: skip
 
     def settle(self, dial: Dial) -> Self:
@@ -86,11 +84,6 @@ class PretrainConfig(StageConfig):
         """Tokens a step."""
         return self.window * self.rows * self.accumulate
 
-    @property
-    def copying_steps(self) -> int:
-        """The most steps before the pages: at most a quarter, and none for a model that has read already."""
-        return 0 if self.init else min(self.copying // self.step_tokens, self.steps // 4)
-
     def label(self) -> str:
         return f"d{self.depth}"
 
@@ -98,11 +91,10 @@ class PretrainConfig(StageConfig):
         return self.minutes * 60 if self.minutes else (self.tokens or TINY_TOKENS) / 10_000
 
 
-@stage(version=4)
+@stage(version=5)
 def pretrain(config: PretrainConfig, tokens: Tokens, tokenizer: TokenizerArtifact, run: Run) -> Model:
-    """Train on `tokens` and write a model folder with its tokenizer, `metrics.jsonl` and `samples.jsonl`. Before the
-    pages a small model practises copying (`tokens/copies.py`), with `metrics-copying.jsonl`. Where `minutes` were asked
-    for the cool-down is as long as they leave.
+    """Train on `tokens` and write a model folder with its tokenizer, `metrics.jsonl` and `samples.jsonl`. Where
+    `minutes` were asked for the cool-down is as long as they leave.
 
     A killed attempt goes on from its last checkpoint bit for bit. Raises InputError when `init` has another vocabulary.
     """
@@ -119,19 +111,15 @@ def pretrain(config: PretrainConfig, tokens: Tokens, tokenizer: TokenizerArtifac
     model = build(config, encoder.vocab_size, seed=derive(run.seed, "weights"), device=run.device)
     with run.progress("pretrain", config.steps * config.step_tokens, "tokens") as bar:
         course = Course(config, model, run, bar)
-        copied = course.copying(train) if config.copying_steps else None
-        course.text(train, Samples(run.out / "samples.jsonl", model, encoder, list(tokens.heldout())))
+        course.read(train, Samples(run.out / "samples.jsonl", model, encoder, list(tokens.heldout())))
     save_model(model, run.out)
     encoder.save(run.out)
-    rows = list(course.rows("text", "cooldown"))
+    rows = list(course.rows())
     write_jsonl(run.out / "metrics.jsonl", rows)
-    if copied:
-        write_jsonl(run.out / "metrics-copying.jsonl", ({"part": "copying"} | row for row in course.rows("copying")))
     fast = run.compile and (run.device != "cpu" or has_kernels(model.lm_head.weight))
     run.metric(
         **_figures(model, rows), compiled=fast, threads=torch.get_num_threads(), steps=course.steps,
         skipped=sum(part.skipped for part in course.parts.values()), train_seconds=course.seconds,
-        copying_loss=copied.loss if copied else None,
     )  # fmt: skip
     read = sum(part.tokens for part in course.parts.values())
     run.count(inputs=train.total, outputs=read, tokens=read)
@@ -141,6 +129,7 @@ def pretrain(config: PretrainConfig, tokens: Tokens, tokenizer: TokenizerArtifac
 def build(config: PretrainConfig, vocab_size: int, *, seed: int, device: str) -> Transformer:
     """The model to train: fresh from `seed`, or `init`'s. fp32 weights, computing in the type that is fast here."""
     from hornbook.models import Transformer, TransformerConfig, load_model, pick_dtype
+    from hornbook.models.induction import lay_induction
 
     if config.init is None:
         shape = TransformerConfig(
@@ -149,7 +138,10 @@ def build(config: PretrainConfig, vocab_size: int, *, seed: int, device: str) ->
             num_key_value_heads=config.key_value_heads, head_dim=HEAD_DIM,
             max_position_embeddings=config.window, rope_theta=config.rope_theta, tie_word_embeddings=config.tie,
         )  # fmt: skip
-        model = Transformer(shape, seed=seed).to(device)
+        model = Transformer(shape, seed=seed)
+        if config.induction:
+            lay_induction(model, derive(seed, "induction"))
+        model = model.to(device)
     else:
         model = load_model(Path(config.init), device=device)
         if model.config.vocab_size != vocab_size:
@@ -167,13 +159,6 @@ def rates(config: PretrainConfig) -> Rates:
         matrices=config.matrix_lr, embedding=config.embedding_lr, head=config.head_lr, vectors=config.vector_lr,
         weight_decay=config.weight_decay,
     )  # fmt: skip
-
-
-def copying_rates(config: PretrainConfig) -> Rates:
-    """The rates to learn copying with: what has nothing to remember bears more, and shorter momenta (docs/log.md)."""
-    return replace(
-        rates(config), matrices=2 * config.matrix_lr, vectors=2 * config.vector_lr, momentum=0.85, betas=(0.8, 0.95)
-    )
 
 
 def _figures(model: Transformer, rows: list[dict[str, Any]]) -> dict[str, Any]:
