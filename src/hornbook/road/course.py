@@ -72,7 +72,8 @@ class Course:
 
             self._learn(part, batches, optimiser, schedule, count, on_step)
 
-        learn("text", lambda step: min(1.0, (step + 1) / max(1, rising)), stable)
+        if stable:
+            learn("text", lambda step: min(1.0, (step + 1) / max(1, rising)), stable)
         if falling := self._falling(config.steps - stable):
             learn("cooldown", warmup_stable_cooldown(falling, cooldown=1.0), falling)
 
@@ -85,8 +86,9 @@ class Course:
             steps, tokens = steps + part.steps, tokens + part.tokens
 
     def _falling(self, planned: int) -> int:
-        """The steps of the cool-down: as planned, or as many as end with `minutes` at the rate so far; decided once."""
-        if self.config.minutes is None:
+        """The steps of the cool-down: as planned, or as many as end with `minutes` at the rate so far; decided
+        once."""
+        if self.config.minutes is None or not self.steps:
             return planned
         decided = self.run.work / "cooldown.json"
         if not decided.exists():
