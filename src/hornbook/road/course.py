@@ -86,8 +86,7 @@ class Course:
             steps, tokens = steps + part.steps, tokens + part.tokens
 
     def _falling(self, planned: int) -> int:
-        """The steps of the cool-down: as planned, or as many as end with `minutes` at the rate so far; decided
-        once."""
+        """The steps of the cool-down: as planned, or what ends with `minutes` at the rate so far; decided once."""
         if self.config.minutes is None or not self.steps:
             return planned
         decided = self.run.work / "cooldown.json"

@@ -25,19 +25,19 @@ class RlConfig(StageConfig):
 
     problems: list[InputPath] = Field([], description="files of problems, as exams; else the conversations' own")
     kinds: list[str] = Field(["problem", "exercise"], description="kinds of conversations that solve problems")
-    grpo_steps: int = Field(22, ge=0, description="updates against the verifier; 0 leaves GRPO out")
+    grpo_steps: int = Field(16, ge=0, description="updates against the verifier; 0 leaves GRPO out")
     ppo_steps: int = Field(12, ge=0, multiple_of=2, description="updates against the reward model, even; 0 for none")
     draws: int = Field(16, ge=1, description="prompts a rollout of GRPO; PPO's has twice as many")
     group: int = Field(8, ge=2, description="answers to each prompt, from 2; PPO gives half as many")
     max_tokens: int = Field(64, ge=1, description="the longest answer")
     window: int = Field(512, ge=16, description="tokens a row that answers are packed into")
     grpo_lr: float = Field(0.2, gt=0, le=10, description="times pretraining's learning rates")
-    ppo_lr: float = Field(0.05, gt=0, le=10, description="times pretraining's learning rates")
+    ppo_lr: float = Field(0.1, gt=0, le=10, description="times pretraining's learning rates")
     kl_target: float = Field(6.0, gt=0, description="how far an answer may go from the SFT model's, in nats")
     kl_weight: float = Field(0.05, gt=0, description="the KL penalty's weight at the start, moved by the target")
     replay: float = Field(0.15, ge=0, description="weight, with GRPO, of reading again what SFT taught; 0 for none")
     replay_rows: int = Field(4, ge=1, description="rows of that a step")
-    refusals: float = Field(0.25, ge=0, lt=1, description="share of them that refuses: SFT's")
+    refusals: float = Field(0.2, ge=0, lt=1, description="share of them that refuses: SFT's")
     truth: float = Field(1.0, ge=0, description="weight of a right answer beside the reward model's score, in PPO")
     silence: float = Field(-0.5, ge=-1, le=1, description="worth of not knowing what is known; a wrong answer's is -1")
     kept_up: float = Field(0.1, ge=0, lt=1, description="share of PPO's prompts that are GRPO's problems, kept up")
@@ -58,7 +58,7 @@ class RlConfig(StageConfig):
         return 1.8 * self.grpo_steps + 1.8 * self.ppo_steps + 10.0 * self.control + 20.0 * self.dpo
 
 
-@stage(version=6)
+@stage(version=7)
 def rl(
     config: RlConfig,
     sft: Model,

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from hornbook.models.transformer import Transformer
     from hornbook.tokens.tokenizer import Tokenizer
 
-TOKENS = {"tiny": (40_000, 20_000), "laptop": (200_000, 520_000)}  # of the two rounds
+TOKENS = {"tiny": (40_000, 20_000), "laptop": (200_000, 700_000)}  # of the two rounds
 BEYOND = (40_000_000, 16_000_000)
 
 
@@ -34,11 +34,11 @@ class SftConfig(StageConfig):
     """The section `[sft]`. Weights are learned on the assistant's words and the end of its turn alone."""
 
     tokens: int = Field(200_000, ge=1, description="tokens of the first round, padding counted")
-    second_tokens: int = Field(520_000, ge=1, description="tokens of the second round")
+    second_tokens: int = Field(700_000, ge=1, description="tokens of the second round")
     window: int = Field(512, ge=32, description="tokens a row; pretraining's, so that on a GPU one graph serves both")
     rows: int = Field(8, ge=1, description="rows a step; pretraining's too")
     lr: float = Field(0.6, gt=0, description="the learning rates, as a part of pretraining's")
-    refusals: float = Field(0.25, ge=0, lt=1, description="share of the second round that refuses, below 1")
+    refusals: float = Field(0.2, ge=0, lt=1, description="share of the second round that refuses, below 1")
     samples: int = Field(2, ge=0, description="answers sampled for each question of the probe, beside the likeliest")
 
     @classmethod
