@@ -33,7 +33,7 @@ def test_the_loss_is_the_practice_and_a_part_of_the_earlier() -> None:
     assert both.weight == practice.weight
     share = 0.25 * practice.weight / max(float(earlier.weight), 1.0)
     assert torch.equal(both.total, practice.total + share * earlier.total)
-    mean = float(practice.total / practice.weight + 0.25 * earlier.total / earlier.weight)
+    mean = float((practice.total / practice.weight + 0.25 * earlier.total / earlier.weight).detach())
     assert float(both.total / both.weight) == pytest.approx(mean, rel=1e-5)
 
 
