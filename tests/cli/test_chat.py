@@ -99,6 +99,16 @@ def test_a_refusal_is_an_answer(chat, capsys):
     assert capsys.readouterr().out == "I can't help with that.\n"
 
 
+def test_who_does_not_know_names_no_page(chat, capsys, monkeypatch):
+    talk = Talk(chat, Sampling(max_tokens=4), open_book=True)
+    for said, shown in (("It is old.", True), ("I don't know.", False)):
+        monkeypatch.setattr(Talk, "_said", lambda self, prepared, said=said: iter([said]))
+        talk.ask("Who is Mara Tolly?")
+        assert talk.pages
+        told = capsys.readouterr().err
+        assert all((page.url in told) is shown for page in talk.pages)
+
+
 def test_a_base_model_goes_on_with_the_text(chat, capsys):
     talk = Talk(chat, Sampling(max_tokens=6), open_book=False, goes_on=True)
     talk.ask("the cat sat")

@@ -70,15 +70,16 @@ def test_resume_uses_the_threads_of_the_first_attempt(bench):
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_leaves_a_resumable_run_and_says_how_to_go_on(bench, sent):
-    process = bench.start("run", "isle.toml", nap=0.15)
+    process = bench.start("run", "isle.toml", "--set", "words.lower=false", nap=0.15)
     wait_for(bench, "learn 1", process)
     process.send_signal(sent)
     _, err = process.communicate(timeout=20)
     assert process.returncode == 130
     assert "Traceback" not in err
     last = err.strip().splitlines()[-1]
-    assert last == "hornbook: stopped in the step learn; what is done is kept; go on with: hornbook run isle.toml"
-    bench.run()
+    said = "hornbook: stopped in the step learn; what is done is kept; go on with: hornbook run isle.toml"
+    assert last == f"{said} --set words.lower=false"
+    bench.run("words.lower=false")
     assert bench.noted().count("learn 0") == 1
 
 

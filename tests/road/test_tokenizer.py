@@ -47,9 +47,16 @@ def test_too_few_pages_name_the_largest_vocabulary(corpus, tmp_path):
         tokenizer(TokenizerConfig(vocab_size=4096), corpus, Run(tmp_path / "run"))
 
 
+def test_a_vocabulary_nobody_asked_for_is_as_large_as_the_text_fills(corpus, tmp_path):
+    run = Run(tmp_path / "run")
+    found = tokenizer(TokenizerConfig(), corpus, run).load().vocab_size
+    assert 265 < found < 4096
+    assert any(f"{found:,} tokens" in note for note in run.notes)
+
+
 def test_the_dial_chooses():
-    assert TokenizerConfig.defaults(Dial("tiny", 2, 0)) == {"vocab_size": 1024}
-    assert TokenizerConfig.defaults(Dial("laptop", 4, 0)) == {"vocab_size": 4096}
-    assert TokenizerConfig.defaults(Dial("gpu", 12, 0)) == {"vocab_size": 32768}
-    assert TokenizerConfig(vocab_size=4096).label() == "4k"
+    assert TokenizerConfig.defaults(Dial("tiny", 2, 0)) == {"at_most": 1024}
+    assert TokenizerConfig.defaults(Dial("laptop", 4, 0)) == {"at_most": 4096}
+    assert TokenizerConfig.defaults(Dial("gpu", 12, 0)) == {"at_most": 32768}
+    assert TokenizerConfig().label() == TokenizerConfig(vocab_size=4096).label() == "4k"
     assert TokenizerConfig(vocab_size=300).label() == "300"

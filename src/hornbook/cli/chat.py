@@ -62,7 +62,9 @@ class Talk:
         self.answer, self.reason, self.pages = "", "", ()
 
     def ask(self, question: str, *, shown: bool = True) -> None:
-        """Answer, showing the words as they come; Ctrl-C ends the answer where it is."""
+        """Answer, showing the words as they come, and the pages read for it; Ctrl-C ends the answer where it is."""
+        from hornbook.conversations.refusals import is_refusal
+
         self.messages.append({"role": "user", "content": question})
         prepared = self._prepared(question)
         pieces: list[str] = []
@@ -77,7 +79,7 @@ class Talk:
         self.messages.append({"role": "assistant", "content": self.answer})
         if shown:
             print()
-            for page in prepared.pages:
+            for page in () if is_refusal(self.answer) else prepared.pages:
                 print(f"  {page.url}", file=sys.stderr)
 
     def _prepared(self, question: str) -> Prepared:

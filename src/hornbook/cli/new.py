@@ -27,7 +27,7 @@ seed = 0  # another seed, another throw of every die
 [crawl]
 {source}
 # [tokenizer]
-# vocab_size = 4096
+# vocab_size = 2048  # left out, what the size asks for, or as many as the pages fill
 
 # [run]             # what does not change the result
 # device = "auto"   # "cpu", "cuda"

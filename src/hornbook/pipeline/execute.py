@@ -129,7 +129,7 @@ def _moved(wrong: HornbookError, others: int) -> DamagedError:
 def _demand_inputs(planned: Planned, recipe: Recipe) -> None:
     for source in planned.feeds.values():
         if not (source.folder / RECORD_NAME).exists():
-            fix = f"run: hornbook run {recipe.path} --until {source.name}"
+            fix = f"run: hornbook run {recipe.words} --until {source.name}"
             raise InputError(f"{planned.name} reads what {source.name} makes, which is not there", fix=fix)
 
 
@@ -144,7 +144,7 @@ def _stoppable(recipe: Recipe, folder: Path) -> Generator[list[str], None, None]
         yield at
     except KeyboardInterrupt:
         where = f"in the step {at[-1]}" if at else "before the first step"
-        fix = f"go on with: hornbook run {recipe.path}"
+        fix = f"go on with: hornbook run {recipe.words}"
         raise StoppedError(f"stopped {where}; what is done is kept", fix=fix) from None
     except OSError as error:  # a full disk where no stage was at work: the lock, the plan, a folder
         raise explained(error, folder) from error

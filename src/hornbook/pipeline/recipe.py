@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import shlex
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -43,11 +44,17 @@ class Recipe:
     steps: Sequence[Step]
     configs: Mapping[str, StageConfig]  # by section
     machine: MachineConfig
+    settings: tuple[str, ...] = ()  # of the command line, in the file's place
 
     @property
     def name(self) -> str:
         """The file's name without `.toml`: the run's folder is called so."""
         return self.path.stem
+
+    @property
+    def words(self) -> str:
+        """What names this recipe on a command line, with its settings."""
+        return " ".join([str(self.path), *(f"--set {shlex.quote(setting)}" for setting in self.settings)])
 
     def step(self, name: str) -> Step:
         """The step called `name`. Raises RecipeError naming the steps there are."""
@@ -71,7 +78,7 @@ class Recipe:
         """Read a recipe for the road `steps`. `depths` are the sizes there are, each with its depth; `settings` are
         `stage.key=value` from the command line, which win over the file. Raises RecipeError with the one line to read.
         """
-        path = _found(Path(path))
+        path, settings = _found(Path(path)), tuple(settings)
         table = _parsed(path)
         for setting in settings:
             _set(table, setting)
@@ -83,14 +90,15 @@ class Recipe:
         dial = _dial(table, depths, path)
         configs = {name: _config(kind, name, table, dial, path) for name, kind in stages.items()}
         machine = _validated(MachineConfig, "run", table.get("run", {}), path)
-        return cls(path, dial, steps, configs, machine)
+        return cls(path, dial, steps, configs, machine, settings)
 
 
 def _found(path: Path) -> Path:
     for candidate in (path, path.with_name(f"{path.name}.toml")):
         if candidate.is_file():
             return candidate
-    near = [str(other) for other in sorted(path.parent.glob("*.toml"))] if path.parent.is_dir() else []
+    beside = sorted(path.parent.glob("*.toml")) if path.parent.is_dir() else []
+    near = [str(other) for other in beside if other.name != "pyproject.toml"]
     fix = f"the recipes here are {', '.join(near)}" if near else "write one with: hornbook new NAME --docs FOLDER"
     raise RecipeError("there is no such recipe", where=path, fix=fix)
 

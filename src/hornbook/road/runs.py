@@ -18,10 +18,13 @@ if TYPE_CHECKING:
 
 
 def open_recipe(path: Path | str, settings: Iterable[str] = ()) -> Recipe:
-    """The recipe at `path` (`.toml` may be left out), for the whole road, or for the one HORNBOOK_ROAD names."""
+    """The recipe at `path` (`.toml` may be left out), else the one in the run's folder of that name, where the demo's
+    lies; for the whole road, or for the one HORNBOOK_ROAD names."""
     module, _, name = os.environ.get("HORNBOOK_ROAD", "hornbook.road:ROAD").partition(":")
     steps = getattr(importlib.import_module(module), name)
-    return Recipe.read(path, steps, DEPTHS, settings)
+    own = runs_folder() / Path(path).name / f"{Path(path).name}.toml"
+    beside = any(Path(path).with_name(name).is_file() for name in (Path(path).name, f"{Path(path).name}.toml"))
+    return Recipe.read(path if beside or not own.is_file() else own, steps, DEPTHS, settings)
 
 
 def workspace_of(recipe: Recipe) -> Workspace:

@@ -20,14 +20,16 @@ LARGE_VOCABULARY = 32768
 class TokenizerConfig(StageConfig):
     """The section `[tokenizer]`."""
 
-    vocab_size: int = Field(4096, ge=265, le=1 << 20, description="how many tokens, special ones included, from 265")
+    vocab_size: int | None = Field(None, ge=265, le=1 << 20, description="how many tokens, special ones included")
+    at_most: int = Field(4096, ge=265, le=1 << 20, description="so many where that is left out, or what the text fills")
 
     @classmethod
     def defaults(cls, dial: Dial) -> dict[str, Any]:
-        return {"vocab_size": VOCABULARY.get(dial.size, LARGE_VOCABULARY)}
+        return {"at_most": VOCABULARY.get(dial.size, LARGE_VOCABULARY)}
 
     def label(self) -> str:
-        return f"{self.vocab_size / 1024:g}k" if self.vocab_size % 1024 == 0 else str(self.vocab_size)
+        size = self.vocab_size or self.at_most
+        return f"{size / 1024:g}k" if size % 1024 == 0 else str(size)
 
     def about_seconds(self) -> float:
         return 3.0
@@ -35,11 +37,14 @@ class TokenizerConfig(StageConfig):
 
 @stage(version=2)
 def tokenizer(config: TokenizerConfig, corpus: Corpus, run: Run) -> TokenizerArtifact:
-    """Train on the documents to train on; those held out play no part. Raises InputError when they are too few."""
+    """Train on the documents to train on; those held out play no part. Raises InputError when they are too few to fill
+    the vocabulary that was asked for."""
     from hornbook.tokens.tokenizer import Tokenizer
 
     texts = list(corpus.texts())
-    trained = Tokenizer.train(texts, config.vocab_size)
+    trained = Tokenizer.train(texts, config.vocab_size or config.at_most, fill=config.vocab_size is not None)
+    if trained.vocab_size < config.at_most and config.vocab_size is None:
+        run.note(f"the text fills a vocabulary of {trained.vocab_size:,} tokens, no more")
     trained.save(run.out)
     longest = sorted((trained.decode([token]) for token in range(256, trained.vocab_size)), key=len)[-20:]
     run.metric(vocab_size=trained.vocab_size, longest_tokens=longest[::-1])

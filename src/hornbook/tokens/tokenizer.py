@@ -52,10 +52,11 @@ class Tokenizer:
         self._encoding = tiktoken.Encoding("hornbook", pat_str=SPLIT, mergeable_ranks=ranks, special_tokens={})
 
     @classmethod
-    def train(cls, texts: Iterable[str], vocab_size: int) -> Tokenizer:
+    def train(cls, texts: Iterable[str], vocab_size: int, *, fill: bool = True) -> Tokenizer:
         """Learn `vocab_size` tokens (special ones included) from the texts. The same texts give the same tokenizer.
 
-        Raises InputError when `vocab_size` is below the bytes and special tokens, or above what the texts can fill.
+        Raises InputError when `vocab_size` is below the bytes and special tokens, or above what the texts can fill;
+        without `fill` the tokenizer then is as large as they make it.
         """
         import rustbpe
 
@@ -68,7 +69,7 @@ class Tokenizer:
         trainer.train_from_iterator(_without_long_runs(texts), vocab_size - len(SPECIAL), pattern=SPLIT)
         pieces = [bytes(piece) for piece, _ in trainer.get_mergeable_ranks()]
         largest = len(pieces) + len(SPECIAL)
-        if largest < vocab_size:
+        if fill and largest < vocab_size:
             raise InputError(
                 f"the text is too small for a vocabulary of {vocab_size:,} tokens: it fills {largest:,}",
                 where="tokenizer.vocab_size", fix=f"ask for at most {largest}, or bring more pages",
