@@ -134,14 +134,16 @@ def test_minutes_become_tokens_by_the_rate_measured_here(monkeypatch: pytest.Mon
     assert config.model_copy(update={"tokens": 512}).settle(Dial("laptop", 2, 0)).minutes is None
 
 
-@pytest.mark.parametrize(("minutes", "steps"), [(0.01, 12 + 7), (1000.0, 12 + 56)])
+@pytest.mark.parametrize(("minutes", "steps"), [(0.01, 12 + 2 + 1 + 1), (1000.0, 12 + 14 + 28 + 56 + 112)])
 def test_a_training_for_minutes_ends_in_time(inputs, tmp_path: Path, minutes: float, steps: int) -> None:
     run = Run(tmp_path, seed=5, threads=1)
     model = pretrain(PretrainConfig(**CONFIG | {"minutes": minutes}), *inputs, run)
     rows = list(read_jsonl(model.path / "metrics.jsonl"))
     assert (run.metrics["steps"], rows[-1]["step"]) == (steps, steps)
     assert [row["tokens"] for row in rows] == [256 * row["step"] for row in rows]
-    assert rows[-1]["lr"] == pytest.approx(1 / (steps - 12))
+    rates = [row["lr"] for row in rows[12:]]
+    assert rates == sorted(rates, reverse=True)
+    assert (rates[0], rates[-1] < 0.4) == (1.0, True)
     assert model.samples()[-1]["step"] == steps
 
 
@@ -151,7 +153,7 @@ def test_how_long_a_cool_down_is_is_decided_once(inputs, tmp_path: Path, monkeyp
 
     class Killed(course_module.Samples):
         def __call__(self, step: int) -> None:
-            if step == 30:
+            if step == 120:
                 raise KeyboardInterrupt
             super().__call__(step)
 

@@ -14,7 +14,7 @@ from hornbook.training.batch import on_device
 from hornbook.training.comparisons import ComparisonBatches, Ranked, ranked_batch, reference_logprobs
 from hornbook.training.judge import Judge
 from hornbook.training.objectives.dpo import dpo
-from hornbook.training.objectives.reward import bradley_terry, reward
+from hornbook.training.objectives.reward import KEPT_WEIGHT, bradley_terry, reward
 from hornbook.training.sequences import answer_logprobs, pack_answers, padded
 
 VOCABULARY = 50
@@ -80,22 +80,29 @@ def test_the_reward_objective_scores_each_answer_by_its_last_token_and_its_likel
     torch.nn.init.normal_(model.head.weight, generator=torch.Generator().manual_seed(0))
     model.likelihood.data = torch.tensor(0.7)
     batch = on_device(ranked_batch(ranked, 24), "cpu")
-    heads, alone = [], []
+    heads, alone, told = [], [], []
     for comparison in ranked:
         for answer in comparison.answers:
             ids = torch.tensor([[*comparison.prompt, *answer]])
             heads.append(model.score(ids, torch.tensor([ids.shape[1] - 1]))[0])
             logprobs = torch.log_softmax(model.transformer(ids)[0, :-1], -1).gather(1, ids[0, 1:, None])[:, 0]
             said = logprobs[len(comparison.prompt) - 1 :]
+            told.append(said)
             alone.append(heads[-1] - 0.7 * torch.log1p(-said.sum()))
     scores = torch.stack(alone)
-    found_S, head_S = model.answer_scores(batch)
+    found_S, head_S, logprobs_S = model.judged(batch)
     torch.testing.assert_close(found_S, scores, atol=1e-3, rtol=1e-4)
     torch.testing.assert_close(head_S, torch.stack(heads), atol=1e-4, rtol=0)
+    torch.testing.assert_close(logprobs_S, torch.stack([said.sum() for said in told]), atol=1e-3, rtol=1e-4)
     better = [0, 0, 1, 3, 3, 4, 6, 6, 7, 9, 9, 10]
     worse = [1, 2, 2, 4, 5, 5, 7, 8, 8, 10, 11, 11]
     plain = bradley_terry(scores[better], scores[worse], centring=0.0)
-    torch.testing.assert_close(reward(model, batch).total, plain.total, atol=1e-2, rtol=1e-3)
+    kept = -torch.cat(told[::3]).mean()  # the first answer of each prompt is the best
+    loss = reward(model, batch)
+    torch.testing.assert_close(loss.total, plain.total + KEPT_WEIGHT * 12 * kept, atol=1e-2, rtol=1e-3)
+    loss.total.backward()
+    assert model.transformer.lm_head.weight.grad is None  # it judges, and is not taught
+    assert model.transformer.model.embed_tokens.weight.grad is not None
 
 
 def test_dpo_of_the_reference_itself_is_ln_2():

@@ -1,4 +1,5 @@
-"""The two parts of pretraining, each a call of `fit`: text, then the cool-down. Heavy: import it inside a stage."""
+"""The parts of pretraining, each a call of `fit`: text, then the legs of the cool-down. Heavy: import it inside a
+stage."""
 
 from __future__ import annotations
 
@@ -31,7 +32,8 @@ from hornbook.training.schedule import Schedule, warmup_stable_cooldown
 
 SAMPLE_POINTS = (0.02, 0.1, 0.25, 0.5, 0.75, 1.0)
 SAMPLE_PROMPTS, SAMPLE_PROMPT_TOKENS, SAMPLE_TOKENS = 4, 10, 40
-SHORTEST, LONGEST = 0.25, 2.0  # a cool-down that ends in time, as a part of the planned one
+LEGS = 4  # of a cool-down that ends in time: at each, what is left is planned anew by how fast the last part went
+SHORTEST, LONGEST = 0.25, 2.0  # a new plan, as a part of the one before
 
 
 @dataclass
@@ -62,9 +64,8 @@ class Course:
         rising = round(config.warmup * config.steps)
         stable = max(rising, config.steps - round(config.cooldown * config.steps))
 
-        def learn(part: str, schedule: Schedule, count: int) -> None:
-            before = self.steps
-            samples.steps = before + count if part == "cooldown" else config.steps
+        def learn(part: str, schedule: Schedule, count: int, last: int) -> None:
+            before, samples.steps = self.steps, last
 
             def on_step(step: int, row: dict[str, float]) -> None:
                 self._tell(before + step, row)
@@ -73,9 +74,15 @@ class Course:
             self._learn(part, batches, optimiser, schedule, count, on_step)
 
         if stable:
-            learn("text", lambda step: min(1.0, (step + 1) / max(1, rising)), stable)
-        if falling := self._falling(config.steps - stable):
-            learn("cooldown", warmup_stable_cooldown(falling, cooldown=1.0), falling)
+            learn("text", lambda step: min(1.0, (step + 1) / max(1, rising)), stable, config.steps)
+        left, height, legs = config.steps - stable, 1.0, LEGS if config.minutes else 1
+        for leg in range(legs if left else 0):
+            left = self._left(leg, left)
+            count, falling = math.ceil(left / (legs - leg)), warmup_stable_cooldown(left, cooldown=1.0)
+            learn(f"cooldown{leg}", lambda step, of=height, by=falling: of * by(step), count, self.steps + left)
+            left, height = left - count, height * falling(count)
+            if not left:
+                break
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """What `fit` logged of the parts, as if they were one."""
@@ -85,14 +92,16 @@ class Course:
                 yield row | {"step": steps + row["step"], "tokens": tokens + row["tokens"]}
             steps, tokens = steps + part.steps, tokens + part.tokens
 
-    def _falling(self, planned: int) -> int:
-        """The steps of the cool-down: as planned, or what ends with `minutes` at the rate so far; decided once."""
+    def _left(self, leg: int, planned: int) -> int:
+        """The steps left at the beginning of a leg: as planned, or what ends with `minutes` at the pace of the part
+        before; decided once."""
         if self.config.minutes is None or not self.steps:
             return planned
-        decided = self.run.work / "cooldown.json"
+        decided = self.run.work / f"cooldown{leg}.json"
         if not decided.exists():
-            left = self.config.minutes * 60 - AROUND_SECONDS - self.seconds
-            fitting = round(left * self.steps / max(self.seconds, 1e-9))
+            part = list(self.parts.values())[-1]
+            seconds = self.config.minutes * 60 - AROUND_SECONDS - self.seconds
+            fitting = round(seconds * part.steps / max(part.seconds, 1e-9))
             steps = min(max(fitting, math.ceil(SHORTEST * planned)), round(LONGEST * planned))
             write_text(decided, json.dumps({"steps": steps, "planned": planned}))
         return json.loads(decided.read_text())["steps"]

@@ -91,7 +91,7 @@ class PretrainConfig(StageConfig):
         return self.minutes * 60 if self.minutes else (self.tokens or TINY_TOKENS) / 10_000
 
 
-@stage(version=5)
+@stage(version=6)
 def pretrain(config: PretrainConfig, tokens: Tokens, tokenizer: TokenizerArtifact, run: Run) -> Model:
     """Train on `tokens` and write a model folder with its tokenizer, `metrics.jsonl` and `samples.jsonl`. Where
     `minutes` were asked for the cool-down is as long as they leave.

@@ -31,7 +31,7 @@ class RewardConfig(StageConfig):
     epochs: int = Field(1, ge=1, le=20, description="times each comparison is read, from 1")
     rows: int = Field(16, ge=1, description="comparisons a step")
     window: int = Field(512, ge=16, description="tokens a row that answers are packed into")
-    lr: float = Field(0.15, gt=0, le=10, description="times pretraining's learning rates")
+    lr: float = Field(0.25, gt=0, le=10, description="times pretraining's learning rates")
     max_tokens: int = Field(64, ge=1, description="the longest answer sampled to find the rewards' scale")
 
     @classmethod
@@ -43,7 +43,7 @@ class RewardConfig(StageConfig):
         return 30.0
 
 
-@stage(version=3)
+@stage(version=4)
 def reward(config: RewardConfig, sft: Model, preferences: Comparisons, run: Run) -> RewardModelArtifact:
     """From the SFT model with a scalar head, Bradley-Terry over the derived pairs (Ouyang et al., arXiv:2203.02155).
 

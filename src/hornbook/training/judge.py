@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,14 @@ from hornbook.training.objectives.logprobs import sequence_sums, token_logprobs
 START = 1.2
 
 
+class Judged(NamedTuple):
+    """Of S sequences: the reward, the scalar head's own part of it, and the answer's log-probability in nats."""
+
+    rewards_S: Tensor
+    head_S: Tensor
+    logprobs_S: Tensor
+
+
 class Judge(RewardModel):
     """The scalar head's reward, less `likelihood` times log(1 - log p) of the answer.
 
@@ -21,20 +29,20 @@ class Judge(RewardModel):
     hidden state can hardly tell that; the language head, which the model keeps from fine-tuning, says it
     at once: DPO's implicit reward (arXiv:2305.18290) beside InstructGPT's explicit one. The logarithm of the surprise:
     from one nat to three tells more than from twenty to thirty. Bradley-Terry trains the head and the weight; no
-    gradient passes through the likelihood itself: that made it no better (docs/log.md).
+    gradient of its passes through the likelihood: that made it no better (docs/log.md).
     """
 
     def __init__(self, transformer: Transformer):
         super().__init__(transformer)
         self.likelihood = nn.Parameter(torch.tensor(START))
 
-    def answer_scores(self, batch: Any) -> tuple[Tensor, Tensor]:
-        """(r_S, the head's own part of it) for each sequence of a packed batch of tensors."""
+    def judged(self, batch: Any) -> Judged:
+        """What it makes of each sequence of a packed batch of tensors."""
         x_BTD = self.transformer.hidden(batch.ids_BT, batch.positions_BT, batch.documents_BT)
         x_PD, extra = x_BTD.flatten(0, 1), batch.extra
         head_S = self.head(x_PD[extra["last_S"]])
         places_N, head_VD = extra["places_N"], self.transformer.lm_head.weight
         targets_N = batch.targets_BT.flatten()[places_N]
-        logprobs_N = token_logprobs(x_PD[places_N].detach(), head_VD.detach(), targets_N)
-        surprise_S = -sequence_sums(logprobs_N, extra["sequences_N"], len(head_S))
-        return head_S - self.likelihood * torch.log1p(surprise_S), head_S
+        logprobs_N = token_logprobs(x_PD[places_N], head_VD.detach(), targets_N)
+        logprobs_S = sequence_sums(logprobs_N, extra["sequences_N"], len(head_S))
+        return Judged(head_S - self.likelihood * torch.log1p(-logprobs_S.detach()), head_S, logprobs_S)

@@ -55,8 +55,8 @@ class Scorer:
         for begin in range(0, len(prompts), AT_ONCE):
             part = slice(begin, begin + AT_ONCE)
             batch = pack_answers(prompts[part], answers[part], window=self.window)
-            both = self.judge.answer_scores(on_device(batch, self.judge.head.weight.device))
-            found.append(torch.stack(both).float().cpu().numpy())
+            rewards_S, head_S, _ = self.judge.judged(on_device(batch, self.judge.head.weight.device))
+            found.append(torch.stack([rewards_S, head_S]).float().cpu().numpy())
         return np.concatenate(found, axis=1)
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from hornbook.training.judge import Judge
 from hornbook.training.loss import Loss
+
+KEPT_WEIGHT = 0.3
 
 
 def bradley_terry(
@@ -29,10 +32,18 @@ def bradley_terry(
 
 
 def reward(model: Judge, batch: Any) -> Loss:
-    """Bradley-Terry over the pairs of a batch of `ComparisonBatches`: every answer is read once, whatever its pairs.
+    """Bradley-Terry over the pairs of a batch of `ComparisonBatches`, every answer read once, whatever its pairs, and
+    `KEPT_WEIGHT` times the next-token loss of the best answers, a pair: what the SFT model knows is kept for judging
+    by, and the language head goes on to hear the likelihood (Yang et al., arXiv:2406.10216).
 
     Without centring: the language head's part of a reward has a mean of its own.
     """
-    scores_S, _ = model.answer_scores(batch)
+    rewards_S, _, logprobs_S = model.judged(batch)
     better_P, worse_P = batch.extra["pairs_P2"].unbind(1)
-    return bradley_terry(scores_S[better_P], scores_S[worse_P], centring=0.0)
+    loss = bradley_terry(rewards_S[better_P], rewards_S[worse_P], centring=0.0)
+    best_S = torch.ones_like(logprobs_S, dtype=torch.bool)
+    best_S[worse_P] = False
+    lengths_S = torch.bincount(batch.extra["sequences_N"], minlength=len(best_S))
+    told = -logprobs_S[best_S].sum() / lengths_S[best_S].sum()
+    pairs = loss.weight
+    return Loss(loss.total + KEPT_WEIGHT * pairs * told, pairs, loss.metrics | {"told": pairs * told.detach()})
