@@ -26,8 +26,10 @@ def found(attended: Tensor, qkv: list[Tensor]) -> list[Tensor]:
     return [attended, *torch.autograd.grad(attended, qkv, weights)]
 
 
-def torchs(qkv: list[Tensor], documents_BT: Tensor) -> list[Tensor]:
-    seen = (documents_BT[:, :, None] == documents_BT[:, None, :]).tril()[:, None]
+def torchs(qkv: list[Tensor], documents_BT: Tensor, prefixes_BT: Tensor | None = None) -> list[Tensor]:
+    prefixes_BT = documents_BT if prefixes_BT is None else prefixes_BT
+    own, prefix = (numbers_BT[:, :, None] == documents_BT[:, None, :] for numbers_BT in (documents_BT, prefixes_BT))
+    seen = (own | prefix).tril()[:, None]
     return found(F.scaled_dot_product_attention(*qkv, attn_mask=seen, enable_gqa=True).transpose(1, 2), qkv)
 
 
@@ -37,9 +39,10 @@ def test_tiles_are_torchs(monkeypatch: pytest.MonkeyPatch, tile_bytes: int, kv_h
     monkeypatch.setattr(attention, "TILE_BYTES", tile_bytes)
     qkv = inputs(torch.float32, (3, 4, 40, 8), kv_heads)
     documents_BT = torch.tensor([[0] * 13 + [1] * 27, [0] * 40, [0] * 5 + [1] * 5 + [-1] * 30])
-    ours = found(attend(*qkv, attention_mask(qkv[0], 3, 40, qkv[0].shape[-1], documents_BT)), qkv)
-    for own, other in zip(ours, torchs(qkv, documents_BT), strict=True):
-        torch.testing.assert_close(own, other, rtol=1e-5, atol=1e-5)
+    for prefixes_BT in (None, torch.where(documents_BT == 1, 0, documents_BT)):
+        ours = found(attend(*qkv, attention_mask(qkv[0], 3, 40, qkv[0].shape[-1], documents_BT, prefixes_BT)), qkv)
+        for own, other in zip(ours, torchs(qkv, documents_BT, prefixes_BT), strict=True):
+            torch.testing.assert_close(own, other, rtol=1e-5, atol=1e-5)
 
 
 def test_tiles_in_bf16_are_as_near_to_fp32_as_torchs_kernel_is() -> None:
@@ -59,10 +62,11 @@ def test_blocks_are_as_near_to_fp32_as_torchs_kernel_is(shape: tuple[int, ...], 
     documents_BT[-1, -20:] = -1  # padding
     documents_BT[0] = torch.randint(0, 3, (T,), generator=generator)  # documents in many pieces
     qkv = inputs(torch.bfloat16, shape, kv_heads)
-    exact = torchs([x.detach().float().requires_grad_() for x in qkv], documents_BT)
-    ours = found(attend(*qkv, attention_mask(qkv[0], B, T, qkv[0].shape[-1], documents_BT)), qkv)
-    for own, other, true in zip(ours, torchs(qkv, documents_BT), exact, strict=True):
-        assert (own - true).norm() < 1.2 * (other - true).norm()
+    for prefixes_BT in (None, torch.where(documents_BT == 2, 0, documents_BT)):
+        exact = torchs([x.detach().float().requires_grad_() for x in qkv], documents_BT, prefixes_BT)
+        ours = found(attend(*qkv, attention_mask(qkv[0], B, T, qkv[0].shape[-1], documents_BT, prefixes_BT)), qkv)
+        for own, other, true in zip(ours, torchs(qkv, documents_BT, prefixes_BT), exact, strict=True):
+            assert (own - true).norm() < 1.2 * (other - true).norm()
 
 
 @needs_units

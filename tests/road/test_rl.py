@@ -121,7 +121,6 @@ def test_both_algorithms_raise_what_they_are_paid_for(whole: tuple[Model, Run]):
     assert fmean(scores[-4:]) > fmean(scores[:4])
     assert {"kl", "beta", "entropy", "length", "truncated", "value_error"} <= ppo[0].keys()
     assert run.metrics["rl_kl"] > 0
-    assert run.metrics["rl_length_ratio"] > 0
     assert run.counts["tokens"] > 0
 
 

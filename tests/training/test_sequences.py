@@ -44,6 +44,7 @@ def random_sequences(count: int, seed: int = 0) -> tuple[list[list[int]], list[l
 @pytest.mark.parametrize("window", [5, 20, 64])
 def test_packed_logprobs_are_those_of_each_sequence_alone(window: int):
     model, (prompts, answers) = random_model(), random_sequences(12)
+    prompts = [prompts[index // 3 * 3] for index in range(12)]  # three answers to each
     batch = pack_answers(prompts, answers, window=window)
     packed_N = answer_logprobs(model, on_device(batch, "cpu"))
     alone = []
@@ -51,8 +52,24 @@ def test_packed_logprobs_are_those_of_each_sequence_alone(window: int):
         logprobs_TV = torch.log_softmax(model(torch.tensor([prompt + answer]))[0], -1)
         alone += [logprobs_TV[len(prompt) - 1 + index, token] for index, token in enumerate(answer)]
     torch.testing.assert_close(packed_N, torch.stack(alone), atol=1e-5, rtol=0)
-    assert batch.weights_BT.sum() == sum(map(len, answers))
+    assert batch.extra["targets_N"].tolist() == [token for answer in answers for token in answer]
     assert batch.ids_BT.reshape(-1)[batch.extra["last_S"]].tolist() == [answer[-1] for answer in answers]
+
+
+def test_a_prompt_is_read_once_for_all_its_answers():
+    prompts, answers = [[1, 2, 3]] * 3 + [[4]], [[5, 6], [7], [8, 9], [5]]
+    batch = pack_answers(prompts, answers, window=10)
+    assert batch.ids_BT.tolist() == [[1, 2, 3, 5, 6, 7, 8, 9, 4, 5]]
+    assert batch.positions_BT.tolist() == [[0, 1, 2, 3, 4, 3, 3, 4, 0, 1]]
+    assert batch.documents_BT.tolist() == [[4, 4, 4, 0, 0, 1, 2, 2, 5, 3]]
+    assert batch.extra["prefixes_BT"].tolist() == [[4] * 8 + [5] * 2]
+    assert batch.extra["places_N"].tolist() == [2, 3, 2, 2, 6, 8]
+    assert batch.extra["last_S"].tolist() == [4, 5, 7, 9]
+
+
+def test_where_a_row_cannot_hold_all_answers_the_prompt_comes_again():
+    batch = pack_answers([[1, 2, 3]] * 3, [[5, 6], [7], [8, 9]], window=6)
+    assert sorted(batch.ids_BT.tolist()) == [[1, 2, 3, 5, 6, 7], [1, 2, 3, 8, 9, 0]]
 
 
 def test_padded_gives_each_sequence_its_row():

@@ -13,7 +13,7 @@ def status(
     name: Annotated[str, typer.Argument(help="The run's name, its folder or its recipe.")],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a step.")] = False,
 ) -> None:
-    """Say which steps are done, which is half-way, and who is at work."""
+    """Say which steps are done, which is unfinished, and who is at work."""
     from hornbook.pipeline.lock import holder
 
     workspace = open_run(name)
@@ -26,7 +26,7 @@ def status(
     for partial in sorted(workspace.partial.glob("*~*")):
         used = sum(path.stat().st_size for path in partial.rglob("*") if path.is_file())
         step = partial.name.partition("~")[0]
-        rows.append({"step": step, "state": "half-way", "bytes": used, "artifact": str(partial)})
+        rows.append({"step": step, "state": "unfinished", "bytes": used, "artifact": str(partial)})
     process = holder(workspace.folder)
     if as_json:
         for row in rows:

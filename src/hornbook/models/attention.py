@@ -1,4 +1,4 @@
-"""Who looks at what: causal attention within documents.
+"""Who looks at what: causal attention within documents, several of which may go on from the same beginning.
 
 On a processor torch's fused kernel is slow with gradients, for its way back has no fast bf16 path: 51 ms a layer there
 and back (B=16, T=256, H=4, E=64, bf16, one core). Two others stand in for it: our own kernel for processors with matrix
@@ -22,24 +22,32 @@ BLOCK = 32  # the attention kernel's length and head width are multiples of it
 class Mask(NamedTuple):
     """Who may look at whom, in the form that the way chosen here reads; neither where the kernel has "causal" built in.
 
-    Place t sees s when s is not later and of the same document; padding (-1) sees padding, so that no softmax is empty.
+    Place t sees s when s is not later and of t's document or of its prefix, the document which that one goes on from;
+    padding (-1) sees padding, so that no softmax is empty.
     """
 
     numbers_BT: Tensor | None = None  # the documents' numbers, for attention by blocks
+    prefixes_BT: Tensor | None = None  # with them, the numbers of their prefixes
     additive_B1TT: Tensor | None = None  # 0 where t may look at s, minus infinity elsewhere; B is 1 without documents
 
 
-def attention_mask(like: Tensor, batch: int, length: int, head_size: int, documents_BT: Tensor | None = None) -> Mask:
-    """The mask for queries of `like`'s type and device. Without `documents_BT` everything is one document."""
+def attention_mask(
+    like: Tensor, batch: int, length: int, head_size: int, documents_BT: Tensor | None = None,
+    prefixes_BT: Tensor | None = None,
+) -> Mask:  # fmt: skip
+    """The mask for queries of `like`'s type and device. Without `documents_BT` everything is one document, without
+    `prefixes_BT` none goes on from another."""
     if _in_blocks(like, length, head_size):
         if documents_BT is None:
-            return Mask(numbers_BT=torch.zeros(batch, length, dtype=torch.int32))
-        return Mask(numbers_BT=documents_BT.to(torch.int32).contiguous())
+            documents_BT = torch.zeros(batch, length, dtype=torch.int32)
+        numbers_BT = documents_BT.to(torch.int32).contiguous()
+        return Mask(numbers_BT, numbers_BT if prefixes_BT is None else prefixes_BT.to(torch.int32).contiguous())
     if documents_BT is None and not _in_tiles(like):
         return Mask()
     seen = torch.ones(length, length, dtype=torch.bool, device=like.device).tril()[None]
     if documents_BT is not None:
-        seen = seen & (documents_BT[:, :, None] == documents_BT[:, None, :])
+        own = documents_BT[:, :, None] == documents_BT[:, None, :]
+        seen = seen & (own if prefixes_BT is None else own | (prefixes_BT[:, :, None] == documents_BT[:, None, :]))
     nothing = torch.zeros(seen.shape, dtype=like.dtype, device=like.device)
     return Mask(additive_B1TT=nothing.masked_fill(~seen, float("-inf"))[:, None])
 
@@ -47,7 +55,7 @@ def attention_mask(like: Tensor, batch: int, length: int, head_size: int, docume
 def attend(q_BHTE: Tensor, k_BKTE: Tensor, v_BKTE: Tensor, mask: Mask) -> Tensor:
     """softmax(q k' / sqrt(E) + mask) v as o_BTHE (Vaswani et al. 2017); K key-value heads each serve H / K heads."""
     if mask.numbers_BT is not None:
-        return _InBlocks.apply(q_BHTE, k_BKTE, v_BKTE, mask.numbers_BT)
+        return _InBlocks.apply(q_BHTE, k_BKTE, v_BKTE, mask.numbers_BT, mask.prefixes_BT)
     groups, additive_B1TT = q_BHTE.shape[1] // k_BKTE.shape[1], mask.additive_B1TT
     if _in_tiles(q_BHTE):
         k_BHTE, v_BHTE = (x if groups == 1 else x.repeat_interleave(groups, 1) for x in (k_BKTE, v_BKTE))
@@ -71,14 +79,16 @@ class _InBlocks(torch.autograd.Function):
     """The kernel of `cpp/attention.cpp`."""
 
     @staticmethod
-    def forward(ctx: Any, q_BHTE: Tensor, k_BKTE: Tensor, v_BKTE: Tensor, documents_BT: Tensor) -> Tensor:
+    def forward(
+        ctx: Any, q_BHTE: Tensor, k_BKTE: Tensor, v_BKTE: Tensor, documents_BT: Tensor, prefixes_BT: Tensor
+    ) -> Tensor:
         q, k, v = (x.contiguous() for x in (q_BHTE, k_BKTE, v_BKTE))
         B, H, T, E = q.shape
         ctx.sizes = (B, T, H, k.shape[1], E)
         o_BTHE = q.new_empty(B, T, H, E)
         sums_BHT = torch.empty(B, H, T) if any(ctx.needs_input_grad) else None
-        call("attention", q, k, v, documents_BT, o_BTHE, sums_BHT, *ctx.sizes)
-        ctx.save_for_backward(q, k, v, o_BTHE, documents_BT, sums_BHT)
+        call("attention", q, k, v, documents_BT, prefixes_BT, o_BTHE, sums_BHT, *ctx.sizes)
+        ctx.save_for_backward(q, k, v, o_BTHE, documents_BT, prefixes_BT, sums_BHT)
         return o_BTHE
 
     @staticmethod
@@ -86,7 +96,7 @@ class _InBlocks(torch.autograd.Function):
         q, k, v, *rest = ctx.saved_tensors
         found = tuple(torch.empty_like(x) for x in (q, k, v))
         call("attention_back", gradients[0].contiguous(), q, k, v, *rest, *found, *ctx.sizes)
-        return *found, None
+        return *found, None, None
 
 
 class _InTiles(torch.autograd.Function):

@@ -42,7 +42,7 @@ SIGNATURES = {
     "swiglu": "PPnn", "swiglu_back": "PPPnn",
     "split_heads": "PPPfPPPPPPnnnnnn", "split_heads_back": "PPPPPPPPPPPPnnnnnn",
     "cross_entropy": "PPPPnnb",
-    "attention": "PPPPPPnnnnn", "attention_back": "PPPPPPPPPPnnnnn",
+    "attention": "PPPPPPPnnnnn", "attention_back": "PPPPPPPPPPPnnnnn",
     "extend": "PPPPPPPnnnnn", "draw": "PPPPPnn",
 }  # fmt: skip
 C_TYPES = {"P": ctypes.c_void_p, "f": ctypes.c_float, "n": ctypes.c_int64, "b": ctypes.c_int}

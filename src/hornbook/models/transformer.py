@@ -34,7 +34,8 @@ class Cache(Protocol):
 class Transformer(nn.Module):
     """A decoder-only language model (Vaswani et al. 2017; Qwen3 report, arXiv:2505.09388).
 
-    `compute_dtype` is the type of the activations; None means that of the weights.
+    `compute_dtype` is the type of the activations; None means that of the weights. Without a `seed` the weights are
+    whatever the memory held: give it others.
     """
 
     def __init__(self, config: TransformerConfig, *, compute_dtype: torch.dtype | None = None, seed: int | None = 0):
@@ -53,11 +54,13 @@ class Transformer(nn.Module):
         positions_BT: Tensor | None = None,
         documents_BT: Tensor | None = None,
         cache: Cache | None = None,
+        prefixes_BT: Tensor | None = None,
     ) -> Tensor:
         """x_BTD after the final norm.
 
         `positions_BT` count from 0 by default. `documents_BT` says who may attend to whom: a place sees the earlier
-        places of its own number only. With a `cache` the cache does the attending and `documents_BT` must be None.
+        places of its own number only, and with `prefixes_BT` those of that number as well: so many answers go on from
+        one prompt that is read once. With a `cache` the cache does the attending and both must be None.
         """
         embedding_VD = self.model.embed_tokens.weight
         x_BTD = F.embedding(ids_BT, embedding_VD).to(self.compute_dtype or embedding_VD.dtype)
@@ -65,7 +68,9 @@ class Transformer(nn.Module):
             positions_BT = torch.arange(ids_BT.shape[1], device=ids_BT.device)[None]
         rotation = rotations(positions_BT, self.config)
         B, T = ids_BT.shape
-        mask = Mask() if cache is not None else attention_mask(x_BTD, B, T, self.config.head_dim, documents_BT)
+        mask = Mask() if cache is not None else attention_mask(
+            x_BTD, B, T, self.config.head_dim, documents_BT, prefixes_BT
+        )
         for layer in self.model.layers:
             x_BTD = layer(x_BTD, rotation, mask, cache)
         return self.model.norm(x_BTD)
@@ -84,7 +89,7 @@ class Trunk(nn.Module):
 
     def __init__(self, config: TransformerConfig):
         super().__init__()
-        self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
+        self.embed_tokens = Embedding(config.vocab_size, config.hidden_size)
         self.layers = nn.ModuleList(Block(config, index) for index in range(config.num_hidden_layers))
         self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
 
@@ -149,8 +154,18 @@ class Linear(nn.Linear):
     def __init__(self, inputs: int, outputs: int, bias: bool = False):
         super().__init__(inputs, outputs, bias)
 
+    def reset_parameters(self) -> None:
+        """Nothing yet: weights are given by `initialise`, or read from a file."""
+
     def forward(self, x: Tensor) -> Tensor:
         return F.linear(x, self.weight.to(x.dtype), None if self.bias is None else self.bias.to(x.dtype))
+
+
+class Embedding(nn.Embedding):
+    """A row for every token."""
+
+    def reset_parameters(self) -> None:
+        """Nothing yet, as with `Linear`."""
 
 
 class RMSNorm(nn.Module):

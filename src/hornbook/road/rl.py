@@ -27,12 +27,12 @@ class RlConfig(StageConfig):
     kinds: list[str] = Field(["problem", "exercise"], description="kinds of conversations that solve problems")
     grpo_steps: int = Field(16, ge=0, description="updates against the verifier; 0 leaves GRPO out")
     ppo_steps: int = Field(12, ge=0, multiple_of=2, description="updates against the reward model, even; 0 for none")
-    draws: int = Field(16, ge=1, description="prompts a rollout of GRPO; PPO's has twice as many")
+    draws: int = Field(16, ge=1, description="prompts a rollout of GRPO; PPO's has three times as many")
     group: int = Field(8, ge=2, description="answers to each prompt, from 2; PPO gives half as many")
     max_tokens: int = Field(64, ge=1, description="the longest answer")
     window: int = Field(512, ge=16, description="tokens a row that answers are packed into")
     grpo_lr: float = Field(0.2, gt=0, le=10, description="times pretraining's learning rates")
-    ppo_lr: float = Field(0.1, gt=0, le=10, description="times pretraining's learning rates")
+    ppo_lr: float = Field(0.08, gt=0, le=10, description="times pretraining's learning rates")
     kl_target: float = Field(6.0, gt=0, description="how far an answer may go from the SFT model's, in nats")
     kl_weight: float = Field(0.05, gt=0, description="the KL penalty's weight at the start, moved by the target")
     replay: float = Field(0.15, ge=0, description="weight, with GRPO, of reading again what SFT taught; 0 for none")
@@ -58,7 +58,7 @@ class RlConfig(StageConfig):
         return 1.8 * self.grpo_steps + 1.8 * self.ppo_steps + 10.0 * self.control + 20.0 * self.dpo
 
 
-@stage(version=7)
+@stage(version=8)
 def rl(
     config: RlConfig,
     sft: Model,
@@ -73,8 +73,8 @@ def rl(
 
     Writes the model; `grpo/` (the model between the two), `control/` (SFT continued on the solved problems for GRPO's
     tokens) and `dpo/`, each a model's folder, where they were asked for; `metrics-*.jsonl` and `samples-*.jsonl`, a row
-    a step. Metrics: rl_kl (nats an answer, from the SFT model) and rl_length_ratio on held-out prompts. Where no
-    conversation has a number to find, GRPO has nothing to practise on and is left out, with a warning.
+    a step. Metric: rl_kl (nats an answer, from the SFT model) on held-out prompts. Where no conversation has a number
+    to find, GRPO has nothing to practise on and is left out, with a warning.
     """
     from hornbook.models.device import use_processor
     from hornbook.models.files import save_model
@@ -108,6 +108,7 @@ def rl(
         chosen = rl_work.loaded(sft, run)
         tokens += rl_preferences.dpo(work, chosen, preferences)
         keep(chosen, "dpo")
-    run.metric(**rl_preferences.drift(work, policy, rl_work.loaded(sft, run), preferences, derive(run.seed, "drift")))
+    kl = rl_preferences.drift(work, policy, rl_work.loaded(sft, run), preferences, derive(run.seed, "drift"))
+    run.metric(rl_kl=kl)
     run.count(inputs=len(work.problems), tokens=tokens)
     return Model(run.out)

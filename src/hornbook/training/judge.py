@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from hornbook.models.heads import RewardModel
 from hornbook.models.transformer import Transformer
 from hornbook.training.objectives.logprobs import sequence_sums, token_logprobs
+from hornbook.training.sequences import packed_hidden
 
 START = 1.2
 
@@ -38,11 +39,9 @@ class Judge(RewardModel):
 
     def judged(self, batch: Any) -> Judged:
         """What it makes of each sequence of a packed batch of tensors."""
-        x_BTD = self.transformer.hidden(batch.ids_BT, batch.positions_BT, batch.documents_BT)
-        x_PD, extra = x_BTD.flatten(0, 1), batch.extra
+        x_PD, extra = packed_hidden(self.transformer, batch), batch.extra
         head_S = self.head(x_PD[extra["last_S"]])
-        places_N, head_VD = extra["places_N"], self.transformer.lm_head.weight
-        targets_N = batch.targets_BT.flatten()[places_N]
-        logprobs_N = token_logprobs(x_PD[places_N], head_VD.detach(), targets_N)
+        head_VD = self.transformer.lm_head.weight.detach()
+        logprobs_N = token_logprobs(x_PD[extra["places_N"]], head_VD, extra["targets_N"])
         logprobs_S = sequence_sums(logprobs_N, extra["sequences_N"], len(head_S))
         return Judged(head_S - self.likelihood * torch.log1p(-logprobs_S.detach()), head_S, logprobs_S)

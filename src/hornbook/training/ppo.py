@@ -21,7 +21,7 @@ from hornbook.training.grpo import answers_batch, clipped, trainers_logprobs
 from hornbook.training.loss import Loss
 from hornbook.training.objectives.value import value_loss
 from hornbook.training.rollouts import Answer
-from hornbook.training.sequences import answer_logprobs, padded
+from hornbook.training.sequences import answer_logprobs, packed_hidden, padded
 
 VALUE_WEIGHT = 0.5
 
@@ -38,8 +38,8 @@ class ActorCritic(nn.Module):
 
     def values(self, batch: Any) -> Tensor:
         """v_N: what the critic foretells before each token of the answers."""
-        x_BTD = self.critic.transformer.hidden(batch.ids_BT, batch.positions_BT, batch.documents_BT)
-        return (self.critic.head(x_BTD.flatten(0, 1)[batch.extra["places_N"]]) - self.mean) / self.deviation
+        x_ND = packed_hidden(self.critic.transformer, batch)[batch.extra["places_N"]]
+        return (self.critic.head(x_ND) - self.mean) / self.deviation
 
 
 @dataclass

@@ -1,4 +1,4 @@
-// Causal attention within documents, in bf16, on processors with matrix units (AMX).
+// Causal attention within documents and what they go on from, in bf16, on processors with matrix units (AMX).
 //
 // One thread takes one head of one row of the batch at a time and keeps all it needs in its second-level cache. Scores
 // are made for 32 queries at once against the keys that they may see, the rest is never computed; nothing of size
@@ -139,22 +139,25 @@ inline __mmask16 same(const int32_t *documents, int32_t own) {
 }
 inline __mmask16 first_lanes(int64_t count) { return count >= 16 ? 0xffff : count <= 0 ? 0 : (1u << count) - 1u; }
 
-// For every place the first of its document, and the last; a document need not lie in one piece.
-void first_and_last(const int32_t *documents, int64_t length, int32_t *first, int32_t *last) {
+// For every place the first that it may see, and the last that may see it. A place sees its own document and the one that
+// document goes on from, its prefix; neither need lie in one piece.
+void first_and_last(const int32_t *documents, const int32_t *prefixes, int64_t length, int32_t *first, int32_t *last) {
     for (int64_t t = 0; t < length; t++) {
-        int64_t s = t && documents[t] == documents[t - 1] ? first[t - 1] : 0;
-        while (documents[s] != documents[t]) s++;
+        const bool like = t && documents[t] == documents[t - 1] && prefixes[t] == prefixes[t - 1];
+        int64_t s = like ? first[t - 1] : 0;
+        while (documents[s] != documents[t] && documents[s] != prefixes[t]) s++;
         first[t] = int32_t(s);
     }
     for (int64_t t = length - 1; t >= 0; t--) {
         int64_t s = t + 1 < length && documents[t] == documents[t + 1] ? last[t + 1] : length - 1;
-        while (documents[s] != documents[t]) s--;
+        while (documents[s] != documents[t] && prefixes[s] != documents[t]) s--;
         last[t] = int32_t(s);
     }
 }
 
 // q, k, v: (B, heads, T, E).  o: (B, T, H, E).  sums: log of the softmax's sum, (B, H, T).
-void attention(const bf16 *q, const bf16 *k, const bf16 *v, const int32_t *documents, bf16 *o, float *sums, Shape s) {
+void attention(const bf16 *q, const bf16 *k, const bf16 *v, const int32_t *documents, const int32_t *prefixes, bf16 *o,
+               float *sums, Shape s) {
     const int64_t T = s.length, E = s.width, groups = s.queries / s.keys, wide = T + 32;
     const __m512 scale = _mm512_set1_ps(1.0f / std::sqrt(float(E))), nothing = _mm512_set1_ps(-INFINITY);
 #pragma omp parallel
@@ -167,8 +170,8 @@ void attention(const bf16 *q, const bf16 *k, const bf16 *v, const int32_t *docum
 #pragma omp for schedule(static)
         for (int64_t item = 0; item < s.batch * s.keys; item++) {
             const int64_t b = item / s.keys;
-            const int32_t *document = documents + b * T;
-            first_and_last(document, T, first.data(), last.data());
+            const int32_t *document = documents + b * T, *prefix = prefixes + b * T;
+            first_and_last(document, prefix, T, first.data(), last.data());
             pair_columns(k + item * T * E, E, k_columns.data(), T, E);
             pair_rows(v + item * T * E, E, v_rows.data(), E, T, E);
             for (int64_t h = item % s.keys * groups; h < (item % s.keys + 1) * groups; h++) {
@@ -184,7 +187,9 @@ void attention(const bf16 *q, const bf16 *k, const bf16 *v, const int32_t *docum
                         float *x = &scores[i * wide];
                         __m512 highest = nothing, sum = _mm512_setzero_ps();
                         for (int64_t j = 0; j < seen; j += 16) {
-                            const __mmask16 sees = same(document + begin + j, document[t]) & first_lanes(t + 1 - begin - j);
+                            const int32_t *keys = document + begin + j;
+                            const __mmask16 own = same(keys, document[t]) | same(keys, prefix[t]);
+                            const __mmask16 sees = own & first_lanes(t + 1 - begin - j);
                             const __m512 score = _mm512_mask_mul_ps(nothing, sees, _mm512_loadu_ps(x + j), scale);
                             _mm512_storeu_ps(x + j, score);
                             highest = _mm512_max_ps(highest, score);
@@ -213,7 +218,7 @@ void attention(const bf16 *q, const bf16 *k, const bf16 *v, const int32_t *docum
 // All scores are made transposed here, 32 keys against the queries that see them: so the long sums, over queries, are
 // those of the keys' and values' gradients, and only the queries' is gathered piece by piece.
 void attention_back(const bf16 *d_o, const bf16 *q, const bf16 *k, const bf16 *v, const bf16 *o, const int32_t *documents,
-                    const float *sums, bf16 *dq, bf16 *dk, bf16 *dv, Shape s) {
+                    const int32_t *prefixes, const float *sums, bf16 *dq, bf16 *dk, bf16 *dv, Shape s) {
     const int64_t T = s.length, E = s.width, groups = s.queries / s.keys, token = s.queries * E, wide = T + 32;
     const __m512 scale = _mm512_set1_ps(1.0f / std::sqrt(float(E)));
 #pragma omp parallel
@@ -227,9 +232,9 @@ void attention_back(const bf16 *d_o, const bf16 *q, const bf16 *k, const bf16 *v
 #pragma omp for schedule(static)
         for (int64_t item = 0; item < s.batch * s.keys; item++) {
             const int64_t b = item / s.keys, first_head = item % s.keys * groups;
-            const int32_t *document = documents + b * T;
+            const int32_t *document = documents + b * T, *prefix = prefixes + b * T;
             const bf16 *keys = k + item * T * E, *values = v + item * T * E;
-            first_and_last(document, T, first.data(), last.data());
+            first_and_last(document, prefix, T, first.data(), last.data());
             transpose(keys, E, k_turned.data(), wide, T, E);
             for (int64_t h = first_head; h < first_head + groups; h++) {
                 const int64_t head = (b * s.queries + h) * T;
@@ -253,7 +258,9 @@ void attention_back(const bf16 *d_o, const bf16 *q, const bf16 *k, const bf16 *v
                     product(values + from * E, E, columns(do_columns, from, E), dp.data(), wide, BLOCK, seeing, E, false);
                     for (int64_t i = 0; i < BLOCK; i++) {
                         for (int64_t j = 0; j < seeing; j += 16) {
-                            const __mmask16 sees = same(document + from + j, document[from + i]) & ~first_lanes(i - j);
+                            const int32_t own = document[from + i];
+                            const __mmask16 seeing_it = same(document + from + j, own) | same(prefix + from + j, own);
+                            const __mmask16 sees = seeing_it & ~first_lanes(i - j);
                             const __m512 sum = _mm512_loadu_ps(sums + head + from + j);
                             const __m512 x = _mm512_fmsub_ps(_mm512_loadu_ps(&scores[i * wide + j]), scale, sum);
                             const __m512 e = _mm512_maskz_mov_ps(sees, exponential(x));
@@ -285,14 +292,16 @@ extern "C" int has_attention() {
     constexpr int ASK = 0x1023, TILE_DATA = 18;
     return syscall(SYS_arch_prctl, ASK, TILE_DATA) == 0;
 }
-extern "C" void attention_bf16(const bf16 *q, const bf16 *k, const bf16 *v, const int32_t *documents, bf16 *o, float *sums,
-                               int64_t batch, int64_t length, int64_t queries, int64_t keys, int64_t width) {
-    attention(q, k, v, documents, o, sums, {batch, length, queries, keys, width});
+extern "C" void attention_bf16(const bf16 *q, const bf16 *k, const bf16 *v, const int32_t *documents, const int32_t *prefixes,
+                               bf16 *o, float *sums, int64_t batch, int64_t length, int64_t queries, int64_t keys,
+                               int64_t width) {
+    attention(q, k, v, documents, prefixes, o, sums, {batch, length, queries, keys, width});
 }
 extern "C" void attention_back_bf16(const bf16 *d_o, const bf16 *q, const bf16 *k, const bf16 *v, const bf16 *o,
-                                    const int32_t *documents, const float *sums, bf16 *dq, bf16 *dk, bf16 *dv,
-                                    int64_t batch, int64_t length, int64_t queries, int64_t keys, int64_t width) {
-    attention_back(d_o, q, k, v, o, documents, sums, dq, dk, dv, {batch, length, queries, keys, width});
+                                    const int32_t *documents, const int32_t *prefixes, const float *sums,
+                                    bf16 *dq, bf16 *dk, bf16 *dv, int64_t batch, int64_t length, int64_t queries,
+                                    int64_t keys, int64_t width) {
+    attention_back(d_o, q, k, v, o, documents, prefixes, sums, dq, dk, dv, {batch, length, queries, keys, width});
 }
 #else
 extern "C" int has_attention() { return 0; }
