@@ -52,6 +52,11 @@ def test_packed_logprobs_are_those_of_each_sequence_alone(window: int):
         logprobs_TV = torch.log_softmax(model(torch.tensor([prompt + answer]))[0], -1)
         alone += [logprobs_TV[len(prompt) - 1 + index, token] for index, token in enumerate(answer)]
     torch.testing.assert_close(packed_N, torch.stack(alone), atol=1e-5, rtol=0)
+    weights_N = torch.randn(len(alone), generator=torch.Generator().manual_seed(1))
+    both = [torch.autograd.grad((said_N * weights_N).sum(), [*model.parameters()])
+            for said_N in (packed_N, torch.stack(alone))]  # fmt: skip
+    for packed, single in zip(*both, strict=True):
+        torch.testing.assert_close(packed, single, atol=1e-5, rtol=1e-3)
     assert batch.extra["targets_N"].tolist() == [token for answer in answers for token in answer]
     assert batch.ids_BT.reshape(-1)[batch.extra["last_S"]].tolist() == [answer[-1] for answer in answers]
 

@@ -23,7 +23,8 @@ from hornbook.training.rollouts import Rollouts, careful
 
 
 def grpo(work: Work, policy: Transformer, earlier: Sequence[dict]) -> int:
-    """Practise the problems against the verifier, and read what SFT taught beside; returns the tokens trained on."""
+    """Practise the problems against the verifier, and read what SFT taught beside; returns the tokens of the answers
+    learned from, each with its prompt: as many as SFT would read, though here a prompt is read once."""
     config, group = work.config, work.config.group
     prompts = [problem.ids for problem in work.problems]
     judge = careful(lambda answer: work.problems[answer.prompt].check(answer.completion.text))
@@ -45,7 +46,8 @@ def grpo(work: Work, policy: Transformer, earlier: Sequence[dict]) -> int:
             f"GRPO is done after {result.steps} of {counted(steps, 'step')}: answers to each problem all earn the same "
             "(a model too small for them, or one that solves them all), so there is nothing to prefer; the road goes on"
         )
-    return result.tokens
+    rows = read_jsonl(work.run.out / "metrics-grpo.jsonl") if result.steps else ()
+    return sum(int(row["kept_tokens"]) for row in rows)
 
 
 def earlier(work: Work, sft: Model, conversations: Conversations) -> list[dict]:

@@ -53,8 +53,8 @@ class Rollouts:
     controller's).
 
     `cursor` is where the next rollout begins; with the weights of that moment the same rollout comes again. It can be
-    had only between rollouts, so checkpoints must fall on multiples of `updates`. `figures` tell of the last rollout,
-    `last` holds its answers.
+    had only between rollouts, so checkpoints must fall on multiples of `updates`. `figures` tell of the last rollout:
+    those of `summary`, the share kept and the tokens kept, each answer with its prompt. `last` holds its answers.
     """
 
     engine: Engine
@@ -102,7 +102,8 @@ class Rollouts:
             kept += self.keep(answers)
             if 2 * len(kept) >= self.draws * self.group:
                 break
-        self.figures = summary(self.last) | {"kept": len(kept) / len(self.last)}
+        told = sum(answer.completion.prompt_tokens + len(answer.completion.ids) for answer in kept)
+        self.figures = summary(self.last) | {"kept": len(kept) / len(self.last), "kept_tokens": told}
         if not kept:
             self._drawn = begin  # asked again, it ends again
             raise StopIteration
