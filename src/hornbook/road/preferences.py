@@ -32,7 +32,7 @@ class PreferencesConfig(StageConfig):
     rater_data: InputPath | None = Field(None, description="the folder given to the rater; left out, the conversations")
     prompts: int = Field(2400, ge=0, description="prompts to answer and rank")
     answers: int = Field(4, ge=2, le=16, description="answers sampled for each prompt, 2 to 16")
-    absent: float = Field(0.15, ge=0, le=1, description="share of prompts about what does not exist")
+    absent: float = Field(0.2, ge=0, le=1, description="share of prompts about what does not exist")
     open_book: float = Field(0.15, ge=0, le=1, description="share of prompts with a page to read")
     temperature: float = Field(1.0, gt=0, description="how far the answers differ")
     max_tokens: int = Field(64, ge=1, description="the longest answer")
