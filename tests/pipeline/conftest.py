@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -60,6 +61,8 @@ class Bench:
         """`hornbook ...` over the toy road in a process of its own."""
         return subprocess.Popen(
             [sys.executable, "-m", "hornbook.cli", *arguments],
+            # A shell's background jobs are started deaf to Ctrl-C, and so would be all they start.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
             cwd=self.folder,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
