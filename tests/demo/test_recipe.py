@@ -7,6 +7,7 @@ import json
 import pytest
 
 from hornbook.core.errors import InputError
+from hornbook.core.processes import compiler
 from hornbook.demo.recipe import NOTE, prepare
 from hornbook.demo.server import LOWEST_PORT, PORTS, free_port
 from hornbook.road.runs import open_recipe
@@ -46,6 +47,19 @@ def test_an_island_half_written_is_written_again(tmp_path):
     run = prepare(tmp_path / "isle", 7, "tiny")
     (run.island / NOTE).unlink()
     assert prepare(tmp_path / "isle", 7, "tiny").fresh
+
+
+def test_without_a_compiler_there_is_longer_to_read(tmp_path, monkeypatch):
+    """And what was found at first is kept: a compiler that comes later makes nothing be done again."""
+    quick = prepare(tmp_path / "quick", 7, "laptop")
+    assert open_recipe(quick.recipe).configs["pretrain"].minutes == (3.5 if compiler() else 4.6)
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    slow = prepare(tmp_path / "slow", 7, "laptop")
+    assert open_recipe(slow.recipe).configs["pretrain"].minutes == 4.6
+    text = slow.recipe.read_text()
+    monkeypatch.setenv("CXX", "sh")
+    assert prepare(tmp_path / "slow", 7, "laptop").recipe.read_text() == text
+    assert open_recipe(prepare(tmp_path / "tiny", 7, "tiny").recipe).configs["pretrain"].minutes is None
 
 
 def test_an_unknown_size(tmp_path):

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from hornbook.core.processes import compiler
 from hornbook.models import kernels
 
-needs_compiler = pytest.mark.skipif(not kernels.compiler(), reason="there is no C++ compiler here")
+needs_compiler = pytest.mark.skipif(not compiler(), reason="there is no C++ compiler here")
 
 
 @pytest.fixture

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+from pathlib import Path
+
 import pytest
 import torch
 import transformers
 
-from hornbook.models import Transformer, TransformerConfig
+from hornbook.models import Transformer, TransformerConfig, load_model, save_model
+from hornbook.models.transformer import lay_side_by_side
 
 SHAPE = {
     "vocab_size": 96, "hidden_size": 32, "intermediate_size": 80, "num_hidden_layers": 3, "num_attention_heads": 4,
@@ -103,3 +107,26 @@ def test_a_config_whose_parts_do_not_fit_is_refused() -> None:
         TransformerConfig(**SHAPE | {"num_key_value_heads": 3})
     with pytest.raises(ValueError, match="must be even"):
         TransformerConfig(**SHAPE | {"head_dim": 15})
+
+
+@pytest.mark.parametrize("kind", ["qwen3", "qwen2"])
+@torch.no_grad()
+def test_weights_laid_side_by_side_are_the_same_weights(kind: str, tmp_path: Path) -> None:
+    """The same parameters with the same values, seen when changed in place and written as before."""
+    model, _ = pair(kind, tie=False)
+    ids_BT = torch.arange(40).view(2, 20)
+    parameters, before, apart = dict(model.named_parameters()), deepcopy(model.state_dict()), model(ids_BT)
+    lay_side_by_side(model)
+    assert all(parameters[name] is parameter for name, parameter in model.named_parameters())
+    assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
+    attention = model.model.layers[0].self_attn
+    assert attention.k_proj.weight.data_ptr() == attention.q_proj.weight.data_ptr() + attention.q_proj.weight.nbytes
+    torch.testing.assert_close(model(ids_BT), apart, rtol=1e-5, atol=1e-5)
+    save_model(model, tmp_path)
+    torch.testing.assert_close(load_model(tmp_path)(ids_BT), apart, rtol=1e-5, atol=1e-5)
+    attention.v_proj.weight.mul_(2.0)
+    model.model.layers[1].mlp.up_proj.weight.zero_()
+    changed = Transformer(model.config, seed=None)
+    changed.load_state_dict(deepcopy(model.state_dict()))
+    assert not torch.allclose(model(ids_BT), apart)
+    torch.testing.assert_close(model(ids_BT), changed(ids_BT), rtol=1e-5, atol=1e-5)

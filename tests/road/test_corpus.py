@@ -134,6 +134,27 @@ def test_refusals_can_be_looked_at(made) -> None:
     assert rows["thin.html"]["detail"].startswith("words ")
 
 
+def test_pages_of_one_template_refused_as_copies_are_told_of(tmp_path) -> None:
+    """A person with forms that differ in a few words learns that they were merged, and what to set."""
+    folder = tmp_path / "forms"
+    folder.mkdir()
+    form = "{name} lives by the old harbour, and {name} works at the mill from early morning until {hour} at night. "
+    for number, name in enumerate(NAMES):
+        more = f"On other days {name} {DEEDS[number % len(DEEDS)].format(n=number + 3)}."
+        own = form.format(name=name, hour=number + 2) * 2 + more
+        (folder / f"{number}.html").write_text(html(name, [own, *story(7)]))
+    pages = crawl(CrawlConfig(docs=folder), Run(tmp_path / "crawl"))
+    run = Run(tmp_path / "merged")
+    merged = corpus(CorpusConfig(), pages, run)
+    refused = run.metrics["funnel"]["refused"]["near copy"]
+    assert refused >= 2
+    assert [line for line in run.warnings if "corpus.near_copy = 0.7" in line]
+    run = Run(tmp_path / "apart")
+    apart = corpus(CorpusConfig(near_copy=0.7), pages, run)
+    assert apart.documents().num_rows > merged.documents().num_rows
+    assert not run.warnings
+
+
 def test_the_same_pages_give_the_same_corpus(pages, made, tmp_path) -> None:
     again = corpus(CorpusConfig(holdout=0.2), pages, Run(tmp_path / "again", threads=1))
     assert again.content_digest() == made[0].content_digest()

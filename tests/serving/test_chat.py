@@ -40,6 +40,17 @@ def test_the_page_found_is_put_before_the_question(chat, tokenizer):
     ]  # fmt: skip
 
 
+def test_names_typed_small_are_spelled_as_the_pages_have_them(chat):
+    said = [*user("hello"), {"role": "assistant", "content": "Hi."}, *user("where does mara tolly live?")]
+    prepared = chat.prepare(said, Sampling())
+    assert [page.title for page in prepared.pages] == ["Mara Tolly"]
+    assert [message["content"] for message in prepared.request.messages[1:]] == [
+        "hello", "Hi.", "Where does Mara Tolly live?"
+    ]  # fmt: skip
+    closed = chat.prepare(user("where does mara tolly live?"), Sampling(), open_book=False)
+    assert list(closed.request.messages) == user("where does mara tolly live?")
+
+
 @pytest.mark.parametrize("question", ["Where does Mara Quill live?", "What is 3 plus 4?", "Hello!", "?"])
 def test_no_page_is_put_before_what_it_is_not_about(chat, question):
     prepared = chat.prepare(user(question), Sampling())

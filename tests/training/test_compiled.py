@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from hornbook.core.processes import compiler
 from hornbook.models import Transformer, TransformerConfig
-from hornbook.models.kernels import compiler
 from hornbook.tokens.batch import Batch
 from hornbook.training.batch import on_device
 from hornbook.training.compiled import graph

@@ -1,10 +1,12 @@
-"""What the operating system knows of our processes: memory at its peak, children that must not outlive us."""
+"""What the operating system knows of our processes: memory at its peak, children that must not outlive us, the
+programs that it has."""
 
 from __future__ import annotations
 
 import ctypes
 import os
 import resource
+import shutil
 import signal
 import sys
 import threading
@@ -27,6 +29,12 @@ def die_with_parent() -> None:
 def cores() -> int:
     """How many processors this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def compiler() -> str | None:
+    """The C++ compiler: $CXX alone where it is set, else g++ or clang++."""
+    names = [os.environ["CXX"]] if os.environ.get("CXX") else ["g++", "clang++"]
+    return next((found for name in names if (found := shutil.which(name))), None)
 
 
 class PeakMemory:

@@ -25,6 +25,7 @@ from hornbook.corpus.urls import site_of
 from hornbook.corpus.warc import Place, read_at
 
 SHARD_PAGES = 64
+ALIKE = 0.7  # from here on near copies are copies by anyone's threshold; below they may be pages of one template
 CLOSED_SITE = 0.8  # the share of a site's pages with </html>, from which on one without it broke off
 EXTRACTED = pyarrow.schema([
     ("url", pyarrow.string()), ("title", pyarrow.string()), ("text", pyarrow.string()), ("fault", pyarrow.string()),
@@ -48,13 +49,15 @@ class Curation:
 
 @dataclass
 class Funnel:
-    """What became of the pages: rows of the crawl, pages read, documents kept and held out, refused by reason."""
+    """What became of the pages: rows of the crawl, pages read, documents kept and held out, refused by reason; `unlike`
+    counts the near copies less than `ALIKE` like the page they are refused for."""
 
     rows: int = 0
     pages: int = 0
     kept: int = 0
     heldout: int = 0
     refused: dict[str, int] = field(default_factory=dict)
+    unlike: int = 0
     boilerplate_lines: int = 0
     personal: dict[str, int] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)  # wall clock, and processor time of the workers
@@ -84,7 +87,7 @@ def curate(
     if table is None:
         table = _empty()
     by_url = {row.url: row for row in taken}
-    kept, more = _judge(table, curation, by_url)
+    kept, more = _judge(table, curation, by_url, funnel)
     funnel.seconds["filter and deduplicate"] = round(time.perf_counter() - started, 2)
     refused += more
     funnel.refused = dict(sorted(Counter(row["reason"] for row in refused).items()))
@@ -189,7 +192,7 @@ def _frequent(extracted: list[Path]) -> dict[str, frozenset[str]]:
 
 
 def _judge(
-    table: pyarrow.Table, curation: Curation, by_url: dict[str, PageRow]
+    table: pyarrow.Table, curation: Curation, by_url: dict[str, PageRow], funnel: Funnel
 ) -> tuple[pyarrow.Table, list[dict]]:
     """The rows kept, and a refusal for each other."""
     reasons, details = _faults(table)
@@ -216,6 +219,7 @@ def _judge(
         row = good[copy.index]
         steps[row] = "deduplicate"
         reasons[row] = "exact copy" if copy.exact else "near copy"
+        funnel.unlike += copy.similarity < ALIKE
         details[row] = f"of {urls[good[copy.of]]}" + ("" if copy.exact else f", similarity {copy.similarity:.2f}")
     good = [row for row, reason in enumerate(reasons) if reason is None]
     titles, bodies = table.column("title").to_pylist(), table.column("text").to_pylist()

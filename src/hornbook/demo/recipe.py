@@ -8,6 +8,7 @@ from pathlib import Path
 
 from hornbook.core.errors import InputError
 from hornbook.core.files import write_text
+from hornbook.core.processes import compiler
 from hornbook.demo.island import write_island
 from hornbook.demo.server import HOST, free_port
 from hornbook.demo.sizes import SIZES
@@ -27,7 +28,7 @@ concurrency = 8
 timeout = 1.0               # what is slower gets three times as long at the end
 retries = 0
 
-[conversations]
+{pretrain}[conversations]
 imports = ["island/chats.jsonl"]
 
 [rl]
@@ -41,6 +42,11 @@ rater_data = "island/truth"
 exams = ["island/exams"]
 rater = "hornbook.demo.rater:rater"
 rater_data = "island/truth"
+"""
+SLOWER = """\
+[pretrain]
+minutes = 4.6  # instead of 3.5: there was no C++ compiler here, and without our kernels a minute teaches less
+
 """
 
 
@@ -64,7 +70,8 @@ class DemoRun:
 def prepare(folder: Path, seed: int, size: str) -> DemoRun:
     """Write island and recipe into a run's folder, unless they are there already.
 
-    The port is chosen once and kept, for addresses are part of what is crawled. Raises InputError for an unknown size.
+    The port is chosen once and kept, for addresses are part of what is crawled, and so is whether there is a compiler,
+    without which a laptop's demo is given longer to read. Raises InputError for an unknown size.
     """
     if size not in SIZES:
         raise InputError(f"there is no island of size {size!r}", where="--size", fix=f"there are: {', '.join(SIZES)}")
@@ -73,12 +80,15 @@ def prepare(folder: Path, seed: int, size: str) -> DemoRun:
     noted = read_note(island)
     fresh = {key: noted.get(key) for key in wanted} != wanted
     port = noted.get("port") or free_port(seed)
+    compiled = noted.get("compiled", compiler() is not None)
     if fresh:
         (island / NOTE).unlink(missing_ok=True)  # an island half written is none
         write_island(island, seed, size, f"http://{HOST}:{port}")
-        write_text(island / NOTE, json.dumps(wanted | {"port": port}))
+        write_text(island / NOTE, json.dumps(wanted | {"port": port, "compiled": compiled}))
     run = DemoRun(folder, port, fresh)
-    write_text(run.recipe, RECIPE.format(seed=seed, size=size, site=f"http://{HOST}:{port}", host=HOST))
+    pretrain = SLOWER if size == "laptop" and not compiled else ""
+    site = f"http://{HOST}:{port}"
+    write_text(run.recipe, RECIPE.format(seed=seed, size=size, site=site, host=HOST, pretrain=pretrain))
     return run
 
 

@@ -14,7 +14,7 @@ from hornbook.inference.requests import Chunk, Completion, Request
 from hornbook.inference.scoring import score
 from hornbook.inference.text import TextStream
 from hornbook.models.device import release_memory
-from hornbook.models.transformer import Transformer
+from hornbook.models.transformer import Transformer, lay_side_by_side
 from hornbook.tokens.chat import render
 from hornbook.tokens.tokenizer import Tokenizer
 
@@ -34,6 +34,7 @@ class Engine:
         kept = model.model.embed_tokens.weight.dtype
         self._dtype = model.compute_dtype or kept
         self.model = model if self._dtype == kept else copy.deepcopy(model).to(self._dtype).requires_grad_(False)
+        lay_side_by_side(self.model)
         self._batcher = Batcher(self.model, ends=(tokenizer.end_of_turn, tokenizer.end_of_document), slots=slots)
 
     def generate(self, requests: Sequence[Request]) -> list[Completion]:

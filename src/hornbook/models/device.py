@@ -9,7 +9,8 @@ from functools import cache
 
 import torch
 
-from hornbook.models.kernels import compiler, found_kernels, use_kernels
+from hornbook.core.processes import compiler
+from hornbook.models.kernels import found_kernels, use_kernels
 
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3  # glibc's malloc.h
 

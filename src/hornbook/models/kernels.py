@@ -9,9 +9,9 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
-import shutil
 import subprocess
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -21,11 +21,12 @@ import torch
 from torch import Tensor
 
 from hornbook.core.digest import digest_file, digest_json
+from hornbook.core.processes import compiler
 
 SOURCES = sorted(Path(__file__).with_name("cpp").iterdir())
-FLAGS = ["-std=c++20", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fopenmp", "-fPIC", "-shared"]
+FLAGS = ["-std=c++20", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fopenmp", "-fPIC"]
 WIDE = "-mprefer-vector-width=512"  # where the processor has such vectors; half as wide is the compiler's habit
-COMPILE_SECONDS = 120  # it takes seven; a compiler that hangs must not take the run with it
+COMPILE_SECONDS = 120  # it takes four; a compiler that hangs must not take the run with it
 
 
 @dataclass(frozen=True)
@@ -109,19 +110,27 @@ def found_kernels() -> Kernels:
         return Kernels(None, f"{program}: {error}")
 
 
-def compiler() -> str | None:
-    """The C++ compiler: $CXX alone where it is set, else g++ or clang++."""
-    names = [os.environ["CXX"]] if os.environ.get("CXX") else ["g++", "clang++"]
-    return next((found for name in names if (found := shutil.which(name))), None)
-
-
 def _compile(program: str, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:  # two processes at once: the last one's stays
+    sources = [source for source in SOURCES if source.suffix == ".cpp"]
+    with (
+        tempfile.TemporaryDirectory(dir=path.parent) as folder,  # two processes at once: the last one's stays
+        ThreadPoolExecutor(len(sources)) as pool,
+    ):
+        objects = [Path(folder) / f"{source.stem}.o" for source in sources]
+
+        def built(source: Path, target: Path) -> None:
+            _told(program, *_flags(), "-c", str(source), "-o", str(target))
+
+        list(pool.map(built, sources, objects))
         made = Path(folder) / path.name
-        command = [program, *_flags(), *(str(source) for source in SOURCES if source.suffix == ".cpp"), "-o", str(made)]
-        subprocess.run(command, check=True, capture_output=True, text=True, timeout=COMPILE_SECONDS)
+        _told(program, *_flags(), "-shared", *map(str, objects), "-o", str(made))
         made.replace(path)
+
+
+def _told(*command: str) -> str:
+    """What the command says. Raises CalledProcessError, OSError or TimeoutExpired."""
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=COMPILE_SECONDS).stdout
 
 
 def _flags() -> list[str]:
@@ -129,8 +138,8 @@ def _flags() -> list[str]:
 
 
 def _identity(program: str) -> str:
-    told = subprocess.run([program, "--version"], check=True, capture_output=True, text=True, timeout=COMPILE_SECONDS)
-    return digest_json([[digest_file(source) for source in SOURCES], program, told.stdout, _flags(), _processor()])
+    sources = [digest_file(source) for source in SOURCES]
+    return digest_json([sources, program, _told(program, "--version"), _flags(), _processor()])
 
 
 def _processor() -> str:

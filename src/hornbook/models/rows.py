@@ -21,7 +21,7 @@ Rotation = tuple[Tensor, Tensor]  # cos and sin of every place's angles, each (B
 def rms_norm(x: Tensor, weight_D: Tensor, eps: float) -> Tensor:
     """x / rms(x) * weight over the last axis, in fp32 inside (arXiv:1910.07467)."""
     if has_kernels(x):
-        return _RMSNorm.apply(x, weight_D, eps)
+        return _applied(_RMSNorm, x, weight_D, eps)
     y = x.float()
     y = y * torch.rsqrt(y.square().mean(-1, keepdim=True) + eps)
     return weight_D.to(x.dtype) * y.to(x.dtype)
@@ -30,7 +30,7 @@ def rms_norm(x: Tensor, weight_D: Tensor, eps: float) -> Tensor:
 def swiglu(gate_and_up: Tensor) -> Tensor:
     """silu(gate) * up of (..., 2F), the gate before the up, as (..., F) (arXiv:2002.05202)."""
     if has_kernels(gate_and_up):
-        return _SwiGLU.apply(gate_and_up)
+        return _applied(_SwiGLU, gate_and_up)
     gate, up = gate_and_up.chunk(2, dim=-1)
     return F.silu(gate) * up
 
@@ -46,7 +46,7 @@ def split_heads(
     H, K = heads
     if has_kernels(x_BTC):
         q_norm, k_norm = norms or (None, None)
-        return _SplitHeads.apply(x_BTC, q_norm, k_norm, eps, rotation, H, K)
+        return _applied(_SplitHeads, x_BTC, q_norm, k_norm, eps, rotation, H, K)
     x_BTHE = x_BTC.unflatten(-1, (H + 2 * K, -1))
     q_BTHE, k_BTKE, v_BTKE = x_BTHE.split((H, K, K), dim=2)
     if norms:
@@ -74,6 +74,19 @@ def cross_entropy_(scores_NV: Tensor, targets_N: Tensor, weights_N: Tensor, *, g
     if gradients:
         scores_NV.copy_((logprobs_NV.exp() * weights_N1).scatter_add(1, targets_N1, -weights_N1))
     return -(logprobs_NV.gather(1, targets_N1) * weights_N1)[:, 0]
+
+
+class _NoWayBack:
+    """Stands for autograd's context where there are no gradients: to enter autograd costs as much as a small kernel."""
+
+    needs_input_grad = (False,) * 8
+
+    def save_for_backward(self, *tensors: Tensor | None) -> None:
+        """Nothing goes back."""
+
+
+def _applied(function: type[torch.autograd.Function], *arguments: Any) -> Any:
+    return function.apply(*arguments) if torch.is_grad_enabled() else function.forward(_NoWayBack(), *arguments)
 
 
 class _RMSNorm(torch.autograd.Function):

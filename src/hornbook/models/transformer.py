@@ -8,6 +8,7 @@ Shapes: B rows, T places, D width, H heads, K key-value heads, E head width, V v
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Protocol
 
 import torch
@@ -18,8 +19,7 @@ from hornbook.models.attention import Mask, attend, attention_mask
 from hornbook.models.config import TransformerConfig
 from hornbook.models.rows import Rotation, rms_norm, split_heads, swiglu
 
-MANY = 512  # places: from here on weights are joined, and not what they make
-
+MANY = 512  # places: from here on weights that lie apart are joined, and not what they make
 OWN_SCORE = 5.0  # a fresh model's score for the token it has just read
 
 
@@ -124,8 +124,13 @@ class Attention(nn.Module):
         self.q_norm = RMSNorm(config.head_dim, config.rms_norm_eps) if config.query_key_norm else None
         self.k_norm = RMSNorm(config.head_dim, config.rms_norm_eps) if config.query_key_norm else None
 
+    @property
+    def beside(self) -> tuple[Linear, ...]:
+        """What reads the same input."""
+        return self.q_proj, self.k_proj, self.v_proj
+
     def forward(self, x_BTD: Tensor, rotation: Rotation, mask: Mask, cache: Cache | None) -> Tensor:
-        x_BTC = side_by_side(x_BTD, self.q_proj, self.k_proj, self.v_proj)
+        x_BTC = side_by_side(x_BTD, *self.beside)
         norms = (self.q_norm.weight, self.k_norm.weight) if self.q_norm and self.k_norm else None
         q_BHTE, k_BKTE, v_BKTE = split_heads(x_BTC, self.heads, norms, self.eps, rotation)
         if cache is None:
@@ -144,8 +149,13 @@ class MLP(nn.Module):
         self.up_proj = Linear(config.hidden_size, config.intermediate_size)
         self.down_proj = Linear(config.intermediate_size, config.hidden_size)
 
+    @property
+    def beside(self) -> tuple[Linear, ...]:
+        """What reads the same input."""
+        return self.gate_proj, self.up_proj
+
     def forward(self, x: Tensor) -> Tensor:
-        return self.down_proj(swiglu(side_by_side(x, self.gate_proj, self.up_proj)))
+        return self.down_proj(swiglu(side_by_side(x, *self.beside)))
 
 
 class Linear(nn.Linear):
@@ -182,14 +192,40 @@ class RMSNorm(nn.Module):
 def side_by_side(x: Tensor, *linears: Linear) -> Tensor:
     """What several linears make of the same x, one after the other along the last axis.
 
-    One product, whose gradient is one product too. For few places joining the weights would cost more than that saves.
+    One product, whose gradient is one product too. Weights that `lay_side_by_side` has not put together are joined
+    first, but for few places, where that would cost more than it saves.
     """
-    if not torch.is_grad_enabled() and x.shape[:-1].numel() < MANY:
+    weight = None if torch.is_grad_enabled() else _as_one(linears)
+    if weight is None and not torch.is_grad_enabled() and x.shape[:-1].numel() < MANY:
         return torch.cat([linear(x) for linear in linears], dim=-1)
+    if weight is None:
+        weight = torch.cat([linear.weight for linear in linears])
     biases: list[Tensor] = [linear.bias for linear in linears if linear.bias is not None]
-    weights: list[Tensor] = [linear.weight for linear in linears]
-    weight = torch.cat(weights).to(x.dtype)
-    return F.linear(x, weight, torch.cat(biases).to(x.dtype) if biases else None)
+    return F.linear(x, weight.to(x.dtype), torch.cat(biases).to(x.dtype) if biases else None)
+
+
+@torch.no_grad()
+def lay_side_by_side(model: Transformer) -> None:
+    """Give the weights that are used side by side one stretch of memory: whoever answers word by word need not join
+    them at each. They stay the parameters they were, to be changed in place or read by name."""
+    for module in model.modules():
+        linears = module.beside if isinstance(module, Attention | MLP) else ()
+        if linears and _as_one(linears) is None:
+            parts = torch.cat([linear.weight for linear in linears]).split([len(x.weight) for x in linears])
+            for linear, part in zip(linears, parts, strict=True):
+                linear.weight.data = part
+
+
+def _as_one(linears: Sequence[Linear]) -> Tensor | None:
+    """Their weights as one tensor, without a copy, where they lie one after the other."""
+    first, at, rows = linears[0].weight, linears[0].weight.data_ptr(), 0
+    storage = first.untyped_storage().data_ptr()
+    for linear in linears:
+        weight = linear.weight
+        if weight.data_ptr() != at or weight.untyped_storage().data_ptr() != storage or not weight.is_contiguous():
+            return None
+        at, rows = at + weight.nbytes, rows + len(weight)
+    return first.as_strided((rows, first.shape[1]), (first.shape[1], 1))
 
 
 def rotations(positions_BT: Tensor, config: TransformerConfig) -> Rotation:

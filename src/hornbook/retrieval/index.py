@@ -14,6 +14,7 @@ from typing import Any
 
 from hornbook.core.errors import DamagedError, InputError
 from hornbook.retrieval.passages import Passage
+from hornbook.retrieval.spelling import capitalised
 
 TABLE = "passages"
 COLUMNS = ["title", "url", "text"]
@@ -22,7 +23,6 @@ NAMED, TITLED = 1.0, 0.5  # what it adds to a score that all names asked about a
 AT_ONCE = 64  # searches under way together
 
 _WORD = re.compile(r"\w+")
-_CAPITAL = re.compile(r"(?<!^)(?<![.!?:] )\b[^\W\d_a-zß-öø-ÿ]\w+")
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def ranked(query: str, rows: list[dict[str, Any]], k: int) -> list[Hit]:
 
 def _names(query: str) -> set[str]:
     """The words of the query written with a capital though no sentence begins with them."""
-    return {word for found in _CAPITAL.finditer(query) for word in _folded(found.group())}
+    return {word for found in capitalised(query) for word in _folded(found)}
 
 
 def _folded(text: str) -> list[str]:

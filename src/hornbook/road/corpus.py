@@ -13,6 +13,8 @@ from hornbook.pipeline.run import Run
 from hornbook.pipeline.stage import stage
 from hornbook.road.artifacts import Corpus, Pages
 
+MANY = 0.1  # the share of pages refused as copies of pages not very like them that a person should hear of
+
 
 class CorpusConfig(StageConfig):
     """The section `[corpus]`."""
@@ -51,7 +53,7 @@ def corpus(config: CorpusConfig, crawl: Pages, run: Run) -> Corpus:
     Metrics: `funnel` (rows of the crawl, pages, kept, heldout, refused by reason), `personal` masked by kind, `seconds`
     by part, `pages_per_second`. Raises InputError when nothing is kept.
     """
-    from hornbook.corpus.curate import Curation, curate
+    from hornbook.corpus.curate import ALIKE, Curation, curate
     from hornbook.corpus.filters import LANGUAGE_SCORE, thresholds
 
     curation = Curation(
@@ -69,6 +71,11 @@ def corpus(config: CorpusConfig, crawl: Pages, run: Run) -> Corpus:
         raise InputError(
             f"none of {taken:,} pages gave a text to keep (most were refused for: {most})", where="corpus",
             fix="look at refused.parquet; set languages, preset or thresholds under [corpus]",
+        )
+    if funnel.unlike > MANY * funnel.pages:
+        run.warn(
+            f"{funnel.unlike:,} of {funnel.pages:,} pages were refused as near copies of pages less than {ALIKE} like "
+            f"them: if they are of one template and say different things, set corpus.near_copy = {ALIKE}"
         )
     seconds = sum(value for name, value in funnel.seconds.items() if "processor" not in name)
     run.metric(

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from hornbook.road.pretrain import PretrainConfig
 
 VOCABULARY = 4096  # the tokenizer does not exist when a run is planned
-MEASURE_SECONDS = 4.0
+MEASURE_SECONDS = 2.5
 AROUND_SECONDS = 10.0  # imports, samples, checkpoints, writing the model
 
 

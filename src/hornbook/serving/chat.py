@@ -14,11 +14,13 @@ from hornbook.inference import Completion, Engine, Request, Sampling
 from hornbook.models.device import pick_device, pick_dtype
 from hornbook.models.files import load_model
 from hornbook.retrieval import Hit, Index
+from hornbook.retrieval.spelling import as_written
 from hornbook.safety import Gate, Policy
 from hornbook.serving.relevance import is_about
 from hornbook.serving.settings import Settings
 from hornbook.tokens.tokenizer import Tokenizer
 
+SPELLED_BY = 8  # passages by which names typed in small letters are told
 # The end of an answer that may become " (Page: The Title)": with the page at hand, ours is the one that is named.
 _CITING = re.compile(r"\s*(?:\((?:P(?:a(?:g(?:e(?::[^\n]*)?)?)?)?)?)?\Z")
 
@@ -61,9 +63,11 @@ class Chat:
                     return Prepared(None, (), verdict.text)
                 message = {**message, "content": verdict.text}
             gated.append(message)
+        looked = open_book and self.index is not None
+        if looked:
+            self._spell(gated)
         closed = Request(messages=gated, sampling=sampling)
         self.engine.ticket(closed)
-        looked = open_book and self.index is not None
         pages = self._pages(gated) if looked else []
         opened = with_passages(self.engine, gated, pages, sampling)
         return Prepared(opened or closed, tuple(pages) if opened else (), looked=looked)
@@ -77,11 +81,21 @@ class Chat:
         self.engine.ticket(request)
         return Prepared(request, ())
 
+    def _spell(self, messages: list[dict]) -> None:
+        """Names in what a user last typed, in small letters, as the pages write them."""
+        place = _last_asked(messages)
+        if self.index is not None and place is not None:
+            asked = messages[place]["content"]
+            hits = self.index.search(asked, SPELLED_BY) if asked == asked.lower() else []
+            spelled = as_written(asked, [hit.title for hit in hits], [hit.text for hit in hits])
+            messages[place] = {**messages[place], "content": spelled}
+
     def _pages(self, messages: Sequence[dict]) -> list[Hit]:
         """The passages for the last thing a user said, gated; those of one page as one. Empty when none is about it."""
-        asked = next((message["content"] for message in reversed(messages) if message["role"] == "user"), "")
-        if self.index is None or not asked.strip():
+        place = _last_asked(messages)
+        if self.index is None or place is None:
             return []
+        asked = messages[place]["content"]
         pages: dict[str, Hit] = {}
         for hit in self.index.search(asked, PASSAGES):
             title, text = self.gate.check(hit.title, "page"), self.gate.check(hit.text, "page")
@@ -156,6 +170,12 @@ class Answer:
     def _show(self, text: str) -> str:
         self._said.append(text)
         return text
+
+
+def _last_asked(messages: Sequence[dict]) -> int | None:
+    """Where the last message of a user stands that says something."""
+    places = [place for place, message in enumerate(messages) if message["role"] == "user"]
+    return places[-1] if places and messages[places[-1]]["content"].strip() else None
 
 
 def _told_by(pages: Sequence[Hit], said: str) -> Hit:
