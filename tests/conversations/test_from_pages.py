@@ -6,7 +6,7 @@ import pytest
 
 from hornbook.conversations.from_pages import draw, draw_page
 from hornbook.conversations.invent import KnownWords, NameMaker
-from hornbook.conversations.open_book import opened, renamed
+from hornbook.conversations.open_book import headed, opened, renamed
 from hornbook.conversations.values import contains, key_values, names_in
 
 PAGE = """# Mara Tolly
@@ -117,6 +117,30 @@ def test_an_open_page_holds_the_answer_and_keeps_to_its_length():
     assert opened(drawn_home(), [], 3, Random(0), in_all=99) is None  # the sentence itself is longer
 
 
+def test_what_stands_under_a_heading_is_told_from_its_page():
+    """Where the sentence has no word of the heading it begins the passage, for only its place says what it is about."""
+    drawn = draw_page(PAGE + "\n## The mill\n\nThe mill is shut. It was built late.\n", "Mara Tolly", "u")[1]
+    history, mill = (next(item for item in drawn if name in item.question) for name in ("History", "mill"))
+    wordings, passages = set(), set()
+    for seed in range(40):
+        told = headed(history, 12, Random(seed))
+        assert told is not None
+        assert told.passage.startswith("Bread came late.")
+        assert len(told.passage.split()) <= 12
+        ((question, answer),) = told.asked
+        assert "History" in question
+        assert answer == "Bread came late."
+        wordings.add(question)
+        found = headed(mill, 12, Random(seed))
+        assert found is not None
+        assert found.asked[0][1] == "The mill is shut."
+        assert "The mill is shut." in found.passage
+        passages.add(found.passage.startswith("The mill is shut."))
+    assert len(wordings) > 5
+    assert passages == {True, False}
+    assert headed(history, 2, Random(0)) is None  # the sentence itself is longer
+
+
 def test_what_the_passage_answers_as_well_is_asked_after():
     asked = [item for item in draw_page(PAGE, "Mara Tolly", "u")[1] if item.kind == "asked"]
     whole = opened(asked[0], asked, 60, Random(0), in_all=200)
@@ -170,3 +194,8 @@ def test_a_term_with_its_verb_stays_a_sentence():
         ("What is a recipe?", "A recipe is one file for a whole run."),
         ("What is Salt?", "Salt: a white grain of the sea"),
     ]
+
+
+@pytest.mark.parametrize("heading", ["2011-05-19", "R-48563-15053-26384", "3.7.16.31", "Version 3.3.12-4401"])
+def test_nobody_asks_about_a_number(heading):
+    assert draw_page(f"## {heading}\n\nA patch that mends one thing.\n", "News", "u")[1] == []

@@ -15,7 +15,7 @@ from hornbook.core.errors import InputError
 from hornbook.evaluation.base import heldout_figures, known_figures, samples
 from hornbook.evaluation.bits_per_byte import bits, bits_per_byte
 from hornbook.evaluation.chat import COMPARED, closed_figures, open_figures, rival_figures
-from hornbook.evaluation.drawn import drawn_exam
+from hornbook.evaluation.drawn import agrees_with_page, drawn_exam
 from hornbook.evaluation.exams import Question
 from hornbook.evaluation.few_shot import few_shot
 from hornbook.evaluation.likelihood import choose
@@ -229,8 +229,23 @@ def test_without_exams_one_is_drawn_from_the_pages():
     assert all(item.page and item.answers[0].startswith("In Port") for item in drawn)
     absent = [item for item in questions if item.refuse]
     assert len(absent) == len(drawn)
+    assert len(questions) == len(drawn) + len(absent)
     text = " ".join(str(row["text"]) for row in rows)
     assert not any(item.question.removeprefix("Where does ").removesuffix(" live?") in text for item in absent)
+
+
+def test_headings_are_asked_about_with_their_page_alone(engine, tmp_path):
+    rows = [{"url": f"http://a/{n}", "title": f"Guide {n}",
+             "text": f"## Blue door {n}\n\nIt leads to hall {n}. Halls are wide.\n"} for n in range(100)]  # fmt: skip
+    questions = drawn_exam(rows, most=3, seed=0)
+    assert [item.kind for item in questions] == ["heading"] * 3
+    assert all(item.answers[0].startswith("It leads to hall") and not item.refuse for item in questions)
+    sheet = Sheet(engine, questions, rows, agrees_with_page, max_tokens=4)
+    closed_figures(sheet)
+    open_figures(sheet, tmp_path / "index", 60)
+    assert sheet.scores["qa_open"]["n"] == 3
+    assert sheet.scores["search_hit"]["value"] == 1.0
+    assert {row["figure"] for row in sheet.answers} == {"qa_open"}
 
 
 def test_what_does_not_fit_the_window_is_not_asked(engine):

@@ -298,6 +298,6 @@ def test_a_rival_is_not_asked_again_what_it_was_asked(
 def test_evaluation_without_exams_asks_the_pages(tuned: Model, shards: Tokens, corpus: Corpus, tmp_path: Path):
     scores = evaluate(EvaluateConfig(max_tokens=8), tuned, shards, corpus, run=Run(tmp_path, threads=1)).scores()
     assert scores["qa"]["n"] >= 1
-    assert scores["qa_open"]["n"] == scores["qa"]["n"]
+    assert scores["qa_open"]["n"] > scores["qa"]["n"]  # headings are asked about with their page alone
     assert scores["refusal_right"]["n"] == scores["qa"]["n"]
     assert json.dumps(scores)

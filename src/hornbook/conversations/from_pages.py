@@ -12,6 +12,7 @@ from hornbook.corpus.blocks import Block, blocks, sentences
 
 LONGEST_ANSWER = 90  # words; what is longer is a chapter, not an answer
 LONGEST_QUESTION = 60
+ABOUT = "Tell me about {}."  # what a heading makes
 _QUESTION_WORD = re.compile(
     r"(?:who|whom|whose|what|when|where|which|why|how|is|are|was|were|do|does|did|can|could|may|should|will|would|has|have|"
     r"in|on|at|of|to|from|by|with|for|under|name|tell|say)\b", re.IGNORECASE,
@@ -219,10 +220,12 @@ def _about(parts: list[Block], used: set[int], title: str) -> list[Found]:
         heading = ""  # only the paragraph right under a heading tells of it
         if not (3 <= len(answer.split()) <= LONGEST_ANSWER and len(name.split()) <= 8) or name.endswith(("?", ".")):
             continue
+        if sum(map(str.isdigit, name)) > max(4, sum(map(str.isalpha, name))):  # more a number than a name; not a year
+            continue
         told, bare = _ARTICLE.sub("", answer), _ARTICLE.sub("", name)
         if told.lower().startswith(f"{bare} ".lower()) and _IS_A.match(told, len(bare) + 1):
             asks = "Who" if _PERSON.search(part.text) else "What"
             found.append((f"{asks} is {name}?", answer, "definition"))
         else:
-            found.append((f"Tell me about {name}.", answer, "about"))
+            found.append((ABOUT.format(name), answer, "about"))
     return found

@@ -8,11 +8,16 @@ from dataclasses import dataclass
 from functools import lru_cache
 from random import Random
 
-from hornbook.conversations.from_pages import Drawn
+from hornbook.conversations.from_pages import ABOUT, Drawn
 from hornbook.conversations.invent import NameMaker, subject
-from hornbook.conversations.values import contains, key_values, names_in, numbers_in
+from hornbook.conversations.values import contains, key_values, names_in, numbers_in, words_in
+from hornbook.corpus.blocks import sentences
 
 TURN_WORDS = 8  # roles and ends of turns
+HEADED = (
+    ABOUT, "What is {}?", "What do the pages say about {}?", "Explain {}, please.", "What should I know about {}?",
+    "{}?", "I would like to know about {}.", "Do you know anything about {}?",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -36,20 +41,9 @@ def opened(drawn: Drawn, others: Sequence[Drawn], most_words: int, random: Rando
     holding = [place for place, sentence in enumerate(prose) if _answers(sentence, drawn)]
     if not holding or drawn.kind == "exercise":
         return None
-    place = random.choice(holding)
-    first = last = place
-    room = most_words - len(prose[place].split())
-    if room < 0:
+    window = _around(prose, random.choice(holding), most_words, random)
+    if not window:
         return None
-    while room > 0:
-        grown = [index for index in (first - 1, last + 1) if 0 <= index < len(prose)]
-        if not grown:
-            break
-        chosen = random.choice(grown)
-        room -= len(prose[chosen].split())
-        if room >= 0:
-            first, last = min(first, chosen), max(last, chosen)
-    window = prose[first : last + 1]
     also = [item for item in others if item is not drawn and any(_answers(sentence, item) for sentence in window)]
     asked, passage = [drawn], " ".join(window)
     left = in_all - len(passage.split()) - _words(drawn)
@@ -59,6 +53,28 @@ def opened(drawn: Drawn, others: Sequence[Drawn], most_words: int, random: Rando
             break
         asked.append(item)
     return OpenBook(drawn.page.title, passage, tuple((item.question, item.answer) for item in asked))
+
+
+def headed(drawn: Drawn, most_words: int, random: Random) -> OpenBook | None:
+    """What a heading is about, to be told in the page's own words, with at most `most_words` of its prose.
+
+    A sentence that has a word of the heading may stand anywhere among others, as in `opened`; one that has none begins
+    the passage, for only its place says that it is meant. None when the prose has not got it.
+    """
+    prose, told = drawn.page.prose, first_told(drawn)
+    if told not in prose:
+        return None
+    before, after = ABOUT.split("{}")
+    name, place = drawn.question.removeprefix(before).removesuffix(after), prose.index(told)
+    if not any(contains(told, [word]) for word in words_in(name) if len(word) > 3):
+        prose, place = prose[place:], 0
+    window, question = _around(prose, place, most_words, random), random.choice(HEADED).format(name)
+    return OpenBook(drawn.page.title, " ".join(window), ((question, told),)) if window else None
+
+
+def first_told(drawn: Drawn) -> str:
+    """The first sentence of an answer: what is said of a heading when little is to be said."""
+    return sentences(drawn.answer)[0]
 
 
 def renamed(book: OpenBook, maker: NameMaker, random: Random) -> OpenBook:
@@ -89,6 +105,23 @@ def renamed(book: OpenBook, maker: NameMaker, random: Random) -> OpenBook:
     change = _changer(table)
     asked = tuple((change(question), change(answer)) for question, answer in book.asked)
     return OpenBook(change(book.title), change(book.passage), asked)
+
+
+def _around(prose: Sequence[str], place: int, most_words: int, random: Random) -> Sequence[str]:
+    """As many sentences as `most_words` leave room for, that at `place` among them; none when it is longer itself."""
+    first = last = place
+    room = most_words - len(prose[place].split())
+    if room < 0:
+        return ()
+    while room > 0:
+        grown = [index for index in (first - 1, last + 1) if 0 <= index < len(prose)]
+        if not grown:
+            break
+        chosen = random.choice(grown)
+        room -= len(prose[chosen].split())
+        if room >= 0:
+            first, last = min(first, chosen), max(last, chosen)
+    return prose[first : last + 1]
 
 
 def _words(drawn: Drawn) -> int:

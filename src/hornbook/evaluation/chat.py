@@ -9,6 +9,7 @@ from hornbook.conversations.formats import Message
 from hornbook.conversations.page import PASSAGES, with_passages
 from hornbook.conversations.raters import Rater
 from hornbook.conversations.refusals import is_refusal
+from hornbook.evaluation.drawn import HEADING
 from hornbook.evaluation.exams import Question
 from hornbook.evaluation.intervals import paired_difference
 from hornbook.evaluation.sheet import FIGURES, Sheet
@@ -27,7 +28,7 @@ def closed_figures(sheet: Sheet) -> None:
     `refusal_right`: of the questions to be refused, how many are; `refusal_wrong`: of `qa`'s, how many are as well.
     """
     ask = _alone(sheet)
-    for kind in dict.fromkeys(question.kind for question in sheet.questions):
+    for kind in dict.fromkeys(question.kind for question in sheet.questions if question.kind != HEADING):
         items = [question for question in sheet.questions if question.kind == kind]
         if all(question.refuse for question in items):
             sheet.short_answers("refusal_right", items, ask)
@@ -45,11 +46,11 @@ def closed_figures(sheet: Sheet) -> None:
 
 
 def open_figures(sheet: Sheet, folder: Path, passage_words: int) -> None:
-    """`qa_open`: the questions of `qa_unasked` (else those drawn from pages) with the passages that a search of all
-    pages finds, `passage_words` words in all; `search_hit`: for how many a passage found holds an accepted answer. The
-    index is built in `folder`.
+    """`qa_open`: the questions of `qa_unasked` (else those drawn from pages and their headings) with the passages that
+    a search of all pages finds, `passage_words` words in all; `search_hit`: for how many a passage found holds an
+    accepted answer. The index is built in `folder`.
     """
-    kinds = {question.kind for question in sheet.questions if question.choices} or {"drawn"}
+    kinds = {question.kind for question in sheet.questions if question.choices} or {"drawn", HEADING}
     items = [question for question in sheet.questions if question.kind in kinds and question.page]
     if not items:
         for figure in ("qa_open", "search_hit"):

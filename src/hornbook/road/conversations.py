@@ -19,6 +19,7 @@ from hornbook.road.open_book import OpenBookConfig
 if TYPE_CHECKING:
     from hornbook.conversations.from_pages import Drawn, PageText
     from hornbook.conversations.invent import KnownWords, NameMaker
+    from hornbook.conversations.open_book import OpenBook
 
 MOST = {  # what SFT has the time to read, by size; the sizes beyond take what `laptop` takes twenty times
     "tiny": {"closed_book": 400, "open_book": 40, "renamed": 40, "exercises": 20, "told": 40, "invented": 300,
@@ -35,7 +36,7 @@ class ConversationsConfig(OpenBookConfig):
 
     imports: list[InputPath] = Field([], description="files of conversations: OpenAI messages, ShareGPT, Alpaca")
     closed_book: int = Field(5000, ge=0, description="questions that pages ask, answered from memory")
-    open_book: int = Field(400, ge=0, description="the same with a passage of their page to read")
+    open_book: int = Field(400, ge=0, description="the same, or headings, with a passage of their page to read")
     renamed: int = Field(500, ge=0, description="passages and questions about names that do not exist")
     exercises: int = Field(150, ge=0, description="exercises with their working")
     told: int = Field(150, ge=0, description="definitions and headings; more where pages ask less than `closed_book`")
@@ -53,7 +54,7 @@ class ConversationsConfig(OpenBookConfig):
         return 6.0
 
 
-@stage(version=3)
+@stage(version=4)
 def conversations(config: ConversationsConfig, corpus: Corpus, run: Run) -> Conversations:
     """Write conversations.jsonl, and for SFT's second round probe.jsonl and invented.jsonl.
 
@@ -149,10 +150,9 @@ def _row(drawn: Drawn, cite: float, random: Random) -> dict:
 
 
 def _open(config: ConversationsConfig, book: _Book, seed: int) -> Iterator[dict]:
-    """Questions with a passage: their own, then the same about fresh names; some are asked what it does not hold."""
-    from hornbook.conversations.formats import conversation, exchange
-    from hornbook.conversations.open_book import opened, renamed
-    from hornbook.conversations.page import with_page
+    """Questions with a passage: their own, then the same about fresh names; some are asked what it does not hold.
+    Where pages ask too little for as many as are wanted, what stands under their headings is asked for."""
+    from hornbook.conversations.open_book import headed, opened, renamed
 
     random = Random(derive(seed, "open"))
     pages: dict[str, list[Drawn]] = {}
@@ -171,12 +171,26 @@ def _open(config: ConversationsConfig, book: _Book, seed: int) -> Iterator[dict]
             continue
         if made >= config.open_book:
             found = renamed(found, book.maker, random)
-        messages: list[dict] = []
-        for question, answer in found.asked:
-            messages += exchange(*_silenced_or_cited(config, book, question, answer, found.title, random))
-        url = asked[0].page.url if made < config.open_book else None
-        yield conversation(with_page(messages, found.title, found.passage), origin="page", kind="open_book", url=url)
+        yield _lesson(config, book, found, asked[0].page.url if made < config.open_book else None, random)
         made += 1
+    for index in random.sample(able := book.of("about"), len(able)):
+        if made >= wanted:
+            return
+        drawn = book.drawn[index]
+        most_words = random.randint(config.passage_words // 3, config.passage_words)
+        if (found := headed(drawn, most_words, random)) is not None:
+            yield _lesson(config, book, found, drawn.page.url, random)
+            made += 1
+
+
+def _lesson(config: ConversationsConfig, book: _Book, found: OpenBook, url: str | None, random: Random) -> dict:
+    from hornbook.conversations.formats import conversation, exchange
+    from hornbook.conversations.page import with_page
+
+    messages: list[dict] = []
+    for question, answer in found.asked:
+        messages += exchange(*_silenced_or_cited(config, book, question, answer, found.title, random))
+    return conversation(with_page(messages, found.title, found.passage), origin="page", kind="open_book", url=url)
 
 
 def _silenced_or_cited(

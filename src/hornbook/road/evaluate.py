@@ -41,7 +41,7 @@ class EvaluateConfig(OpenBookConfig):
         return 12.0
 
 
-@stage(version=5)
+@stage(version=6)
 def evaluate(
     config: EvaluateConfig,
     model: Model,

@@ -17,7 +17,7 @@ from hornbook.road.sizes import SIZES
 if TYPE_CHECKING:
     from hornbook.models.transformer import Transformer
 
-TINY = {"grpo_steps": 4, "ppo_steps": 4, "draws": 4, "max_tokens": 32, "dpo_rows": 8}
+TINY = {"grpo_steps": 4, "ppo_steps": 4, "draws": 12, "max_tokens": 32, "dpo_rows": 8}
 
 
 class RlConfig(StageConfig):
@@ -25,10 +25,10 @@ class RlConfig(StageConfig):
 
     problems: list[InputPath] = Field([], description="files of problems, as exams; else the conversations' own")
     kinds: list[str] = Field(["problem", "exercise"], description="kinds of conversations that solve problems")
-    grpo_steps: int = Field(20, ge=0, description="updates against the verifier; 0 leaves GRPO out")
+    grpo_steps: int = Field(15, ge=0, description="updates against the verifier; 0 leaves GRPO out")
     ppo_steps: int = Field(12, ge=0, multiple_of=2, description="updates against the reward model, even; 0 for none")
-    draws: int = Field(16, ge=1, description="prompts a rollout of GRPO; PPO's has three times as many")
-    group: int = Field(8, ge=2, description="answers to each prompt, from 2; PPO gives half as many")
+    draws: int = Field(48, ge=1, description="prompts a rollout")
+    group: int = Field(4, ge=2, description="answers to each prompt, from 2")
     max_tokens: int = Field(64, ge=1, description="the longest answer")
     window: int = Field(512, ge=16, description="tokens a row that answers are packed into")
     grpo_lr: float = Field(0.2, gt=0, le=10, description="times pretraining's learning rates")
@@ -55,10 +55,10 @@ class RlConfig(StageConfig):
         return known | (TINY if dial.size == "tiny" else {})
 
     def about_seconds(self) -> float:
-        return 1.8 * self.grpo_steps + 1.8 * self.ppo_steps + 10.0 * self.control + 20.0 * self.dpo
+        return 2.4 * self.grpo_steps + 1.8 * self.ppo_steps + 10.0 * self.control + 20.0 * self.dpo
 
 
-@stage(version=8)
+@stage(version=9)
 def rl(
     config: RlConfig,
     sft: Model,

@@ -24,7 +24,6 @@ from hornbook.training.rollouts import Answer, Rollouts, careful
 from hornbook.training.scorer import load_scorer
 
 PPO_UPDATES = 2
-PPO_DRAWS = 3  # times GRPO's, with half as many answers to each: taste is a noisier teacher than arithmetic
 DRIFT_PROMPTS = 256
 Words = tuple[str, ...]  # of a prompt, message after message
 TOLD = ("asked", "fact", "open_book")  # kinds of conversation whose answer the pages tell
@@ -36,7 +35,7 @@ def ppo(
 ) -> int:  # fmt: skip
     """Please the reward model on the comparisons' prompts, tell what is true where `told` gives the answer, and keep up
     the problems; returns the tokens."""
-    config, group, draws = work.config, max(2, work.config.group // 2), PPO_DRAWS * work.config.draws
+    config = work.config
     asked = {tuple(as_ranked(row, work.tokenizer).prompt): row["prompt"] for row in split(preferences)[0]}
     # the problems come first, so that a prompt's index tells what it is
     practice = work.problems[: round(config.kept_up / (1 - config.kept_up) * len(asked))]
@@ -61,12 +60,13 @@ def ppo(
         ]
 
     credit = proximal.CriticCredit(
-        model, reference.requires_grad_(False), prompts, group, target=config.kl_target,
-        horizon=10.0 * draws * group, unscored=range(len(practice)), updates=PPO_UPDATES, window=config.window,
+        model, reference.requires_grad_(False), prompts, config.group, target=config.kl_target,
+        horizon=10.0 * config.draws * config.group, unscored=range(len(practice)), updates=PPO_UPDATES,
+        window=config.window,
     )  # fmt: skip
     rollouts = Rollouts(
-        Engine(policy, work.tokenizer), prompts, judge, credit, verify=careful(verify), draws=draws,
-        group=group, updates=PPO_UPDATES, max_tokens=config.max_tokens, seed=work.seed("ppo"),
+        Engine(policy, work.tokenizer), prompts, judge, credit, verify=careful(verify), draws=config.draws,
+        group=config.group, updates=PPO_UPDATES, max_tokens=config.max_tokens, seed=work.seed("ppo"),
         state={"beta": config.kl_weight},
     )  # fmt: skip
 
