@@ -15,6 +15,7 @@ from hornbook.core.digest import canonical_json, digest_bytes, digest_file, dige
 from hornbook.core.errors import BusyError, DamagedError, HornbookError, InputError, MissingExtraError, RecipeError
 from hornbook.core.files import atomic_writer, explained, sync_tree, write_bytes, write_text
 from hornbook.core.jsonl import read_jsonl, write_jsonl
+from hornbook.core.processes import processor_ticks
 from hornbook.core.progress import progress_bar
 from hornbook.core.seeds import derive
 from hornbook.core.words import counted, duration
@@ -120,3 +121,14 @@ def test_a_bar_in_a_pipe_is_plain(capsys, monkeypatch):
     said = capsys.readouterr().err
     assert said.startswith("tokens: 4/10 documents, ")
     assert said.endswith("/s loss 2.5\n")
+
+
+def test_what_other_machines_took_of_the_processors(tmp_path):
+    statistics = tmp_path / "stat"
+    statistics.write_text("cpu  100 5 20 800 10 0 5 60 7 0\ncpu0 50 5 10 400 5 0 5 30 7 0\n")
+    assert processor_ticks(statistics) == (60, 1000)
+    statistics.write_text("cpu  100 5\n")
+    assert processor_ticks(statistics) == (0, 0)
+    assert processor_ticks(tmp_path / "nowhere") == (0, 0)
+    taken, total = processor_ticks()
+    assert 0 <= taken <= total

@@ -27,6 +27,7 @@ def demo(
 ) -> None:
     """Walk the whole road on an invented island, and show what came of it."""
     from hornbook.core.errors import RecipeError
+    from hornbook.core.processes import processor_ticks
     from hornbook.demo.marks import write_marks
     from hornbook.demo.recipe import prepare
     from hornbook.demo.server import SiteServer
@@ -38,7 +39,7 @@ def demo(
 
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
         raise RecipeError(f"{name!r} cannot name a folder", where="--name", fix="use letters, digits, dots and dashes")
-    began = time.monotonic()
+    began, before = time.monotonic(), processor_ticks()
     here = prepare(runs_folder() / name, seed, size)
     tell = _Json() if as_json else _Lines()
     tell.island(here.island, seed, here.fresh)
@@ -61,8 +62,12 @@ def demo(
     workspace = runs.workspace_of(recipe)
     report = workspace.folder / REPORT
     if any(step.did for step in done) or not report.exists():
-        in_one_go = all(step.did for step in done)
-        write_marks(workspace, here.island, seconds=time.monotonic() - began if in_one_go else None)
+        seconds = stolen = None
+        if all(step.did for step in done):  # in one go
+            seconds = time.monotonic() - began
+            taken, total = (now - then for now, then in zip(processor_ticks(), before, strict=True))
+            stolen = taken / total if total else None
+        write_marks(workspace, here.island, seconds=seconds, stolen=stolen)
         report = write_report(workspace.folder)
     tell.figures(figures(workspace.folder), report, name)
     if open_report and not as_json and sys.stdout.isatty():
@@ -93,6 +98,8 @@ class _Lines:
         print_table(rows, ("step", "time", "memory", *COUNTS))
         print()
         print_table(list(_figure_rows(told)), ("figure", "value", "bar", "held", "what it says"))
+        if (stolen := told["figures"].get("demo_stolen") or 0.0) >= NOTICED:
+            print(f"\nother machines took {stolen:.0%} of this one's processor time meanwhile: quiet ones are faster")
         print(f"\nthe report: {report}")
         if "deploy" in told["stages"]:
             print(f"talk with it: hornbook chat {name}\nin the browser: hornbook serve {name}")
@@ -114,6 +121,7 @@ class _Json:
         print_json({"event": "finished", "run": name, "report": str(report), **told})
 
 
+NOTICED = 0.02  # the share of processor time whose loss is worth a line
 COUNTS = ("inputs", "outputs", "tokens")
 
 

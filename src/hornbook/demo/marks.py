@@ -14,11 +14,12 @@ from hornbook.road.artifacts import Corpus, Pages
 LAST_STEP = "deploy"
 
 
-def write_marks(workspace: Workspace, island: Path, *, seconds: float | None) -> dict:
+def write_marks(workspace: Workspace, island: Path, *, seconds: float | None,
+                stolen: float | None = None) -> dict:
     """Grade what the run has so far and write grade.json; returns it.
 
     `seconds` is how long the whole took when it was done in one go; None when it was not, and the steps' own times are
-    summed.
+    summed. `stolen` is the share of processor time that other machines took meanwhile, where that is known.
     """
     records = {step: artifact.record for step, artifact in workspace.steps().items()}
     spent = sum(record.seconds for record in records.values()) if seconds is None else seconds
@@ -31,6 +32,8 @@ def write_marks(workspace: Workspace, island: Path, *, seconds: float | None) ->
         "demo_minutes": minutes,
         "demo_peak_gb": {"value": round(peak / 1e9, 2), "n": len(records)},
     }
+    if stolen is not None:
+        marks["figures"]["demo_stolen"] = {"value": round(stolen, 4), "n": 1}
     write_text(workspace.folder / GRADE, json.dumps(marks, indent=1))
     return marks
 
