@@ -34,7 +34,7 @@ def test_the_loss_is_the_practice_and_a_part_of_the_earlier() -> None:
     share = 0.25 * practice.weight / max(float(earlier.weight), 1.0)
     assert torch.equal(both.total, practice.total + share * earlier.total)
     mean = float((practice.total / practice.weight + 0.25 * earlier.total / earlier.weight).detach())
-    assert float(both.total / both.weight) == pytest.approx(mean, rel=1e-5)
+    assert (both.total / both.weight).item() == pytest.approx(mean, rel=1e-5)
 
 
 def test_where_nothing_earlier_weighs_practice_stands_alone() -> None:
