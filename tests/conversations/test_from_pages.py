@@ -180,6 +180,7 @@ def test_renaming_is_the_same_everywhere_and_leaves_no_old_name():
     ("2. The road", "Tell me about The road."),
     ("Chapter 3: Bread", "Tell me about Bread."),
     ("4.2 Salt", "Tell me about Salt."),
+    ("(283) SQLITE_NOTICE", "Tell me about SQLITE_NOTICE."),
     ("St. Mary", "Tell me about St. Mary."),
     ("1984", "Tell me about 1984."),
 ])  # fmt: skip

@@ -21,7 +21,7 @@ _LABELLED = re.compile(r"(?:Q|Question|Ask)\s*\d*\s*[.:]\s*(.+)$", re.IGNORECASE
 _ANSWER_LABEL = re.compile(r"(?:A|Answer)\s*[.:]\s*(?=\S)", re.IGNORECASE)
 _EXERCISE = re.compile(r"(?:Working|Solution|Answer)\s*:\s*\S", re.IGNORECASE)
 _NUMBERING = re.compile(
-    r"^(?:(?:chapter|section|part|appendix)\s+[\dA-Z]+(?:\.\d+)*[.:)]?|\d{1,3}(?:\.\d+)*[.:)]|\d{1,3}(?:\.\d+)+)\s+",
+    r"^(?:(?:chapter|section|part|appendix)\s+[\dA-Z]+(?:\.\d+)*[.:)]?|\d{1,3}(?:\.\d+)*[.:)]|\d{1,3}(?:\.\d+)+|\(\d{1,4}\))\s+",
     re.IGNORECASE,
 )
 _ARTICLE = re.compile(r"^(?:the|an?)\s+", re.IGNORECASE)
