@@ -21,15 +21,15 @@ def test_one_token_more_for_texts_of_any_length(dtype: torch.dtype, kv_heads: in
     generator = torch.Generator().manual_seed(0)
     length = np.asarray([0, 1, 17, 63, 40])
     q, k, v = (torch.randn(5, heads, 1, 16, generator=generator).to(dtype) for heads in (4, kv_heads, kv_heads))
-    before = torch.randn(2, 2, 8, kv_heads, 64, 16, generator=generator).to(dtype)
+    before = torch.randn(2, 2, 8, kv_heads, 64, 16, generator=generator).to(dtype)  # a layer first
     found = []
     for wanted in (True, False):
         cache = SlotCache(2, kv_heads, 16, device=torch.device("cpu"), dtype=dtype)
         cache.reserve(5, 64)
-        cache.kv.copy_(before)
+        cache.kv = list(before.clone())
         kernels.use_kernels(wanted)
-        cache.dtype = cache.kv.dtype
-        found.append((Extending(cache, length).attend(1, q, k, v), cache.kv))
+        cache.dtype = dtype
+        found.append((Extending(cache, length).attend(1, q, k, v), cache.kv[1]))
     tolerance = 1e-5 if dtype == torch.float32 else 2e-2
     torch.testing.assert_close(found[0][0], found[1][0], rtol=tolerance, atol=tolerance)
     assert torch.equal(found[0][1], found[1][1])

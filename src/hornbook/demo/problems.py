@@ -13,8 +13,9 @@ from hornbook.demo.wordings import read
 # Some 350 sums in all: each then comes often enough in ten minutes to be learned. Of 1,300 sums (numbers to 60, second
 # numbers to 12) a model of five million parameters that read the pages six times had learned next to none.
 LARGEST_FIRST, LARGEST_SECOND, LARGEST_PRODUCT, LARGEST = 20, 6, 24, 30
-TABLE_COPIES = 14  # every sum stands so often in the tables, in shuffled company
-ROWS_PER_TABLE, ROWS_PER_LINE = 60, 6
+# A sum that was read in tables alone (14 copies) is known in a table, 0.9 of them, and not in a working, 0.3: so most
+# of the practice is workings.
+TABLE_COPIES = 4
 SIGNS = {"+": "+", "-": "-", "*": "x"}
 PRODUCTS = [(a, b) for a in range(2, 7) for b in range(2, 7) if a * b <= LARGEST_PRODUCT]
 
@@ -31,7 +32,7 @@ class Problem:
     @property
     def worked(self) -> str:
         """Working first, then the answer."""
-        return f"Working: {self.working} Answer: {self.answer}."
+        return worked(self.working, self.answer)
 
     @property
     def blurted(self) -> str:
@@ -52,9 +53,7 @@ class Problems:
     def draw(self, exam: bool = False) -> Problem:
         """A problem of no exam so far; with `exam` it is kept from all later draws."""
         while True:
-            # Stories of two and three steps have fewer templates, so the number of steps is drawn first.
-            steps = self._random.choices((1, 2, 3), weights=(3, 6, 1))[0]
-            index = self._random.choice([i for i, story in enumerate(self._stories) if len(story["steps"]) == steps])
+            index = drawn_story(self._random, self._stories)
             story = self._stories[index]
             numbers, lines, result = solve(self._random, story["steps"])
             key = (index, *numbers.values())
@@ -66,6 +65,17 @@ class Problems:
             slots = dict(zip("nm", names, strict=True)) | {"t": self._random.choice(self._things)} | numbers
             self.made.append(Problem(story["text"].format(**slots), " ".join(lines), result, key))
             return self.made[-1]
+
+
+def drawn_story(rng: random.Random, stories: list[dict]) -> int:
+    """The index of a story. Few have two or three steps, so the number of steps is drawn first."""
+    steps = rng.choices((1, 2, 3), weights=(3, 6, 1))[0]
+    return rng.choice([index for index, story in enumerate(stories) if len(story["steps"]) == steps])
+
+
+def worked(working: str, answer: int) -> str:
+    """A solution: working first, then the answer."""
+    return f"Working: {working} Answer: {answer}."
 
 
 def solve(rng: random.Random, steps: list[str]) -> tuple[dict[str, int], list[str], int | None]:
@@ -93,7 +103,7 @@ def solve(rng: random.Random, steps: list[str]) -> tuple[dict[str, int], list[st
 
 
 def exercise_pages(rng: random.Random, problems: Problems, size: IslandSize) -> Iterator[Page]:
-    """Sheets of worked problems, and the tables."""
+    """Sheets of worked problems, the tables, and workings without a story."""
     for number, start in enumerate(range(0, size.problems, size.problems_per_page), 1):
         page = Page(f"/exercises/sheet-{number}.html", f"Sums in stories, sheet {number}", "exercises")
         for _ in range(min(size.problems_per_page, size.problems - start)):
@@ -101,6 +111,7 @@ def exercise_pages(rng: random.Random, problems: Problems, size: IslandSize) -> 
             page.add("p", f"{problem.text} {problem.worked}")
         yield page
     yield from table_pages(rng)
+    yield from drill_pages(rng, size.drills)
 
 
 def table_pages(rng: random.Random) -> Iterator[Page]:
@@ -113,9 +124,25 @@ def table_pages(rng: random.Random) -> Iterator[Page]:
     }
     for title, sums in tables.items():
         rows = [row for _ in range(TABLE_COPIES) for row in rng.sample(sums, len(sums))]
-        for number, start in enumerate(range(0, len(rows), ROWS_PER_TABLE), 1):
-            page = Page(f"/tables/{slug(title)}-{number}.html", f"{title}, table {number}", "tables")
-            page.add("p", f"{title}: say each line aloud until you know it.")
-            for row in range(start, min(start + ROWS_PER_TABLE, len(rows)), ROWS_PER_LINE):
-                page.add("p", " ".join(rows[row : row + ROWS_PER_LINE]))
-            yield page
+        yield from sheets(title, "table", "say each line aloud until you know it.", rows, 60, 6)
+
+
+def drill_pages(rng: random.Random, count: int) -> Iterator[Page]:
+    """`count` workings as the problems have them, without their stories."""
+    stories, rows = read("stories")["story"], list[str]()
+    while len(rows) < count:
+        _, lines, result = solve(rng, stories[drawn_story(rng, stories)]["steps"])
+        if result is not None:
+            rows.append(worked(" ".join(lines), result))
+    yield from sheets("Reckoning", "page", "sums one behind the other, as in stories.", rows, 32, 2)
+
+
+def sheets(title: str, what: str, head: str, rows: list[str], per_page: int, per_line: int) -> Iterator[Page]:
+    """The rows in their order, page after page: so many on a page, so many of them on a line."""
+    for number, start in enumerate(range(0, len(rows), per_page), 1):
+        page = Page(f"/tables/{slug(title)}-{number}.html", f"{title}, {what} {number}", "tables")
+        page.add("p", f"{title}: {head}")
+        of_page = rows[start : start + per_page]
+        for row in range(0, len(of_page), per_line):
+            page.add("p", " ".join(of_page[row : row + per_line]))
+        yield page

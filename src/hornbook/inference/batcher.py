@@ -83,7 +83,7 @@ class Batcher:
             self.cache.reserve(1, len(prefix))
             slot = np.zeros(1, dtype=np.int64)
             self.model.hidden(self._tensor([prefix]), cache=Filling(self.cache, slot, slot))
-            self.prefix_kv = self.cache.kv[:, :, 0, :, : len(prefix)].clone()
+            self.prefix_kv = torch.stack([kv[:, 0, :, : len(prefix)] for kv in self.cache.kv], 1)
 
     @torch.inference_mode()
     def step(self) -> None:

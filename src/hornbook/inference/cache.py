@@ -21,39 +21,42 @@ LEAST_SLOTS = 8  # and the number of slots by doubling from here
 
 
 class SlotCache:
-    """`kv`: (2, layers, slots, kv heads, length, head size), keys first; it grows by need in slots and in length.
+    """`kv`: a layer's (2, slots, kv heads, length, head size), keys first; it grows by need in slots and in length.
 
-    On a CPU without our kernels it is kept in fp32 whatever the model's type: torch's attention of one query over a
-    short past is twice as fast there as in bf16, for it repacks every key (docs/log.md). Elsewhere it has the model's.
+    A tensor a layer, so that while it grows only one layer is there twice. On a CPU without our kernels it is kept in
+    fp32 whatever the model's type: torch's attention of one query over a short past is twice as fast there as in bf16,
+    for it repacks every key (docs/log.md). Elsewhere it has the model's.
     """
 
     def __init__(self, layers: int, kv_heads: int, head_size: int, *, device: torch.device, dtype: torch.dtype):
         by_kernel = has_kernels(torch.empty(0, device=device, dtype=dtype))
         self.dtype = torch.float32 if device.type == "cpu" and not by_kernel else dtype
         self.device = device
-        self.kv = torch.empty(2, layers, 0, kv_heads, 0, head_size, device=device, dtype=self.dtype)
+        empty = torch.empty(2, 0, kv_heads, 0, head_size, device=device, dtype=self.dtype)
+        self.kv = [empty] * layers
 
     def reserve(self, slots: int, length: int) -> None:
         """Make room for at least this many slots of this many tokens, keeping what is there."""
-        _, _, have_slots, _, have_length, _ = self.kv.shape
+        _, have_slots, kv_heads, have_length, head_size = self.kv[0].shape
         if slots <= have_slots and length <= have_length:
             return
         need_slots = have_slots if slots <= have_slots else max(LEAST_SLOTS, 1 << (slots - 1).bit_length())
         need_length = have_length if length <= have_length else -(-length // LENGTH_STEP) * LENGTH_STEP
-        shape = (*self.kv.shape[:2], need_slots, self.kv.shape[3], need_length, self.kv.shape[5])
-        # Zeros and not whatever was in memory: a masked place still meets its value times zero, and NaN x 0 is NaN.
-        grown = torch.zeros(shape, device=self.device, dtype=self.dtype)
-        grown[:, :, :have_slots, :, :have_length] = self.kv
-        self.kv = grown
+        for layer, had in enumerate(self.kv):
+            # Zeros and not whatever was in memory: a masked place still meets its value times zero, and NaN x 0 is NaN.
+            grown = torch.zeros(2, need_slots, kv_heads, need_length, head_size, device=self.device, dtype=self.dtype)
+            grown[:, :have_slots, :, :have_length] = had
+            self.kv[layer] = grown
 
     def move(self, source: np.ndarray, target: np.ndarray, length: int) -> None:
         """Copy the first `length` tokens of the slots `source` over the slots `target`."""
         source_R, target_R = torch.from_numpy(source).to(self.device), torch.from_numpy(target).to(self.device)
-        self.kv[:, :, target_R, :, :length] = self.kv[:, :, source_R, :, :length]
+        for kv in self.kv:
+            kv[:, target_R, :, :length] = kv[:, source_R, :, :length]
 
     def clear(self) -> None:
         """Give the memory back."""
-        self.kv = self.kv[:, :, :0, :, :0].clone()
+        self.kv = [kv[:, :0, :, :0].clone() for kv in self.kv]
 
 
 class Filling:
@@ -68,17 +71,17 @@ class Filling:
         self.slots_R = torch.from_numpy(slots).to(cache.device)
 
     def attend(self, layer: int, q_BHTE: Tensor, k_BKTE: Tensor, v_BKTE: Tensor) -> Tensor:
-        kv, length = self.cache.kv, k_BKTE.shape[2]
+        kv, length = self.cache.kv[layer], k_BKTE.shape[2]
         start, mask_TS = 0, None
         if self.prefix_kv is not None:
             start = self.prefix_kv.shape[3]
             before_KPE = self.prefix_kv[:, layer]
-            kv[:, layer, self.slots_R, :, :start] = before_KPE[:, None]
+            kv[:, self.slots_R, :, :start] = before_KPE[:, None]
             before_KPE = before_KPE.to(k_BKTE.dtype)[:, None].expand(-1, k_BKTE.shape[0], -1, -1, -1)
             mask_TS = torch.ones(length, start + length, dtype=torch.bool, device=k_BKTE.device).tril(start)
-        kept = min(length, kv.shape[4] - start)  # what lies beyond the room is padding
-        kv[0, layer, self.slots_R, :, start : start + kept] = k_BKTE[self.rows_R, :, :kept].to(kv.dtype)
-        kv[1, layer, self.slots_R, :, start : start + kept] = v_BKTE[self.rows_R, :, :kept].to(kv.dtype)
+        kept = min(length, kv.shape[3] - start)  # what lies beyond the room is padding
+        kv[0, self.slots_R, :, start : start + kept] = k_BKTE[self.rows_R, :, :kept].to(kv.dtype)
+        kv[1, self.slots_R, :, start : start + kept] = v_BKTE[self.rows_R, :, :kept].to(kv.dtype)
         if self.prefix_kv is not None:
             k_BKTE, v_BKTE = torch.cat([before_KPE[0], k_BKTE], 2), torch.cat([before_KPE[1], v_BKTE], 2)
         if mask_TS is None:
@@ -95,16 +98,15 @@ class Extending:
         self.length_R = torch.from_numpy(length).to(cache.device)
 
     def attend(self, layer: int, q_BHTE: Tensor, k_BKTE: Tensor, v_BKTE: Tensor) -> Tensor:
-        kv = self.cache.kv
+        kv = self.cache.kv[layer]
         if has_kernels(q_BHTE) and q_BHTE.dtype == kv.dtype:
             q_BHTE, k_BKTE, v_BKTE = (x.contiguous() for x in (q_BHTE, k_BKTE, v_BKTE))
-            o_BHTE, (R, H, _, E), (K, room) = torch.empty_like(q_BHTE), q_BHTE.shape, kv.shape[3:5]
-            past = kv[0, layer], kv[1, layer]
-            call("extend", q_BHTE, k_BKTE, v_BKTE, *past, self.length_R, o_BHTE, R, H, K, E, room)
+            o_BHTE, (R, H, _, E), (K, room) = torch.empty_like(q_BHTE), q_BHTE.shape, kv.shape[2:4]
+            call("extend", q_BHTE, k_BKTE, v_BKTE, kv[0], kv[1], self.length_R, o_BHTE, R, H, K, E, room)
             return o_BHTE
-        kv[0, layer, self.slots_R, :, self.length_R] = k_BKTE[:, :, 0].to(kv.dtype)
-        kv[1, layer, self.slots_R, :, self.length_R] = v_BKTE[:, :, 0].to(kv.dtype)
-        k_RKLE, v_RKLE = kv[:, layer, : self.rows, :, : self.longest]
+        kv[0, self.slots_R, :, self.length_R] = k_BKTE[:, :, 0].to(kv.dtype)
+        kv[1, self.slots_R, :, self.length_R] = v_BKTE[:, :, 0].to(kv.dtype)
+        k_RKLE, v_RKLE = kv[:, : self.rows, :, : self.longest]
         # The heads that share keys are so many queries of one head: no key is copied.
         q_RKGE = q_BHTE.reshape(self.rows, k_RKLE.shape[1], -1, q_BHTE.shape[-1]).to(kv.dtype)
         o_RKGE = F.scaled_dot_product_attention(q_RKGE, k_RKLE, v_RKLE, attn_mask=self.mask_R11L)

@@ -91,7 +91,8 @@ def _trained(config: RewardConfig, model: Judge, learned: list[Ranked], run: Run
     with run.progress("reward", len(batches), "steps") as bar:
         result = fit(
             model, batches, objective, Optimiser(model, Rates()), lambda step: config.lr * height(step),
-            folder=run.work / "fit", device=run.device, steps=len(batches), checkpoint_every=10, warn=run.warn,
+            folder=run.work / "fit", device=run.device, steps=len(batches),
+            checkpoint_every=max(10, len(batches) // 4), warn=run.warn,
             on_step=lambda step, row: bar.advance(1, f"loss {row.get('loss', math.nan):.3f}"),
         )  # fmt: skip
     shutil.copy(run.work / "fit" / "metrics.jsonl", run.out / "metrics.jsonl")

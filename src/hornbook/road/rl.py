@@ -25,7 +25,7 @@ class RlConfig(StageConfig):
 
     problems: list[InputPath] = Field([], description="files of problems, as exams; else the conversations' own")
     kinds: list[str] = Field(["problem", "exercise"], description="kinds of conversations that solve problems")
-    grpo_steps: int = Field(15, ge=0, description="updates against the verifier; 0 leaves GRPO out")
+    grpo_steps: int = Field(12, ge=0, description="updates against the verifier; 0 leaves GRPO out")
     ppo_steps: int = Field(12, ge=0, multiple_of=2, description="updates against the reward model, even; 0 for none")
     draws: int = Field(48, ge=1, description="prompts a rollout")
     group: int = Field(4, ge=2, description="answers to each prompt, from 2")

@@ -138,7 +138,7 @@ def _learn(config: SftConfig, model: Transformer, tokenizer: Tokenizer, rows: Se
             model, batches, compiled(next_token, run.device, wanted=run.compile), Optimiser(model),
             lambda step: config.lr * schedule(step), folder=run.work / name, device=run.device, steps=steps,
             on_step=lambda step, row: bar.advance(config.window * config.rows, f"loss {row.get('loss', 0.0):.3f}"),
-            checkpoint_every=max(10, steps // 8), warn=run.warn,
+            checkpoint_every=max(10, steps // 4), warn=run.warn,
         )
 
 
