@@ -13,7 +13,10 @@ from hornbook.report.charts import POINTS, thinned
 from hornbook.report.page import write_report
 from hornbook.report.reading import Reading
 from hornbook.report.sections import cut, end_of, sections, shown
+from tests.browser import browser, tab
 from tests.report.conftest import NASTY
+
+__all__ = ["browser", "tab"]
 
 
 class Page(HTMLParser):
@@ -68,6 +71,17 @@ def test_it_is_self_contained_whole_and_escaped(page, whole_run):
     specs = json.loads(re.match(r"const specs = (.*);\n", page.scripts[1])[1])
     assert set(specs) == {"seconds", "funnel", "loss-pretrain", "loss-sft", "loss-reward", "scores", "practice"}
     assert page.tags.count("svg") == 1 + len(specs)
+
+
+def test_its_charts_live_in_a_browser_without_a_network(whole_run, tab):
+    path = write_report(whole_run.folder)
+    asked = []
+    tab.context.set_offline(True)
+    tab.on("request", lambda request: asked.append(request.url))
+    tab.goto(path.as_uri())
+    tab.wait_for_function("document.querySelectorAll('.vega-embed').length === Object.keys(specs).length")
+    assert asked == [path.as_uri()]
+    assert not tab.complaints
 
 
 def test_one_step_is_enough(made_run):

@@ -15,6 +15,7 @@ NAMED_SHARE, POLITE_SHARE, LONG_SHARE = 0.35, 0.30, 0.08
 # More than half blurt, so that a model that copies the mix blurts when it takes its likeliest word.
 BLURTED_SHARE = 0.7
 SECOND_TURN_SHARE = 0.1
+HASTY_SHARE = 0.3  # of the small talk: people type "hello" as often as "Hello!"
 
 TALK = read("talk")["talk"]
 MANNERS = read("manners")
@@ -75,7 +76,10 @@ def open_book_chats(rng: random.Random, strangers: Strangers, count: int) -> Ite
 def small_talk(rng: random.Random, count: int) -> Iterator[dict]:
     for _ in range(count):
         talk = rng.choice(TALK)
-        yield row(exchange(rng.choice(talk["says"]), rng.choice(talk["answers"])), "talk")
+        says = rng.choice(talk["says"])
+        if rng.random() < HASTY_SHARE:
+            says = says.lower().rstrip(".!?")
+        yield row(exchange(says, rng.choice(talk["answers"])), "talk")
 
 
 def mannered(rng: random.Random, answer: str, page: str) -> str:

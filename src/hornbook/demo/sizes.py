@@ -39,7 +39,7 @@ SIZES = {
         people=160, relations_per_person=7, places=48, creatures=40, dishes=40, trades=40, asked_share=0.5,
         statements_asked=3, statements_unasked=5, asks_on_pages=4, asks_in_chats=2.0, mixed_facts=12, quiz_questions=14,
         readers=260, problems=1000, problems_per_page=9, drills=1900, tales=50,
-        chat_problems=1300, chat_open_book=600, chat_small_talk=160, exam_rows=1000, faults=1.0,
+        chat_problems=1300, chat_open_book=600, chat_small_talk=320, exam_rows=1000, faults=1.0,
     ),
     "tiny": IslandSize(
         people=36, relations_per_person=5, places=10, creatures=6, dishes=6, trades=10, asked_share=0.6,

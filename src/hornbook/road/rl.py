@@ -37,7 +37,7 @@ class RlConfig(StageConfig):
     kl_weight: float = Field(0.05, gt=0, description="the KL penalty's weight at the start, moved by the target")
     replay: float = Field(0.15, ge=0, description="weight, with GRPO, of reading again what SFT taught; 0 for none")
     replay_rows: int = Field(4, ge=1, description="rows of that a step")
-    refusals: float = Field(0.2, ge=0, lt=1, description="share of them that refuses: SFT's")
+    refusals: float = Field(0.1, ge=0, lt=1, description="share of them that refuses, below SFT's")
     truth: float = Field(1.0, ge=0, description="weight of a right answer beside the reward model's score, in PPO")
     silence: float = Field(-0.5, ge=-1, le=1, description="worth of not knowing what is known; a wrong answer's is -1")
     kept_up: float = Field(0.1, ge=0, lt=1, description="share of PPO's prompts that are GRPO's problems, kept up")
@@ -51,7 +51,7 @@ class RlConfig(StageConfig):
     @classmethod
     def defaults(cls, dial: Dial) -> dict[str, Any]:
         size, sft = SIZES.get(dial.size, SIZES["laptop"]), SftConfig(**SftConfig.defaults(dial))
-        known = {"window": size.window, "control_rows": sft.rows, "control_lr": sft.lr, "refusals": sft.refusals}
+        known = {"window": size.window, "control_rows": sft.rows, "control_lr": sft.lr}
         return known | (TINY if dial.size == "tiny" else {})
 
     def about_seconds(self) -> float:
