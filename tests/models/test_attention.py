@@ -10,7 +10,7 @@ from torch import Tensor
 from hornbook.models import attention, kernels
 from hornbook.models.attention import attend, attention_mask
 
-needs_units = pytest.mark.skipif(not kernels.has_attention(), reason="this processor has no matrix units")
+needs_products = pytest.mark.skipif(not kernels.has_attention(), reason="this processor multiplies no bf16")
 
 
 def inputs(dtype: torch.dtype, shape: tuple[int, ...], kv_heads: int) -> list[Tensor]:
@@ -53,7 +53,7 @@ def test_tiles_in_bf16_are_as_near_to_fp32_as_torchs_kernel_is() -> None:
         assert (own - true).norm() < 1.5 * (other - true).norm()
 
 
-@needs_units
+@needs_products
 @pytest.mark.parametrize(("shape", "kv_heads"), [((2, 4, 64, 32), 4), ((3, 4, 96, 64), 2), ((1, 6, 32, 128), 1)])
 def test_blocks_are_as_near_to_fp32_as_torchs_kernel_is(shape: tuple[int, ...], kv_heads: int) -> None:
     B, _, T, _ = shape
@@ -69,7 +69,7 @@ def test_blocks_are_as_near_to_fp32_as_torchs_kernel_is(shape: tuple[int, ...], 
             assert (own - true).norm() < 1.2 * (other - true).norm()
 
 
-@needs_units
+@needs_products
 def test_blocks_leave_the_tiles_of_others_as_they_were() -> None:
     """torch's own products use the same units and may not find them changed."""
     generator = torch.Generator().manual_seed(3)
@@ -81,7 +81,7 @@ def test_blocks_leave_the_tiles_of_others_as_they_were() -> None:
         assert torch.equal(a @ b, before)
 
 
-@needs_units
+@needs_products
 def test_a_nan_stays_one() -> None:
     q, k, v = inputs(torch.bfloat16, (1, 1, 32, 32), 1)
     with torch.no_grad():

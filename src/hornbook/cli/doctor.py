@@ -74,7 +74,7 @@ def examined() -> Health:
     from hornbook.models.kernels import found_kernels, has_attention
 
     device = pick_device()
-    units = "with the processor's matrix units" if has_attention() else "without matrix units"
+    attention = "attention too" if has_attention() else "but for attention: no AMX, no AVX512-BF16"
     gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else None
     folder = runs_folder().absolute()
     while not folder.exists():
@@ -90,7 +90,7 @@ def examined() -> Health:
         bf16=_rate(device, torch.bfloat16),
         dtype=str(pick_dtype(device)).removeprefix("torch."),
         compiler=can_compile(device),
-        kernels=found_kernels().why or f"compiled for this processor, {units}",
+        kernels=found_kernels().why or f"compiled for this processor, {attention}",
     )
 
 

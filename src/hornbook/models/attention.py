@@ -1,8 +1,8 @@
 """Who looks at what: causal attention within documents, several of which may go on from the same beginning.
 
 On a processor torch's fused kernel is slow with gradients, for its way back has no fast bf16 path: 51 ms a layer there
-and back (B=16, T=256, H=4, E=64, bf16, one core). Two others stand in for it: our own kernel for processors with matrix
-units, and products in tiles that stay in the cache (docs/log.md has the figures). Elsewhere torch's is used.
+and back (B=16, T=256, H=4, E=64, bf16, one core). Two others stand in for it: our own kernel for processors that
+multiply bf16, and products in tiles that stay in the cache (docs/log.md has the figures). Elsewhere torch's is used.
 """
 
 from __future__ import annotations

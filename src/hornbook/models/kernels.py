@@ -72,7 +72,7 @@ def has_kernels(x: Tensor) -> bool:
 
 @cache
 def has_attention() -> bool:
-    """Whether there are matrix units that the attention kernel may use."""
+    """Whether the processor has what the attention kernel multiplies with: AMX, or AVX512-BF16."""
     library = found_kernels().loaded
     return library is not None and bool(library.has_attention())
 

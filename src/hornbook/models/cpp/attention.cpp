@@ -1,87 +1,21 @@
-// Causal attention within documents and what they go on from, in bf16, on processors with matrix units (AMX).
+// Causal attention within documents and what they go on from, in bf16, on processors that multiply it (`products.hpp`).
 //
 // One thread takes one head of one row of the batch at a time and keeps all it needs in its second-level cache. Scores
 // are made for 32 queries at once against the keys that they may see, the rest is never computed; nothing of size
 // places x places leaves the cache. The way back makes the scores again from the saved log-sums (FlashAttention,
-// arXiv:2205.14135). The units multiply a row-major matrix by one whose neighbouring rows lie in pairs, two bf16 in 32
-// bits; "pairs" below are such matrices. Length and head width are multiples of 32.
+// arXiv:2205.14135). "Pairs" are matrices whose neighbouring rows lie in pairs, two bf16 in 32 bits. Length and head
+// width are multiples of 32.
 #include <algorithm>
 #include <vector>
 
-#include "numbers.hpp"
+#include "products.hpp"
 
-#if defined(__AMX_BF16__) && defined(__AVX512BF16__) && defined(__linux__)
-#include <immintrin.h>
-#include <sys/syscall.h>
-#include <unistd.h>
+#ifdef PRODUCTS
 
 namespace {
 
 constexpr int64_t BLOCK = 32;  // queries at once, and the measure of every product
 constexpr int64_t SQUARE = 16;
-
-struct alignas(64) Tiles {
-    uint8_t palette = 1, start = 0, reserved[14] = {};
-    uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
-    uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
-};
-
-// The shape of the tiles, for as long as this lives; then what it was, for others share the thread.
-class TileShape {
-    alignas(64) uint8_t before[64] = {};
-
-  public:
-    TileShape() {
-        static const Tiles ours;
-        _tile_storeconfig(before);
-        _tile_loadconfig(&ours);
-    }
-    ~TileShape() {
-        if (before[0]) _tile_loadconfig(before);
-        else _tile_release();
-    }
-};
-
-// A matrix whose neighbouring rows lie in pairs; so many pairs from row to row, and from sixteen columns to the next.
-struct Pairs {
-    const uint32_t *at;
-    int64_t row, columns;
-};
-
-// c (m x n) = a (m x k) b (k x n), or added to c; every size a multiple of 32.
-void product(const bf16 *a, int64_t a_step, Pairs b, float *c, int64_t c_step, int64_t m, int64_t n, int64_t k, bool add) {
-    for (int64_t i = 0; i < m; i += 32) {
-        for (int64_t j = 0; j < n; j += 32) {
-            float *upper = c + i * c_step + j, *lower = upper + 16 * c_step;
-            const uint32_t *left = b.at + j / 16 * b.columns, *right = left + b.columns;
-            if (add) {
-                _tile_loadd(0, upper, c_step * 4);
-                _tile_loadd(1, upper + 16, c_step * 4);
-                _tile_loadd(2, lower, c_step * 4);
-                _tile_loadd(3, lower + 16, c_step * 4);
-            } else {
-                _tile_zero(0);
-                _tile_zero(1);
-                _tile_zero(2);
-                _tile_zero(3);
-            }
-            for (int64_t p = 0; p < k; p += 32) {
-                _tile_loadd(4, a + i * a_step + p, a_step * 2);
-                _tile_loadd(5, a + (i + 16) * a_step + p, a_step * 2);
-                _tile_loadd(6, left + p / 2 * b.row, b.row * 4);
-                _tile_loadd(7, right + p / 2 * b.row, b.row * 4);
-                _tile_dpbf16ps(0, 4, 6);
-                _tile_dpbf16ps(1, 4, 7);
-                _tile_dpbf16ps(2, 5, 6);
-                _tile_dpbf16ps(3, 5, 7);
-            }
-            _tile_stored(0, upper, c_step * 4);
-            _tile_stored(1, upper + 16, c_step * 4);
-            _tile_stored(2, lower, c_step * 4);
-            _tile_stored(3, lower + 16, c_step * 4);
-        }
-    }
-}
 
 // Neighbouring rows of x (length x width) in pairs.
 void pair_rows(const bf16 *x, int64_t x_step, uint32_t *out, int64_t out_step, int64_t length, int64_t width) {
@@ -162,7 +96,7 @@ void attention(const bf16 *q, const bf16 *k, const bf16 *v, const int32_t *docum
     const __m512 scale = _mm512_set1_ps(1.0f / std::sqrt(float(E))), nothing = _mm512_set1_ps(-INFINITY);
 #pragma omp parallel
     {
-        TileShape shape;
+        Units units;
         std::vector<uint32_t> k_columns(T * E / 2), v_rows(T * E / 2);
         std::vector<float> scores(BLOCK * wide), out(BLOCK * E);
         std::vector<bf16> p(BLOCK * wide);
@@ -223,7 +157,7 @@ void attention_back(const bf16 *d_o, const bf16 *q, const bf16 *k, const bf16 *v
     const __m512 scale = _mm512_set1_ps(1.0f / std::sqrt(float(E)));
 #pragma omp parallel
     {
-        TileShape shape;
+        Units units;
         std::vector<uint32_t> q_columns(T * E / 2), do_columns(T * E / 2), q_rows(T * E / 2), do_rows(T * E / 2);
         std::vector<uint32_t> ds_rows(BLOCK / 2 * T);
         std::vector<bf16> k_turned(E * wide), p(BLOCK * wide), ds(BLOCK * wide);
@@ -287,11 +221,6 @@ void attention_back(const bf16 *d_o, const bf16 *q, const bf16 *k, const bf16 *v
 
 }  // namespace
 
-// Whether this process may use the matrix units: Linux grants their state to who asks.
-extern "C" int has_attention() {
-    constexpr int ASK = 0x1023, TILE_DATA = 18;
-    return syscall(SYS_arch_prctl, ASK, TILE_DATA) == 0;
-}
 extern "C" void attention_bf16(const bf16 *q, const bf16 *k, const bf16 *v, const int32_t *documents, const int32_t *prefixes,
                                bf16 *o, float *sums, int64_t batch, int64_t length, int64_t queries, int64_t keys,
                                int64_t width) {
@@ -303,6 +232,7 @@ extern "C" void attention_back_bf16(const bf16 *d_o, const bf16 *q, const bf16 *
                                     int64_t keys, int64_t width) {
     attention_back(d_o, q, k, v, o, documents, prefixes, sums, dq, dk, dv, {batch, length, queries, keys, width});
 }
+extern "C" int has_attention() { return granted(); }
 #else
 extern "C" int has_attention() { return 0; }
 #endif
