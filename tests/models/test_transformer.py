@@ -74,6 +74,24 @@ def test_a_packed_row_gives_the_logits_of_its_documents_alone(with_gradient: boo
     assert torch.isfinite(packed).all()
 
 
+@pytest.mark.parametrize("kind", CLASSES)
+def test_places_asked_for_are_those_of_the_whole(kind: str) -> None:
+    """The same hidden states, and the same gradients, when the last block is made of some places alone."""
+    model, _ = pair(kind, tie=False)
+    generator = torch.Generator().manual_seed(10)
+    ids_BT = torch.randint(0, 96, (3, 20), generator=generator)
+    documents_BT = torch.randint(0, 3, (3, 20), generator=generator).sort(1).values
+    places_N = torch.tensor([59, 0, 7, 7, 31])  # in any order, and one twice
+    weights_ND = torch.randn(5, 32, generator=generator)
+    whole = model.hidden(ids_BT, documents_BT=documents_BT).flatten(0, 1)[places_N]
+    asked = model.hidden(ids_BT, documents_BT=documents_BT, places_N=places_N)
+    torch.testing.assert_close(asked, whole, rtol=0, atol=1e-5)
+    parameters = [parameter for name, parameter in model.named_parameters() if not name.startswith("lm_head")]
+    gradients = (torch.autograd.grad((x * weights_ND).sum(), parameters) for x in (asked, whole))
+    for own, other in zip(*gradients, strict=True):
+        torch.testing.assert_close(own, other, rtol=1e-4, atol=1e-5)
+
+
 def test_training_and_sampling_have_the_same_numerics() -> None:
     model = Transformer(TransformerConfig(**SHAPE), seed=0)
     torch.nn.init.normal_(model.lm_head.weight)

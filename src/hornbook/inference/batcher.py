@@ -143,8 +143,9 @@ class Batcher:
         for row, prompt in enumerate(prompts):
             ids_UT[row, : lengths[row]] = prompt[start:]
         positions_1T = np.arange(start, start + ids_UT.shape[1])[None]
-        x_UTD = self.model.hidden(self._tensor(ids_UT), self._tensor(positions_1T), cache=cache)
-        return x_UTD[torch.arange(len(prompts), device=self.device), self._tensor(lengths) - 1]
+        ends_U = np.arange(len(prompts)) * ids_UT.shape[1] + np.asarray(lengths) - 1
+        ids_UT, positions_1T, ends_U = (self._tensor(x) for x in (ids_UT, positions_1T, ends_U))
+        return self.model.hidden(ids_UT, positions_1T, cache=cache, places_N=ends_U)
 
     def _extend(self) -> None:
         count = len(self.active)

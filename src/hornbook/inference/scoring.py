@@ -30,9 +30,11 @@ def score(model, sequences: Sequence[Sequence[int]], last: Sequence[int] | None 
         places_BT = np.arange(ids_BT.shape[1] - 1)[None]
         asked_BT = (places_BT >= (lengths - 1 - counts)[:, None]) & (places_BT < (lengths - 1)[:, None])
         # What comes after a sequence's end cannot be seen from within it: causal attention needs no mask for padding.
-        x_BTD = model.hidden(torch.from_numpy(ids_BT[:, :-1]).to(device))
-        targets_N = torch.from_numpy(ids_BT[:, 1:][asked_BT]).to(device)
-        scores_N = _log_probabilities(model, x_BTD[torch.from_numpy(asked_BT).to(device)], targets_N).cpu().numpy()
+        ids_BT, targets_N, places_N = (
+            torch.from_numpy(x).to(device) for x in (ids_BT[:, :-1], ids_BT[:, 1:][asked_BT], np.flatnonzero(asked_BT))
+        )
+        x_ND = model.hidden(ids_BT, places_N=places_N)
+        scores_N = _log_probabilities(model, x_ND, targets_N).cpu().numpy()
         for index, part in zip(group, np.split(scores_N, np.cumsum(counts)[:-1]), strict=True):
             scores[index] = part
     return scores

@@ -39,9 +39,10 @@ class Judge(RewardModel):
 
     def judged(self, batch: Any) -> Judged:
         """What it makes of each sequence of a packed batch of tensors."""
-        x_PD, extra = packed_hidden(self.transformer, batch), batch.extra
-        head_S = self.head(x_PD[extra["last_S"]])
+        extra, count = batch.extra, len(batch.extra["last_S"])
+        x_ND = packed_hidden(self.transformer, batch, torch.cat([extra["last_S"], extra["places_N"]]))
+        head_S = self.head(x_ND[:count])
         head_VD = self.transformer.lm_head.weight.detach()
-        logprobs_N = token_logprobs(x_PD[extra["places_N"]], head_VD, extra["targets_N"])
-        logprobs_S = sequence_sums(logprobs_N, extra["sequences_N"], len(head_S))
+        logprobs_N = token_logprobs(x_ND[count:], head_VD, extra["targets_N"])
+        logprobs_S = sequence_sums(logprobs_N, extra["sequences_N"], count)
         return Judged(head_S - self.likelihood * torch.log1p(-logprobs_S.detach()), head_S, logprobs_S)

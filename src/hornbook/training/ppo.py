@@ -38,7 +38,7 @@ class ActorCritic(nn.Module):
 
     def values(self, batch: Any) -> Tensor:
         """v_N: what the critic foretells before each token of the answers."""
-        x_ND = packed_hidden(self.critic.transformer, batch)[batch.extra["places_N"]]
+        x_ND = packed_hidden(self.critic.transformer, batch, batch.extra["places_N"])
         return (self.critic.head(x_ND) - self.mean) / self.deviation
 
 

@@ -75,15 +75,17 @@ def pack_answers(prompts: Sequence[Ids], answers: Sequence[Ids], *, window: int)
     return batch
 
 
-def packed_hidden(model: Transformer, batch: Any) -> Tensor:
-    """The hidden states x_PD at every place of what `pack_answers` made. `batch` holds tensors, as in `fit`."""
+def packed_hidden(model: Transformer, batch: Any, places_N: Tensor) -> Tensor:
+    """The hidden states x_ND at these places of what `pack_answers` made. `batch` holds tensors, as in `fit`."""
     prefixes_BT = batch.extra["prefixes_BT"]
-    return model.hidden(batch.ids_BT, batch.positions_BT, batch.documents_BT, prefixes_BT=prefixes_BT).flatten(0, 1)
+    return model.hidden(
+        batch.ids_BT, batch.positions_BT, batch.documents_BT, prefixes_BT=prefixes_BT, places_N=places_N
+    )
 
 
 def answer_logprobs(model: Transformer, batch: Any) -> Tensor:
     """log p of each answer token given all before it in its sequence, in nats, (N,); with gradient."""
-    x_ND = packed_hidden(model, batch)[batch.extra["places_N"]]
+    x_ND = packed_hidden(model, batch, batch.extra["places_N"])
     return token_logprobs(x_ND, model.lm_head.weight, batch.extra["targets_N"])
 
 
