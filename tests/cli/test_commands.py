@@ -130,6 +130,7 @@ def test_new_writes_a_recipe_that_can_be_planned(tmp_path):
     ("arguments", "code", "said"),
     [
         (["x"], 2, "where are the pages?; give either --site URL or --docs FOLDER"),
+        (["x", "--docs", ".", "--site", "https://example.org"], 2, "a site or a folder, not both"),
         (["x", "--site", "ftp://example.org"], 3, "this is no web address"),
         (["x", "--docs", "empty"], 3, "this is no folder with pages in it"),
         (["../x", "--docs", "."], 2, "cannot name a folder"),

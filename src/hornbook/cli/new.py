@@ -54,8 +54,10 @@ def new(
 
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
         raise RecipeError(f"{name!r} cannot name a folder", fix="use letters, digits, dots and dashes")
-    if (site is None) == (docs is None):
+    if site is None and docs is None:
         raise RecipeError("where are the pages?", fix="give either --site URL or --docs FOLDER")
+    if site is not None and docs is not None:
+        raise RecipeError("a recipe reads a site or a folder, not both", fix="leave out --site or --docs")
     if size not in SIZES:
         raise RecipeError(f"there is no size {size!r}", fix=f"there are: {', '.join(SIZES)}")
     if docs is not None and not (docs.is_dir() and any(docs.iterdir())):

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from hornbook.conversations.raters import Rater
 
 PAGE_RATER = "hornbook.conversations.raters:page_rater"
+RANKED = {"tiny": (80, 0.2), "laptop": (3200, 0.3)}  # prompts, and the share of them held out
+BEYOND = (20_000, 0.1)
 CLOSED_BOOK = ("asked", "fact", "definition", "chat")  # kinds of conversation that ask for something remembered
 
 
@@ -30,17 +32,17 @@ class PreferencesConfig(StageConfig):
     imports: list[InputPath] = Field([], description="files of comparisons that people ranked")
     rater: str | None = Field(PAGE_RATER, description='the program that ranks what people did not: "module:function"')
     rater_data: InputPath | None = Field(None, description="the folder given to the rater; left out, the conversations")
-    prompts: int = Field(2400, ge=0, description="prompts to answer and rank")
+    prompts: int = Field(3200, ge=0, description="prompts to answer and rank")
     answers: int = Field(4, ge=2, le=16, description="answers sampled for each prompt, 2 to 16")
     absent: float = Field(0.2, ge=0, le=1, description="share of prompts about what does not exist")
     open_book: float = Field(0.15, ge=0, le=1, description="share of prompts with a page to read")
     temperature: float = Field(1.0, gt=0, description="how far the answers differ")
     max_tokens: int = Field(64, ge=1, description="the longest answer")
-    heldout: float = Field(0.2, ge=0, lt=1, description="share kept to judge the reward model, each ranked twice")
+    heldout: float = Field(0.3, ge=0, lt=1, description="share kept to judge the reward model, each ranked twice")
 
     @classmethod
     def defaults(cls, dial: Dial) -> dict[str, Any]:
-        return {"prompts": {"tiny": 80, "laptop": 2400}.get(dial.size, 20_000)}
+        return dict(zip(("prompts", "heldout"), RANKED.get(dial.size, BEYOND), strict=True))
 
     def about_seconds(self) -> float:
         return self.prompts / 100

@@ -29,7 +29,7 @@ class RewardConfig(StageConfig):
     """The section `[reward]`."""
 
     epochs: int = Field(1, ge=1, le=20, description="times each comparison is read, from 1")
-    rows: int = Field(16, ge=1, description="comparisons a step")
+    rows: int = Field(32, ge=1, description="comparisons a step")
     window: int = Field(512, ge=16, description="tokens a row that answers are packed into")
     lr: float = Field(0.25, gt=0, le=10, description="times pretraining's learning rates")
     max_tokens: int = Field(64, ge=1, description="the longest answer sampled to find the rewards' scale")
@@ -37,7 +37,7 @@ class RewardConfig(StageConfig):
     @classmethod
     def defaults(cls, dial: Dial) -> dict[str, Any]:
         size = SIZES.get(dial.size)
-        return {"window": size.window if size else 512, "rows": 8 if dial.size == "tiny" else 16}
+        return {"window": size.window if size else 512, "rows": 8 if dial.size == "tiny" else 32}
 
     def about_seconds(self) -> float:
         return 30.0
