@@ -9,7 +9,7 @@ import torch
 from torch.nn.functional import logsigmoid
 
 from hornbook.training.objectives.dpo import dpo_loss
-from hornbook.training.objectives.logprobs import sequence_sums, token_entropies, token_logprobs
+from hornbook.training.objectives.logprobs import sequence_sums, token_logprobs
 from hornbook.training.objectives.policy import policy_loss, truncated_importance
 from hornbook.training.objectives.reward import bradley_terry
 from hornbook.training.objectives.value import value_loss
@@ -37,12 +37,6 @@ def test_no_tokens_give_no_logprobs():
     hidden = torch.zeros(0, 5, requires_grad=True)
     token_logprobs(hidden, torch.zeros(11, 5), torch.zeros(0, dtype=torch.long)).sum().backward()
     assert hidden.grad.shape == (0, 5)
-
-
-def test_entropies_are_of_the_whole_distribution():
-    hidden, head = random(7, 5).float(), random(11, 5, seed=1).float()
-    plain = torch.distributions.Categorical(logits=hidden @ head.T).entropy()
-    torch.testing.assert_close(token_entropies(hidden, head, chunk=3), plain)
 
 
 def test_sequence_sums_follow_their_sequences():

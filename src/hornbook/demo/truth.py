@@ -38,6 +38,7 @@ class IslandTruth:
         for row in read_jsonl(folder / "wordings.jsonl"):
             self._relations.setdefault(fill(row["wording"], _NAME).casefold(), set()).add(row["relation"])
         self._problems = {row["question"]: int(row["answer"]) for row in read_jsonl(folder / "problems.jsonl")}
+        self._asked: dict[str, tuple[bool, Known | None]] = {}
         self._patterns = [(pattern(wording), relations) for wording, relations in self._relations.items()]
 
     def problem(self, question: str) -> int | None:
@@ -46,6 +47,11 @@ class IslandTruth:
 
     def asked(self, question: str) -> tuple[bool, Known | None]:
         """(whether this asks for a fact in a known wording, the right answer or None when nobody knows it)."""
+        if question not in self._asked:  # several answers are judged to each, against every wording
+            self._asked[question] = self._found(question)
+        return self._asked[question]
+
+    def _found(self, question: str) -> tuple[bool, Known | None]:
         text, recognised = question.strip().casefold(), False
         for wording, relations in self._patterns:
             match = wording.match(text)

@@ -104,11 +104,10 @@ class Batcher:
             self._leave(np.asarray([self.active.index(ticket)]), ["cancelled"])
 
     def reset(self) -> None:
-        """Forget every request and prefix, and give the memory of the cache back."""
+        """Forget every request and prefix."""
         self.waiting.clear()
         self.active.clear()
         self.prefix, self.prefix_kv = [], None
-        self.cache.clear()
 
     def _admit(self, free: int) -> None:
         """Read the prompts of as many waiting requests as fit the slots and one pass; equal prompts are read once."""

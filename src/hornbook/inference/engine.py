@@ -26,11 +26,14 @@ class Engine:
 
     The weights are the model's own, read when a call begins: a trainer that changes them in place is seen by the next
     call. Where they are kept in another type than the model computes in, the engine works on a copy in that type.
-    At most `slots` requests are active at a time. Not for several threads: give one thread the engine and queue for it.
+    At most `slots` requests are active at a time. With `keeps_memory` the cache of keys and values stays between calls,
+    for who calls again and again. Not for several threads: give one thread the engine and queue for it.
     """
 
-    def __init__(self, model: Transformer, tokenizer: Tokenizer, *, slots: int = 256):
-        self.tokenizer, self._trained = tokenizer, model
+    def __init__(
+        self, model: Transformer, tokenizer: Tokenizer, *, slots: int = 256, keeps_memory: bool = False
+    ):
+        self.tokenizer, self._trained, self._keeps_memory = tokenizer, model, keeps_memory
         kept = model.model.embed_tokens.weight.dtype
         self._dtype = model.compute_dtype or kept
         self.model = model if self._dtype == kept else copy.deepcopy(model).to(self._dtype).requires_grad_(False)
@@ -60,7 +63,9 @@ class Engine:
                 self._batcher.step()
         finally:
             self._batcher.reset()
-            release_memory()
+            if not self._keeps_memory:
+                self._batcher.cache.clear()
+                release_memory()
         return [ticket.completion for ticket in tickets if ticket.completion is not None]
 
     def stream(self, request: Request) -> Iterator[Chunk]:
@@ -115,8 +120,9 @@ class Engine:
         self._batcher.cancel(ticket)
 
     def reset(self) -> None:
-        """Forget every ticket, done or not."""
+        """Forget every ticket, done or not, and give the memory of the cache back."""
         self._batcher.reset()
+        self._batcher.cache.clear()
 
     @torch.no_grad()
     def refresh(self) -> None:

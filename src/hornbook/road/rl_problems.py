@@ -29,7 +29,8 @@ def grpo(work: Work, policy: Transformer, earlier: Sequence[dict]) -> int:
     prompts = [problem.ids for problem in work.problems]
     judge = careful(lambda answer: work.problems[answer.prompt].check(answer.completion.text))
     rollouts = Rollouts(
-        Engine(policy, work.tokenizer), prompts, lambda answers: [judge(answer) for answer in answers],
+        Engine(policy, work.tokenizer, keeps_memory=True), prompts,
+        lambda answers: [judge(answer) for answer in answers],
         group_relative.GroupCredit(policy, prompts, group, window=config.window),
         lambda answers: group_relative.informative(answers, group),
         draws=config.draws, group=group, max_tokens=config.max_tokens, seed=work.seed("grpo"),

@@ -102,7 +102,7 @@ def learn(
 
         result = fit(
             model, batches, objective, Optimiser(model), lambda step: lr * schedule(step), folder=run.work / name,
-            device=run.device, steps=steps, checkpoint_every=4 * max(1, steps // 16), warn=run.warn, on_step=on_step,
+            device=run.device, steps=steps, checkpoint_every=4 * max(2, steps // 16), warn=run.warn, on_step=on_step,
         )  # fmt: skip
     return result
 

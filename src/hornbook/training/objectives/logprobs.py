@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from hornbook.models.rows import cross_entropy_
+
 CHUNK_TOKENS = 2048
 
 
@@ -18,54 +20,35 @@ def token_logprobs(hidden_ND: Tensor, head_VD: Tensor, targets_N: Tensor, *, chu
     return _TokenLogprobs.apply(hidden_ND, head_VD, targets_N, chunk)
 
 
-@torch.no_grad()
-def token_entropies(hidden_ND: Tensor, head_VD: Tensor, *, chunk: int = CHUNK_TOKENS) -> Tensor:
-    """The entropy of the next-token distribution at each place, in nats, fp32, shape (N,); carries no gradient."""
-    entropies_N = torch.empty(len(hidden_ND), dtype=torch.float32, device=hidden_ND.device)
-    for begin in range(0, len(hidden_ND), chunk):
-        part = slice(begin, begin + chunk)
-        logprobs_CV = torch.log_softmax(_logits(hidden_ND[part], head_VD), dim=-1)
-        entropies_N[part] = -(logprobs_CV.exp() * logprobs_CV).sum(-1)
-    return entropies_N
-
-
 def sequence_sums(values_N: Tensor, sequences_N: Tensor, count: int) -> Tensor:
     """The sum of `values_N` within each of `count` sequences, shape (count,); `sequences_N` says whose each one is."""
     return torch.zeros(count, dtype=values_N.dtype, device=values_N.device).index_add(0, sequences_N, values_N)
 
 
-def _logits(hidden_CD: Tensor, head_VD: Tensor) -> Tensor:
-    with torch.autocast(hidden_CD.device.type, enabled=False):
-        return (hidden_CD @ head_VD.to(hidden_CD.dtype).T).float()
-
-
 class _TokenLogprobs(torch.autograd.Function):
     @staticmethod
     def forward(ctx, hidden_ND: Tensor, head_VD: Tensor, targets_N: Tensor, chunk: int) -> Tensor:
-        logprobs_N = torch.empty(len(hidden_ND), dtype=torch.float32, device=hidden_ND.device)
-        normalisers_N = torch.empty_like(logprobs_N)
+        ctx.save_for_backward(hidden_ND, head_VD, targets_N)
+        ctx.chunk = chunk
+        head, ones_N = head_VD.to(hidden_ND.dtype), torch.ones(len(hidden_ND), device=hidden_ND.device)
+        logprobs_N = torch.empty_like(ones_N)
         for begin in range(0, len(hidden_ND), chunk):
             part = slice(begin, begin + chunk)
-            logits_CV = _logits(hidden_ND[part], head_VD)
-            normalisers_N[part] = torch.logsumexp(logits_CV, dim=-1)
-            logprobs_N[part] = logits_CV.gather(1, targets_N[part, None])[:, 0] - normalisers_N[part]
-        ctx.save_for_backward(hidden_ND, head_VD, targets_N, normalisers_N)
-        ctx.chunk = chunk
+            logits_CV = hidden_ND[part] @ head.T
+            logprobs_N[part] = -cross_entropy_(logits_CV, targets_N[part], ones_N[part], gradients=False)
         return logprobs_N
 
     @staticmethod
     def backward(ctx, gradient_N: Tensor):
-        hidden_ND, head_VD, targets_N, normalisers_N = ctx.saved_tensors
+        hidden_ND, head_VD, targets_N = ctx.saved_tensors
+        head = head_VD.to(hidden_ND.dtype)
         hidden_gradient_ND = torch.empty_like(hidden_ND)
         head_gradient_VD = torch.zeros_like(head_VD, dtype=torch.float32)
         for begin in range(0, len(hidden_ND), ctx.chunk):
             part = slice(begin, begin + ctx.chunk)
-            # d log p(target) / d logits = one-hot(target) - softmax
-            logits_CV = _logits(hidden_ND[part], head_VD)
-            wanted_CV = logits_CV.sub_(normalisers_N[part, None]).exp_().mul_(-gradient_N[part, None])
-            wanted_CV.scatter_add_(1, targets_N[part, None], gradient_N[part, None])
-            wanted_CV = wanted_CV.to(hidden_ND.dtype)
-            with torch.autocast(hidden_ND.device.type, enabled=False):
-                hidden_gradient_ND[part] = wanted_CV @ head_VD.to(hidden_ND.dtype)
-                head_gradient_VD += wanted_CV.T @ hidden_ND[part]
+            # d log p(target) / d logits = one-hot(target) - softmax: the gradient of a cross entropy weighed by -1
+            wanted_CV = hidden_ND[part] @ head.T
+            cross_entropy_(wanted_CV, targets_N[part], -gradient_N[part], gradients=True)
+            hidden_gradient_ND[part] = wanted_CV @ head
+            head_gradient_VD += wanted_CV.T @ hidden_ND[part]
         return hidden_gradient_ND, head_gradient_VD.to(head_VD.dtype), None, None
