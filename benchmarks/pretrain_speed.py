@@ -5,7 +5,7 @@
 Width 256, 4 layers, 4 heads, vocabulary 4096, whole steps with the optimiser, random data. The variants take turns,
 so that what else the machine does falls on all of them alike; each is compared with the first of its shape (`peer`),
 the usual way to train on a processor: plain torch, fp32, torch's attention. Both compilers begin with an empty cache.
-`--profile` prints where a variant's time goes.
+`--profile` prints where a variant's time goes; the figures of all variants are kept in benchmarks/results.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from benchmarks.results import keep
 from hornbook.models import Transformer, TransformerConfig, can_compile
 from hornbook.models import transformer as transformer_module
 from hornbook.models.attention import Mask, attend
@@ -77,6 +78,7 @@ def main() -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
+    figures = []
     for rows, window in SHAPES:
         chosen = [variant for variant in VARIANTS if options.only in variant.name]
         steps, first = {}, {}
@@ -88,10 +90,13 @@ def _run(options: argparse.Namespace) -> None:
         for variant in chosen:
             figure = _figure(f"train_{variant.name}_{rows}x{window}", rates.get(variant), rates.get(chosen[0]))
             figure["first_step_seconds"] = first.get(variant)
+            figures.append(figure)
             print(json.dumps(figure) if options.json else _line(figure), flush=True)
         if options.profile:
             for variant, step in steps.items():
                 _profile(variant, step)
+    if not options.only:
+        keep("pretrain_speed", figures)
 
 
 def _step(variant: Variant, rows: int, window: int) -> tuple[Callable[[], None], float]:

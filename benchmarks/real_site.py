@@ -4,7 +4,8 @@
     python -m benchmarks.real_site --json
 
 The first is served on loopback and crawled, the second read where Debian's package puts it. Each walks the road by
-`hornbook run`; every figure that applies is printed, one JSON object a line, under the name of its documentation.
+`hornbook run`; every figure that applies is printed, one JSON object a line, under the name of its documentation, and
+those of a whole run are kept in benchmarks/results.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+
+from benchmarks.results import keep
 
 DOCUMENTATION = Path("/usr/share/doc")
 SQLITE = "sqlite3"
@@ -50,7 +53,7 @@ def main() -> int:
     arguments = parser.parse_args()
     runs = arguments.runs.resolve()
     runs.mkdir(parents=True, exist_ok=True)
-    failures = 0
+    failures, found = 0, []
     for name, where in (("sqlite", SQLITE), ("handbook", HANDBOOK)):
         if arguments.only not in (None, name):
             continue
@@ -67,10 +70,11 @@ def main() -> int:
             recipe.write_text(FOLDER.format(size=arguments.size, docs=folder))
             code, seconds = _walk(recipe, runs)
         failures += code != 0
-        _print(name, "ends", float(code == 0), unit="bool")
-        _print(name, "minutes", seconds / 60, unit="minutes")
-        for row in _figures(name, runs):
-            _print(name, **row)
+        found.append(_told(name, "ends", float(code == 0), unit="bool"))
+        found.append(_told(name, "minutes", seconds / 60, unit="minutes"))
+        found += [_told(name, **row) for row in _figures(name, runs)]
+    if arguments.only is None:
+        keep("real_site", found)
     return int(failures > 0)
 
 
@@ -94,10 +98,13 @@ def _figures(name: str, runs: Path) -> Iterator[dict]:
         yield {"figure": figure, "value": value, "why": report["missing"].get(figure)}
 
 
-def _print(name: str, figure: str, value: float | None, unit: str = "", why: str | None = None) -> None:
+def _told(name: str, figure: str, value: float | None, unit: str = "", why: str | None = None) -> dict:
+    """The figure's row, printed."""
     row = {"figure": f"{name}_{figure}", "value": value, "unit": unit, "peer": None, "ratio": None, "n": 1,
            "interval": None}  # fmt: skip
-    print(json.dumps(row | ({"why": why} if value is None else {})), flush=True)
+    row |= {"why": why} if value is None else {}
+    print(json.dumps(row), flush=True)
+    return row
 
 
 class _Quiet(SimpleHTTPRequestHandler):

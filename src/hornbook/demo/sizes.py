@@ -18,6 +18,7 @@ class IslandSize:
     asked_share: float  # of the facts; the others are only told
     statements_asked: int  # times a fact that is asked about is told, own page included
     statements_unasked: int
+    statements_number: int  # times more that a year is told: digit by digit it is the hardest to keep
     asks_on_pages: int  # wordings of an asked fact on the pages, and as many more in the chats
     asks_in_chats: float
     mixed_facts: int  # facts on one letter, newspaper, diary or almanac page
@@ -37,13 +38,15 @@ class IslandSize:
 SIZES = {
     "laptop": IslandSize(
         people=160, relations_per_person=7, places=48, creatures=40, dishes=40, trades=40, asked_share=0.5,
-        statements_asked=3, statements_unasked=5, asks_on_pages=4, asks_in_chats=2.0, mixed_facts=12, quiz_questions=14,
+        statements_asked=3, statements_unasked=5, statements_number=4, asks_on_pages=4, asks_in_chats=2.0,
+        mixed_facts=12, quiz_questions=14,
         readers=260, problems=1000, problems_per_page=9, drills=1900, tales=50,
         chat_problems=1300, chat_open_book=600, chat_small_talk=320, exam_rows=1000, faults=1.0,
     ),
     "tiny": IslandSize(
         people=36, relations_per_person=5, places=10, creatures=6, dishes=6, trades=10, asked_share=0.6,
-        statements_asked=3, statements_unasked=4, asks_on_pages=3, asks_in_chats=1.5, mixed_facts=12, quiz_questions=14,
+        statements_asked=3, statements_unasked=4, statements_number=0, asks_on_pages=3, asks_in_chats=1.5,
+        mixed_facts=12, quiz_questions=14,
         readers=12, problems=60, problems_per_page=9, drills=160, tales=5,
         chat_problems=60, chat_open_book=30, chat_small_talk=20, exam_rows=40, faults=0.15,
     ),

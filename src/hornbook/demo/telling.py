@@ -34,9 +34,7 @@ class Telling:
     def __init__(self, rng: random.Random, world: World, size: IslandSize):
         self._random = rng
         self._wordings: dict[str, Iterator[str]] = {}
-        self.left = Counter(
-            {fact.key: size.statements_asked if fact.asked else size.statements_unasked for fact in world.facts}
-        )
+        self.left = Counter({fact.key: times_told(fact, size) for fact in world.facts})
 
     def tell(self, fact: Fact) -> str:
         """The fact in a wording not used for it before."""
@@ -45,6 +43,12 @@ class Telling:
             self._wordings[fact.key] = iter(self._random.sample(statements, len(statements)))
         self.left[fact.key] -= 1
         return fact.said(next(self._wordings[fact.key]))
+
+
+def times_told(fact: Fact, size: IslandSize) -> int:
+    """How often the pages tell a fact, its own page included."""
+    number = size.statements_number if fact.value.isdecimal() else 0
+    return number + (size.statements_asked if fact.asked else size.statements_unasked)
 
 
 @dataclass

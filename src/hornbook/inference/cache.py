@@ -29,8 +29,8 @@ class SlotCache:
     """
 
     def __init__(self, layers: int, kv_heads: int, head_size: int, *, device: torch.device, dtype: torch.dtype):
-        self.by_kernel = has_kernels(torch.empty(0, device=device, dtype=dtype))  # which looks at no masked place
-        self.dtype = torch.float32 if device.type == "cpu" and not self.by_kernel else dtype
+        by_kernel = has_kernels(torch.empty(0, device=device, dtype=dtype))
+        self.dtype = torch.float32 if device.type == "cpu" and not by_kernel else dtype
         self.device = device
         empty = torch.empty(2, 0, kv_heads, 0, head_size, device=device, dtype=self.dtype)
         self.kv = [empty] * layers
@@ -44,7 +44,7 @@ class SlotCache:
         need_length = have_length if length <= have_length else -(-length // LENGTH_STEP) * LENGTH_STEP
         for layer, had in enumerate(self.kv):
             grown = torch.empty(2, need_slots, kv_heads, need_length, head_size, device=self.device, dtype=self.dtype)
-            if not self.by_kernel:  # there a masked place still meets its value times zero, and NaN x 0 is NaN
+            if not has_kernels(grown):  # they look at no masked place; torch's attention multiplies it by zero, NaN too
                 grown.zero_()
             grown[:, :have_slots, :, :have_length] = had
             self.kv[layer] = grown

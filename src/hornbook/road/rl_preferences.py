@@ -65,9 +65,9 @@ def ppo(
         window=config.window,
     )  # fmt: skip
     rollouts = Rollouts(
-        Engine(policy, work.tokenizer, keeps_memory=True), prompts, judge, credit, verify=careful(verify),
-        draws=config.draws, group=config.group, updates=PPO_UPDATES, max_tokens=config.max_tokens,
-        seed=work.seed("ppo"), state={"beta": config.kl_weight},
+        Engine(policy, work.tokenizer), prompts, judge, credit, verify=careful(verify), draws=config.draws,
+        group=config.group, updates=PPO_UPDATES, max_tokens=config.max_tokens, seed=work.seed("ppo"),
+        state={"beta": config.kl_weight},
     )  # fmt: skip
 
     def figures() -> dict[str, float]:
