@@ -38,7 +38,7 @@ class EvaluateConfig(OpenBookConfig):
     rater_data: InputPath | None = Field(None, description="the folder given to the rater")
 
     def about_seconds(self) -> float:
-        return 12.0
+        return 20.0
 
 
 @stage(version=6)

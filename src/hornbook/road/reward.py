@@ -40,7 +40,7 @@ class RewardConfig(StageConfig):
         return {"window": size.window if size else 512, "rows": 8 if dial.size == "tiny" else 32}
 
     def about_seconds(self) -> float:
-        return 30.0
+        return 40.0
 
 
 @stage(version=4)

@@ -49,7 +49,7 @@ class SftConfig(StageConfig):
         return {"tokens": first, "second_tokens": second, "window": size.window, "rows": rows}
 
     def about_seconds(self) -> float:
-        return (self.tokens + self.second_tokens) / 11_000
+        return (self.tokens + self.second_tokens) / 9_000
 
 
 @stage(version=4)
