@@ -17,7 +17,7 @@ from hornbook.road.sizes import SIZES
 if TYPE_CHECKING:
     from hornbook.models.transformer import Transformer
 
-TINY = {"grpo_steps": 4, "ppo_steps": 4, "draws": 12, "max_tokens": 32, "dpo_rows": 8}
+TINY = {"grpo_steps": 4, "ppo_steps": 4, "draws": 12, "max_tokens": 32, "dpo_rows": 8, "replay_rows": 4}
 
 
 class RlConfig(StageConfig):
@@ -35,8 +35,8 @@ class RlConfig(StageConfig):
     ppo_lr: float = Field(0.08, gt=0, le=10, description="times pretraining's learning rates")
     kl_target: float = Field(6.0, gt=0, description="how far an answer may go from the SFT model's, in nats")
     kl_weight: float = Field(0.05, gt=0, description="the KL penalty's weight at the start, moved by the target")
-    replay: float = Field(0.15, ge=0, description="weight, with GRPO, of reading again what SFT taught; 0 for none")
-    replay_rows: int = Field(4, ge=1, description="rows of that a step")
+    replay: float = Field(0.3, ge=0, description="weight, with GRPO, of reading again what SFT taught; 0 for none")
+    replay_rows: int = Field(8, ge=1, description="rows of that a step")
     refusals: float = Field(0.1, ge=0, lt=1, description="share of them that refuses, below SFT's")
     truth: float = Field(1.0, ge=0, description="weight of a right answer beside the reward model's score, in PPO")
     silence: float = Field(-0.5, ge=-1, le=1, description="worth of not knowing what is known; a wrong answer's is -1")

@@ -20,7 +20,7 @@ class Size:
 
 SIZES = {
     "tiny": Size("any machine, to try the road", 2, 512, 1.0, 0.05, 1.5, 0.2),
-    "laptop": Size("2 cores", 4, 448, 10.0, 3.5, 4.0, 1.0),
+    "laptop": Size("2 cores", 4, 448, 10.0, 4.0, 4.0, 1.0),
     "gpu": Size("one H100", 20, 2048, 240.0, 150.0, 60.0, 100.0),
 }
 DEPTHS = {name: size.depth for name, size in SIZES.items()}
