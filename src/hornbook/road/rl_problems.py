@@ -9,6 +9,7 @@ from typing import Any
 from hornbook.core.jsonl import read_jsonl
 from hornbook.core.words import counted
 from hornbook.inference import Engine
+from hornbook.models.kernels import has_kernels
 from hornbook.models.transformer import Transformer
 from hornbook.road.artifacts import Conversations, Model
 from hornbook.road.rl_work import Work, learn
@@ -28,8 +29,9 @@ def grpo(work: Work, policy: Transformer, earlier: Sequence[dict]) -> int:
     config, group = work.config, work.config.group
     prompts = [problem.ids for problem in work.problems]
     judge = careful(lambda answer: work.problems[answer.prompt].check(answer.completion.text))
+    small = has_kernels(policy.lm_head.weight)  # without them the cache is fp32: too much to keep beside training
     rollouts = Rollouts(
-        Engine(policy, work.tokenizer, keeps_memory=True), prompts,
+        Engine(policy, work.tokenizer, keeps_memory=small), prompts,
         lambda answers: [judge(answer) for answer in answers],
         group_relative.GroupCredit(policy, prompts, group, window=config.window),
         lambda answers: group_relative.informative(answers, group),
