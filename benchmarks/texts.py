@@ -1,6 +1,5 @@
 """Real prose to measure with: the English documentation that Debian packages bring, read by our own extraction.
-
-    apt-get install python3.11-doc postgresql-doc-15 sqlite3-doc python-django-doc racket-doc erlang-doc anarchism …
+`PACKAGES` are those to install with apt-get.
 """
 
 from __future__ import annotations
@@ -16,8 +15,7 @@ PACKAGES = (
     "python3.11-doc", "postgresql-doc-15", "sqlite3-doc", "python-django-doc", "racket-doc", "erlang-doc", "git-doc",
     "linux-doc-6.1", "anarchism", "apache2-doc", "postfix-doc", "debian-policy",
 )  # fmt: skip
-# Debian names some folders otherwise than their packages.
-FOLDERS = {"sqlite3-doc": "sqlite3", "python-django-doc": "python-django-doc", "racket-doc": "racket"}
+FOLDERS = {"sqlite3-doc": "sqlite3"}  # what Debian names otherwise than the package
 KINDS = {".html": "text/html", ".htm": "text/html", ".txt": "text/plain", ".rst": "text/plain", ".md": "text/markdown"}
 
 
@@ -32,15 +30,15 @@ def pages(packages: tuple[str, ...] = PACKAGES) -> Iterator[tuple[Path, bytes, s
 
 
 def prose(most: int) -> list[str]:
-    """Texts of the pages, `most` bytes of UTF-8 in all, at most. Raises FileNotFoundError where there is none."""
+    """Texts of the pages, up to `most` bytes of UTF-8. Raises FileNotFoundError where the packages here hold less: a
+    figure of other text than was asked for would be compared with one of it."""
     texts, size = [], 0
     for _, body, media in pages():
         text = extract(body, media).text
         size += len(text.encode())
         if size > most:
-            break
+            return texts
         if text:
             texts.append(text)
-    if not texts:
-        raise FileNotFoundError(f"no documentation in {DOCUMENTATION}: apt-get install {' '.join(PACKAGES)}")
-    return texts
+    what = f"{size / 1e6:.1f} MB of documentation in {DOCUMENTATION} instead of {most / 1e6:g}"
+    raise FileNotFoundError(f"{what}: apt-get install {' '.join(PACKAGES)}")
