@@ -4,15 +4,40 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Iterable
+import statistics
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from hornbook.core.files import write_text
 from hornbook.core.processes import cores
 
 FOLDER = Path(__file__).parent / "results"
+
+
+class Absent(Exception):
+    """What a figure is measured on is not here: the packages to install, the data to bring."""
+
+
+def figure(
+    name: str, value: float | bool | None, unit: str, *, peer: float | None = None, ratio: float | None = None,
+    n: int | None = None, interval: Sequence[float] | None = None, **more: Any,
+) -> dict:
+    """One figure as every benchmark prints it; more may be given by name: `why`, where it is absent."""
+    shown = {"figure": name, "value": value, "unit": unit, "peer": peer, "ratio": ratio, "n": n, "interval": interval}
+    return shown | more
+
+
+def against(name: str, peer: str, ours: Sequence[float], theirs: Sequence[float], **more: Any) -> dict:
+    """How many times as fast as the peer, from the seconds of both by turns: the median of the ratios, their range."""
+    ratios = [other / own for own, other in zip(ours, theirs, strict=True)]
+    ratio = round(statistics.median(ratios), 3)
+    return figure(
+        name, ratio, f"times as fast as {peer}", peer=round(statistics.median(theirs), 4), ratio=ratio, n=len(ratios),
+        interval=[round(min(ratios), 3), round(max(ratios), 3)], seconds=round(statistics.median(ours), 4), **more,
+    )
 
 
 def keep(name: str, figures: Iterable[dict]) -> None:
