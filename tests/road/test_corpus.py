@@ -162,6 +162,33 @@ def test_the_same_pages_give_the_same_corpus(pages, made, tmp_path) -> None:
     assert other.content_digest() != made[0].content_digest()
 
 
+def test_other_thresholds_never_read_a_page_again(pages, made, tmp_path) -> None:
+    """The tags of the corpus made before serve; what comes out is what reading anew gives, and so with other copies."""
+    first, _ = made
+    changed = CorpusConfig(holdout=0.2, thresholds={"words": (110, None)}, near_copy=0.7)
+    run = Run(tmp_path / "again", previous=first.path)
+    quick = corpus(changed, pages, run)
+    assert run.metrics["funnel"]["read"] == 0
+    anew = Run(tmp_path / "anew")
+    assert quick.content_digest() == corpus(changed, pages, anew).content_digest() != first.content_digest()
+    assert anew.metrics["funnel"]["read"] == 30
+    assert run.metrics["boilerplate_lines"] == anew.metrics["boilerplate_lines"] > 0
+    assert first.content_digest() == corpus(CorpusConfig(holdout=0.2), pages, Run(tmp_path / "c")).content_digest()
+    unmasked = Run(tmp_path / "unmasked", previous=first.path)  # read otherwise: the tags do not serve
+    corpus(CorpusConfig(personal="keep"), pages, unmasked)
+    assert unmasked.metrics["funnel"]["read"] == 30
+
+
+@pytest.mark.slow
+def test_a_ray_cluster_gives_the_same_corpus(pages, made, tmp_path) -> None:
+    """In a process of its own, since a cluster stays for the life of one."""
+    pytest.importorskip("ray")
+    script = tmp_path / "curate.py"
+    script.write_text(ON_RAY)
+    subprocess.run([sys.executable, script, pages.path, tmp_path / "ray"], check=True, timeout=240)
+    assert Corpus(tmp_path / "ray" / "out").content_digest() == made[0].content_digest()
+
+
 def test_personal_data_and_languages_by_policy(pages, tmp_path) -> None:
     dropped = corpus(CorpusConfig(personal="drop", languages=()), pages, Run(tmp_path / "drop"))
     assert reasons(dropped)["personal.html"] == "personal data"
@@ -199,10 +226,25 @@ def test_holding_out_does_not_depend_on_the_others() -> None:
     assert held == [is_held_out(f"{number:016x}", 0.1, 5) for number in range(2000)]
 
 
+ON_RAY = """
+import os, sys
+from hornbook.corpus import reading
+from hornbook.pipeline.run import Run
+from hornbook.road.artifacts import Pages
+from hornbook.road.corpus import CorpusConfig, corpus
+if __name__ == "__main__":
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    from ray.cluster_utils import Cluster
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    cluster.add_node(num_cpus=1)
+    os.environ["RAY_ADDRESS"] = cluster.address
+    reading.SHARD_PAGES = (8, 8)
+    corpus(CorpusConfig(holdout=0.2), Pages(sys.argv[1]), Run(sys.argv[2], engine="ray"))
+"""
 SCRIPT = """
 import sys
-from hornbook.corpus import curate
-curate.SHARD_PAGES = 16
+from hornbook.corpus import reading
+reading.SHARD_PAGES = (16, 16)
 from hornbook.pipeline.run import Run
 from hornbook.road.artifacts import Pages
 from hornbook.road.corpus import CorpusConfig, corpus
@@ -213,11 +255,11 @@ if __name__ == "__main__":
 
 def test_killed_in_the_middle_it_goes_on_and_ends_the_same(tmp_path, monkeypatch) -> None:
     """The first finished shard is the moment to kill; its workers must go too, and its shards are not made again."""
-    from hornbook.corpus import curate
+    from hornbook.corpus import reading
 
     write_site(tmp_path / "docs", good=70)
     found = crawl(CrawlConfig(docs=tmp_path / "docs"), Run(tmp_path / "crawl"))
-    monkeypatch.setattr(curate, "SHARD_PAGES", 16)
+    monkeypatch.setattr(reading, "SHARD_PAGES", (16, 16))
     script = tmp_path / "curate.py"
     script.write_text(SCRIPT)
     process = subprocess.Popen([sys.executable, script, found.path, tmp_path / "killed"], stderr=subprocess.DEVNULL,

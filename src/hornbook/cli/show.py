@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,13 +21,18 @@ SAMPLE = 400  # documents a tokenizer's cost is measured on
 
 def show(
     artifact: Annotated[str, typer.Argument(help="NAME/STEP for the current one, or an artifact's folder.")],
+    refused: Annotated[str | None, typer.Option(help="Of a corpus: ten pages refused for this reason.")] = None,
+    against: Annotated[str | None, typer.Option(help="Of a corpus: what this one decides otherwise.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The record as it is.")] = False,
 ) -> None:
-    """Show an artifact: a corpus's funnel, a tokenizer's cost by language, a model's card; then its record."""
+    """Show an artifact: its record, then a corpus's funnel, a tokenizer's cost by language, a model's card."""
     folder = _found(artifact)
     record = Record.read(folder)
     if as_json:
         print_json(record.model_dump())
+        return
+    if refused is not None or against is not None:
+        print_table(list(_asked_of_corpus(folder, record, refused, against)))
         return
     attempts, files = counted(record.attempts, "attempt"), counted(len(record.files), "file")
     used = sum(entry.size for entry in record.files.values())
@@ -54,6 +58,22 @@ def show(
         print_table(VIEWS[record.kind](folder, record))
 
 
+def _asked_of_corpus(
+    folder: Path, record: Record, refused: str | None, against: str | None
+) -> Iterator[tuple[object, ...]]:
+    from hornbook.cli.corpus_view import differences, refusals
+    from hornbook.road.artifacts import Corpus
+
+    others = [] if against is None else [_found(against)]
+    for place, kind in [(folder, record.kind), *((other, Record.read(other).kind) for other in others)]:
+        if kind != "Corpus":
+            raise InputError("this is no corpus", where=place, fix="name NAME/corpus")
+    if refused is not None:
+        yield from refusals(Corpus(folder), refused)
+    for other in others:
+        yield from differences(Corpus(folder), Corpus(other))
+
+
 def _found(name: str) -> Path:
     for folder in (Path(name), runs_folder() / name):
         if (folder / RECORD_NAME).exists():
@@ -71,15 +91,11 @@ def _short(value: Any) -> str:
 
 
 def _corpus(folder: Path, record: Record) -> Iterator[tuple[object, ...]]:
-    """The funnel: what was kept, and what was refused by reason."""
+    """The funnel: what was kept, and what was refused by which rule."""
+    from hornbook.cli.corpus_view import funnel
     from hornbook.road.artifacts import Corpus
 
-    corpus = Corpus(folder)
-    yield "kept", f"{corpus.documents().num_rows:,}"
-    yield "held out", f"{corpus.heldout().num_rows:,}"
-    reasons = Counter(corpus.refused().column("reason").to_pylist())
-    for reason, count in reasons.most_common():
-        yield f"refused: {reason}", f"{count:,}"
+    return funnel(Corpus(folder))
 
 
 def _tokenizer(folder: Path, record: Record) -> Iterator[tuple[object, ...]]:

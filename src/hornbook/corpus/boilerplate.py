@@ -12,12 +12,12 @@ SHARE = 0.3  # of a site's pages that carry a line, from which on it is the site
 MAX_LINE = 400
 
 
-def line_keys(text: str) -> set[str]:
-    """The hashes of the lines of a text that may be boilerplate, each once."""
+def line_keys(text: str) -> set[int]:
+    """The hashes (64 bits) of the lines of a text that may be boilerplate, each once."""
     return {_key(line) for line in _paragraph_lines(text)}
 
 
-def frequent_lines(counts: Counter[str], pages: int) -> frozenset[str]:
+def frequent_lines(counts: Counter[int], pages: int) -> frozenset[int]:
     """The hashes of the lines that stand on so many of a site's `pages` that they are boilerplate."""
     if pages < MIN_PAGES:
         return frozenset()
@@ -25,7 +25,7 @@ def frequent_lines(counts: Counter[str], pages: int) -> frozenset[str]:
     return frozenset(key for key, count in counts.items() if count >= least)
 
 
-def without_lines(text: str, frequent: frozenset[str]) -> str:
+def without_lines(text: str, frequent: frozenset[int]) -> str:
     """The text without these lines, and without the empty lines that leaves. Code and headings are left alone."""
     if not frequent:
         return text
@@ -51,5 +51,5 @@ def _may_be(line: str) -> bool:
     return bool(line.strip()) and not line.startswith(("#", "|", "```")) and len(line) <= MAX_LINE
 
 
-def _key(line: str) -> str:
-    return digest_bytes(" ".join(line.lower().split()).encode("utf-8", "replace"))[:16]
+def _key(line: str) -> int:
+    return int(digest_bytes(" ".join(line.lower().split()).encode("utf-8", "replace"))[:16], 16)

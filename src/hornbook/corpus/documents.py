@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any, Self
 
 import pyarrow
 import pyarrow.parquet
@@ -13,7 +15,7 @@ from hornbook.core.seeds import derive
 from hornbook.corpus.tags import NUMBERS
 
 EXCERPT = 400
-ROW_GROUP = 4096
+ROW_GROUP, ROW_GROUP_BYTES = 4096, 64_000_000
 FIRST = ("id", "url", "title", "text", "language", "language_score", "quality", "source", "license", "fetched_at")
 REFUSED = pyarrow.schema([
     ("id", pyarrow.string()), ("url", pyarrow.string()), ("step", pyarrow.string()), ("reason", pyarrow.string()),
@@ -38,10 +40,47 @@ def excerpt(text: str) -> str:
     return text if len(text) <= EXCERPT else text[:EXCERPT] + " …"
 
 
-def write_documents(path: Path, table: pyarrow.Table) -> None:
-    """Write kept or held-out documents: the named columns first, then every tag."""
-    names = [*FIRST, *(name for name in NUMBERS if name not in FIRST)]
-    write_table(path, table.select(names))
+DOCUMENTS = [*FIRST, *(name for name in NUMBERS if name not in FIRST)]
+
+
+class TableWriter:
+    """A Parquet file written piece by piece, in row groups of a fair size; it appears when the block ends well. Its columns
+    are those of the first piece."""
+
+    def __init__(self, path: Path):
+        self.rows = 0
+        self._path = path
+        self._waiting: list[pyarrow.Table] = []
+        self._writer: pyarrow.parquet.ParquetWriter | None = None
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        self._file = self._stack.enter_context(atomic_writer(self._path))
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        if error[0] is None:
+            self._flush()
+        self._stack.__exit__(*error)
+
+    def write(self, table: pyarrow.Table) -> None:
+        """Add rows, in order."""
+        self._waiting.append(table)
+        self.rows += table.num_rows
+        waiting = sum(part.num_rows for part in self._waiting), sum(part.nbytes for part in self._waiting)
+        if waiting[0] >= ROW_GROUP or waiting[1] >= ROW_GROUP_BYTES:
+            self._flush()
+
+    def _flush(self) -> None:
+        if not self._waiting:
+            return
+        table = pyarrow.concat_tables(self._waiting)
+        if self._writer is None:
+            writer = pyarrow.parquet.ParquetWriter(self._file, table.schema, compression="zstd")
+            self._writer = self._stack.enter_context(writer)
+        if table.num_rows or len(self._waiting) == 1:
+            self._writer.write_table(table, row_group_size=ROW_GROUP)
+        self._waiting = []
 
 
 def write_table(path: Path, table: pyarrow.Table) -> None:

@@ -12,9 +12,12 @@ from contextlib import contextmanager
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import wait as wait_for
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hornbook.core.errors import HornbookError
+
+if TYPE_CHECKING:
+    from hornbook.corpus.cluster import RayWorkers
 
 Task = tuple[Path, tuple[Any, ...]]  # the file a shard ends in, and what the worker is given besides
 
@@ -36,12 +39,7 @@ class Workers:
         all of them where one process is asked for, are done in this one: starting others would take longer.
         """
         seconds = 0.0
-        waiting = []
-        for index, (path, _) in enumerate(tasks):
-            if path.exists():
-                on_done(index)
-            else:
-                waiting.append(index)
+        waiting = list(unfinished(tasks, on_done))
         if self.count == 1 or len(waiting) == 1:
             for index in waiting:
                 seconds += work(tasks[index][0], *tasks[index][1])
@@ -58,10 +56,7 @@ class Workers:
             try:
                 seconds += self._fresh().submit(work, tasks[index][0], *tasks[index][1]).result()
             except BrokenProcessPool:
-                raise HornbookError(
-                    "a worker process died twice at the same pages", where=tasks[index][0].name,
-                    fix="free some memory, or report these pages if there is plenty",
-                ) from None
+                raise died_twice(tasks[index]) from None
             on_done(index)
         return seconds
 
@@ -101,13 +96,36 @@ class Workers:
 
 
 @contextmanager
-def workers(count: int, preload: Sequence[str] = ()) -> Iterator[Workers]:
-    """`count` worker processes for the length of the block; the modules `preload` are imported once for all of them."""
-    pool = Workers(count, preload)
+def workers(count: int, preload: Sequence[str] = (), *, engine: str = "local") -> Iterator[Workers | RayWorkers]:
+    """`count` worker processes for the length of the block; the modules `preload` are imported once for all of them. With
+    the engine "ray", a cluster's workers instead."""
+    if engine == "ray":
+        from hornbook.corpus.cluster import RayWorkers
+
+        pool = RayWorkers()
+    else:
+        pool = Workers(count, preload)
     try:
         yield pool
     finally:
         pool.close()
+
+
+def unfinished(tasks: Sequence[Task], on_done: Callable[[int], None]) -> Iterator[int]:
+    """The tasks whose files are not there yet; `on_done` hears of the others."""
+    for index, (path, _) in enumerate(tasks):
+        if path.exists():
+            on_done(index)
+        else:
+            yield index
+
+
+def died_twice(task: Task) -> HornbookError:
+    """What to say when a worker dies at a shard again."""
+    return HornbookError(
+        "a worker process died twice at the same pages", where=task[0].name,
+        fix="free some memory, or report these pages if there is plenty",
+    )
 
 
 def processor_seconds() -> float:

@@ -119,6 +119,7 @@ def _run(
         device=machine.pick_device if config.device == "auto" else config.device,
         compile=machine.can_compile if config.compile == "auto" else config.compile,
         previous=_previous(planned, workspace),
+        engine=config.engine,
     )
 
 

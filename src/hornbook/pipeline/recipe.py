@@ -33,6 +33,9 @@ class MachineConfig(BaseModel):
         "inprocess", description="all stages in one process, each in its own, or several processes by torchrun"
     )
     processes: int = Field(1, ge=1, description="how many processes torchrun starts on this machine")
+    engine: Literal["local", "ray"] = Field(
+        "local", description="where pages are read and compared: processes of this machine, or a Ray cluster's"
+    )
 
 
 @dataclass(frozen=True)

@@ -32,10 +32,12 @@ class Run:
         device: str | Callable[[], str] = "cpu",
         compile: bool | Callable[[], bool] = False,
         previous: Path | str | None = None,
+        engine: str = "local",
     ):
         self.step = step
         self.seed = seed  # derived for this step; derive further with core.seeds.derive(run.seed, "part")
         self.threads = threads or cores()
+        self.engine = engine  # "local", or "ray" for stages that can be spread over a cluster
         # the artifact this step made last, if it is still there: only ever to save work
         self.previous = None if previous is None else Path(previous)
         self.out = Path(folder) / "out"  # becomes the artifact; what is finished in it survives a kill

@@ -44,7 +44,7 @@ def run_in_worker(
                 "config": config.model_dump(mode="json"),
                 "inputs": {name: str(artifact.path) for name, artifact in inputs.items()},
                 "run": {"step": run.step, "seed": run.seed, "threads": run.threads, "device": run.device}
-                | {"compile": run.compile, "previous": run.previous and str(run.previous)},
+                | {"compile": run.compile, "previous": run.previous and str(run.previous), "engine": run.engine},
             }
         ),
     )

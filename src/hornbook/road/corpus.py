@@ -7,7 +7,6 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from hornbook.core.errors import InputError
-from hornbook.corpus.pages import read_pages
 from hornbook.pipeline.config import StageConfig
 from hornbook.pipeline.run import Run
 from hornbook.pipeline.stage import stage
@@ -53,7 +52,8 @@ def corpus(config: CorpusConfig, crawl: Pages, run: Run) -> Corpus:
     Metrics: `funnel` (rows of the crawl, pages, kept, heldout, refused by reason), `personal` masked by kind, `seconds`
     by part, `pages_per_second`. Raises InputError when nothing is kept.
     """
-    from hornbook.corpus.curate import ALIKE, Curation, curate
+    from hornbook.corpus.curate import Curation, curate
+    from hornbook.corpus.deduplicate import ALIKE
     from hornbook.corpus.filters import LANGUAGE_SCORE, thresholds
 
     curation = Curation(
@@ -61,11 +61,11 @@ def corpus(config: CorpusConfig, crawl: Pages, run: Run) -> Corpus:
         language_score=LANGUAGE_SCORE[config.preset] if config.language_score is None else config.language_score,
         personal=config.personal, near_copy=config.near_copy, holdout=config.holdout, cpu_seconds=config.cpu_seconds,
     )
-    rows = read_pages(crawl.path / "pages.parquet")
-    taken = sum(row.outcome == "taken" for row in rows)
+    pages = crawl.rows()
+    taken = pages.column("outcome").to_pylist().count("taken")
     with run.progress("corpus", 2 * taken, "pages, read and tagged") as bar:
-        funnel = curate(rows, crawl.path, run.out, run.work, curation, seed=run.seed, processes=run.threads,
-                        on_pages=bar.advance)
+        funnel = curate(pages, crawl.path, run.out, run.work, curation, seed=run.seed, processes=run.threads,
+                        engine=run.engine, crawl=crawl.content_digest(), previous=run.previous, on_pages=bar.advance)
     if not funnel.kept:
         most = max(funnel.refused, key=lambda reason: funnel.refused[reason], default="no pages")
         raise InputError(
@@ -79,7 +79,7 @@ def corpus(config: CorpusConfig, crawl: Pages, run: Run) -> Corpus:
         )
     seconds = sum(value for name, value in funnel.seconds.items() if "processor" not in name)
     run.metric(
-        funnel={"rows": funnel.rows, "pages": funnel.pages, "kept": funnel.kept, "heldout": funnel.heldout,
+        funnel={"rows": funnel.rows, "pages": funnel.pages, "read": funnel.read, "kept": funnel.kept, "heldout": funnel.heldout,
                 "refused": funnel.refused},
         personal=funnel.personal, boilerplate_lines=funnel.boilerplate_lines, seconds=funnel.seconds,
         pages_per_second=round(funnel.pages / max(seconds, 1e-9), 1),

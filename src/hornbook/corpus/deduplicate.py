@@ -1,0 +1,104 @@
+"""Which of the good pages are copies of others: signed shard by shard, compared by what is proposed, one of each kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow
+import pyarrow.compute
+import pyarrow.parquet
+
+from hornbook.core.files import atomic_writer
+from hornbook.corpus.duplicates import Copy, find_copies
+from hornbook.corpus.judging import GOOD, Judge, Verdict
+from hornbook.corpus.shards import processor_seconds
+
+ALIKE = 0.7  # from here on near copies are copies by anyone's threshold; below they may be pages of one template
+
+
+@dataclass(frozen=True)
+class Left:
+    """What the search for copies left: the `good` rows of each shard; `copies` among them, by their place when all good
+    rows are counted through; where each shard's begin (`starts`); the URL each copy is refused for."""
+
+    good: Sequence[np.ndarray]
+    starts: np.ndarray
+    copies: dict[int, Copy]
+    urls: dict[int, str]
+
+    @property
+    def unlike(self) -> int:
+        """How many near copies are less than `ALIKE` like the page they are refused for."""
+        return sum(not copy.exact and copy.similarity < ALIKE for copy in self.copies.values())
+
+    def of_shard(self, number: int) -> tuple[np.ndarray, dict[int, Verdict]]:
+        """The rows of a shard to keep, and the verdicts of the copies by row."""
+        rows, start = self.good[number], int(self.starts[number])
+        found = {int(row): self._verdict(start + place) for place, row in enumerate(rows) if start + place in self.copies}
+        return np.array([row for row in rows.tolist() if row not in found], np.int64), found
+
+    def _verdict(self, place: int) -> Verdict:
+        copy = self.copies[place]
+        detail = f"of {self.urls[copy.of]}" + ("" if copy.exact else f", similarity {copy.similarity:.2f}")
+        return Verdict("exact copy" if copy.exact else "near copy", detail, "deduplicate")
+
+
+class GoodPages:
+    """The good rows of tagged shards, counted through from 0, and what is read of them when it is asked for."""
+
+    def __init__(self, shards: Sequence[Path], good: Sequence[np.ndarray]):
+        self.shards, self.good = shards, good
+        self.starts = np.cumsum([0, *map(len, good)])
+
+    def read(self, column: str, places: Sequence[int]) -> list[str]:
+        """A text column of the pages at `places`."""
+        wanted = np.asarray(places, np.int64)
+        owners = np.searchsorted(self.starts, wanted, side="right") - 1
+        found: dict[int, str] = {}
+        for owner in np.unique(owners).tolist():
+            own = np.unique(wanted[owners == owner])
+            rows = pyarrow.array(self.good[owner][own - self.starts[owner]])
+            values = pyarrow.parquet.read_table(self.shards[owner], columns=[column]).column(column).take(rows)
+            found.update(zip(own.tolist(), values.to_pylist(), strict=True))
+        return [found[place] for place in wanted.tolist()]
+
+    def ranks(self) -> np.ndarray:
+        """The rank of each page among its copies: the page that calls its URL its own comes first, then the one most
+        pages link to, the nearest to the start, the one of the shortest URL, the first."""
+        columns = ["url", "own", "inlinks", "depth"]
+        parts = [
+            pyarrow.parquet.read_table(path, columns=columns).take(pyarrow.array(rows))
+            for path, rows in zip(self.shards, self.good, strict=True)
+        ]
+        table = pyarrow.concat_tables(parts)
+        keys = (
+            pyarrow.compute.utf8_length(table.column("url")).to_numpy(), table.column("depth").to_numpy(),
+            -table.column("inlinks").to_numpy().astype(np.int64), ~table.column("own").to_numpy(zero_copy_only=False),
+        )  # fmt: skip
+        ranks = np.empty(table.num_rows, np.int64)
+        ranks[np.lexsort(keys)] = np.arange(table.num_rows)
+        return ranks
+
+
+def sign_shard(path: Path, shard: Path, judge: Judge, threshold: float) -> float:
+    """Sign the good pages of one shard for the search of copies; the processor seconds it took."""
+    started = processor_seconds()
+    table = pyarrow.parquet.read_table(shard)
+    rows = np.flatnonzero([verdict is GOOD for verdict in judge(table)])
+    with atomic_writer(path) as file:
+        np.save(file, rows, allow_pickle=False)
+    return processor_seconds() - started
+
+
+def one_of_each(shards: Sequence[Path], signed: Sequence[Path], threshold: float) -> Left:
+    """Compare the pages that the signatures propose as copies; of every group the first by rank is left."""
+    pages = GoodPages(shards, [np.load(path, allow_pickle=False) for path in signed])
+    ranks = pages.ranks()
+    texts = pages.read("text", range(len(ranks)))
+    found = find_copies(texts, lambda place: (int(ranks[place]),), threshold=threshold)
+    kept = sorted({copy.of for copy in found})
+    urls = dict(zip(kept, pages.read("url", kept), strict=True))
+    return Left(pages.good, pages.starts, {copy.index: copy for copy in found}, urls)
