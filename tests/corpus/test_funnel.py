@@ -8,7 +8,8 @@ REFUSED = pyarrow.Table.from_pylist([
     {"url": f"https://a.example/{number:02d}", "step": step, "reason": reason, "detail": "d", "title": "t",
      "excerpt": "e", "bytes": size}
     for number, (step, reason, size) in enumerate(
-        [("filter", "thin", 10)] * 25 + [("crawl", "robots", None)] * 2 + [("filter", "spam", 5), ("extract", "empty", 1)]
+        [("filter", "thin", 10)] * 25
+        + [("crawl", "robots", None)] * 2 + [("filter", "spam", 5), ("extract", "empty", 1)]
     )
 ])  # fmt: skip
 
@@ -33,6 +34,7 @@ def test_changes_between_two_corpora() -> None:
     kept_now = pyarrow.table({"url": ["a", "d"]})
     refused_now = pyarrow.table({"url": ["b", "c", "e"], "reason": ["thin", "thin", "near copy"]})
     assert changes((kept, refused), (kept_now, refused_now)) == [
-        Change("kept", "thin", 2, ("b", "c")), Change("spam", "near copy", 1, ("e",)), Change("thin", "kept", 1, ("d",)),
+        Change("kept", "thin", 2, ("b", "c")), Change("spam", "near copy", 1, ("e",)),
+        Change("thin", "kept", 1, ("d",)),
     ]  # fmt: skip
     assert changes((kept, refused), (kept, refused)) == []

@@ -1,7 +1,7 @@
 """The same shards on a Ray cluster: what `shards.Workers` does with processes of this machine, done with Ray's tasks.
 
-Every node must see the runs folder under the same path (a shared file system) and have Hornbook installed. The files that
-come out are the same to the byte: a step's result depends on its shard alone.
+Every node must see the runs folder under the same path (a shared file system) and have Hornbook installed. The files
+that come out are the same to the byte: a step's result depends on its shard alone.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from hornbook.core.errors import HornbookError, MissingExtraError
+from hornbook.core.errors import MissingExtraError
 from hornbook.corpus.shards import Task, died_twice, unfinished
 
 IN_FLIGHT = 2  # tasks handed out for every processor of the cluster, so that none waits for the next
 
 
 class RayWorkers:
-    """Joins the cluster that RAY_ADDRESS names, or the one this machine is part of; starts one here where there is none."""
+    """Joins the cluster that RAY_ADDRESS names; starts one on this machine where it names none."""
 
     def __init__(self) -> None:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # read when Ray is imported: it would report home

@@ -1,12 +1,11 @@
-"""From pages to a corpus: read and tagged in shards, then filtered, deduplicated, held out. Every refusal keeps its reason.
+"""From pages to a corpus: read and tagged in shards, then filtered, deduplicated, held out.
 
-The shards are gone through three times: to read and tag their pages, to sign the good ones for the search of copies, and
-to write down what became of each. No step holds more than a few shards' texts.
+The shards are gone through three times: to read and tag their pages, to sign the good ones for the search of copies,
+and to write down what became of each. No step holds more than a few shards' texts.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,9 +38,9 @@ class Curation:
 
 @dataclass
 class Funnel:
-    """What became of the pages: rows of the crawl, pages in it, those read now (none where the tags of an earlier corpus
-    served), documents kept and held out, refused by reason; `unlike` counts the near copies that are not very like the
-    page they are refused for."""
+    """What became of the pages: rows of the crawl, pages in it, those read now (none where the tags of an earlier
+    corpus served), documents kept and held out, refused by reason; `unlike` counts the near copies that are not very
+    like the page they are refused for."""
 
     rows: int
     pages: int
@@ -60,8 +59,8 @@ def curate(
     crawl: str, engine: str = "local", previous: Path | None = None,
     on_pages: Callable[[int], None] = lambda count: None,
 ) -> Funnel:
-    """Write `documents.parquet`, `heldout.parquet`, `refused.parquet`, in the order of site and URL, and the tags of every
-    page, in `out`.
+    """Write `documents.parquet`, `heldout.parquet`, `refused.parquet`, in the order of site and URL, and the tags of
+    every page, in `out`.
 
     `pages` is the crawl's table, its records lie in the WARC files of the folder `warcs`; `crawl` names its content.
     Finished shards are kept from an earlier attempt, and from the corpus in the folder `previous` where nothing changed

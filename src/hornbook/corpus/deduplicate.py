@@ -1,4 +1,4 @@
-"""Which of the good pages are copies of others: signed shard by shard, compared by what is proposed, one of each kept."""
+"""Which of the good pages are copies of others: all are signed, some pairs compared, one of every group is left."""
 
 from __future__ import annotations
 
@@ -37,8 +37,9 @@ class Left:
     def of_shard(self, number: int) -> tuple[np.ndarray, dict[int, Verdict]]:
         """The rows of a shard to keep, and the verdicts of the copies by row."""
         rows, start = self.good[number], int(self.starts[number])
-        found = {int(row): self._verdict(start + place) for place, row in enumerate(rows) if start + place in self.copies}
-        return np.array([row for row in rows.tolist() if row not in found], np.int64), found
+        places = dict(zip(rows.tolist(), range(start, start + len(rows)), strict=True))
+        found = {row: self._verdict(place) for row, place in places.items() if place in self.copies}
+        return np.array([row for row in places if row not in found], np.int64), found
 
     def _verdict(self, place: int) -> Verdict:
         copy = self.copies[place]

@@ -44,8 +44,8 @@ DOCUMENTS = [*FIRST, *(name for name in NUMBERS if name not in FIRST)]
 
 
 class TableWriter:
-    """A Parquet file written piece by piece, in row groups of a fair size; it appears when the block ends well. Its columns
-    are those of the first piece."""
+    """A Parquet file written piece by piece, in row groups of a fair size; it appears when the block ends well. Its
+    columns are those of the first piece."""
 
     def __init__(self, path: Path):
         self.rows = 0

@@ -49,12 +49,13 @@ def examples(refused: pyarrow.Table, reason: str, count: int = EXAMPLES) -> list
     """Pages refused for `reason`, taken evenly from all of them: `url, detail, title, excerpt`."""
     rows = [place for place, own in enumerate(refused.column("reason").to_pylist()) if own == reason]
     chosen = rows[:: -(-len(rows) // count)][:count] if rows else []
-    return refused.take(pyarrow.array(chosen, pyarrow.int64())).select(["url", "detail", "title", "excerpt"]).to_pylist()
+    told = refused.select(["url", "detail", "title", "excerpt"])
+    return told.take(pyarrow.array(chosen, pyarrow.int64())).to_pylist()
 
 
 def changes(was: tuple[pyarrow.Table, ...], now: tuple[pyarrow.Table, ...]) -> list[Change]:
-    """What two corpora, each given by its tables (those without a column `reason` are of pages kept), decided otherwise.
-    A page that one of them has never seen is left out."""
+    """What two corpora, each given by its tables (those without a column `reason` are of pages kept), decided
+    otherwise. A page that one of them has never seen is left out."""
     before, moved = dict(_outcomes(was)), defaultdict(list)
     for url, outcome in _outcomes(now):
         if before.get(url, outcome) != outcome:

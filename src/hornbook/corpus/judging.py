@@ -41,8 +41,8 @@ class Judge:
 
     def __call__(self, table: pyarrow.Table) -> list[Verdict]:
         """A verdict for each row of a tagged shard."""
-        reasons, details = verdicts(table, self.rules, self.languages, self.language_score)
-        found = [GOOD if reason is None else Verdict(reason, detail) for reason, detail in zip(reasons, details, strict=True)]
+        judged = zip(*verdicts(table, self.rules, self.languages, self.language_score), strict=True)
+        found = [GOOD if reason is None else Verdict(reason, detail) for reason, detail in judged]
         if self.drops_personal:
             for name in PERSONAL:
                 for row, count in enumerate(table.column(name).to_pylist()):

@@ -35,7 +35,7 @@ class Outcomes:
         self._first_stays = all(is_held_out(document_id(url), held, seed) for url in self._kept_urls())
 
     def write(self, out: Path, pages: pyarrow.Table) -> None:
-        """Write the three tables, in the order of site and URL; what the crawl refused of `pages` is among the refused."""
+        """Write the three tables, in the order of site and URL; what the crawl refused of `pages` is among them."""
         with ExitStack() as stack:
             writers = [stack.enter_context(TableWriter(out / f"{name}.parquet")) for name in ("documents", "heldout")]
             refused = stack.enter_context(TableWriter(out / "refused.parquet"))
@@ -76,7 +76,8 @@ class Outcomes:
     def _kept_urls(self) -> Iterator[str]:
         for number, path in enumerate(self.shards):
             kept, _ = self.left.of_shard(number)
-            yield from pyarrow.parquet.read_table(path, columns=["url"]).column("url").take(pyarrow.array(kept)).to_pylist()
+            urls = pyarrow.parquet.read_table(path, columns=["url"]).column("url")
+            yield from urls.take(pyarrow.array(kept)).to_pylist()
 
 
 def _crawl_refusals(pages: pyarrow.Table) -> Iterator[dict]:

@@ -82,8 +82,8 @@ def read_shards(
     pages: pyarrow.Table, warcs: Path, out: Path, work: Path, reading: Reading, key: dict, workers: Workers,
     seconds: Seconds, on_pages: Callable[[int], None],
 ) -> tuple[list[Path], int]:
-    """The tagged shards, written to `out` beside their `key`, in the order of site and URL; and how many lines were found
-    to be sites' own.
+    """The tagged shards, written to `out` beside their `key`, in the order of site and URL; and how many lines were
+    found to be sites' own.
 
     `pages` are the rows of the crawl's table that were taken. Finished shards in `work` and `out` are kept from an
     earlier attempt. `on_pages` hears of pages done, twice each page.
@@ -92,7 +92,8 @@ def read_shards(
     counts = _cut(pages, cut)
     drafts = [work / f"extract-{number:05d}.parquet" for number in range(len(counts))]
     given = [(cut, number, warcs, reading.cpu_seconds) for number in range(len(counts))]
-    seconds.of("extract", workers, extract_shard, zip(drafts, given, strict=True), lambda index: on_pages(counts[index]))
+    tasks = zip(drafts, given, strict=True)
+    seconds.of("extract", workers, extract_shard, tasks, lambda index: on_pages(counts[index]))
     with seconds.of_this("lines of the sites"):
         frequent = dict(_frequent(drafts))
     tagged = [out / f"{number:05d}.parquet" for number in range(len(counts))]
@@ -105,8 +106,8 @@ def read_shards(
 
 
 def taken_over(previous: Path | None, out: Path, key: dict) -> tuple[list[Path], int] | None:
-    """What `read_shards` gave for an earlier corpus in the folder `previous`, its shards linked to `out`, where they were
-    read from the same pages in the same way, as `key` says; None where they were not."""
+    """What `read_shards` gave for an earlier corpus in the folder `previous`, its shards linked to `out`, where they
+    were read from the same pages in the same way, as `key` says; None where they were not."""
     if previous is None or not (previous / KEY).exists():
         return None
     said = json.loads((previous / KEY).read_bytes())
@@ -201,7 +202,7 @@ def _payload(body: bytes, headers: dict[str, str]) -> bytes:
 
 
 def _frequent(drafts: Sequence[Path]) -> Iterator[tuple[str, frozenset[int]]]:
-    """The sites that have lines of their own, with these, told from at most `SITE_PAGES` pages of each, evenly taken."""
+    """The sites with lines of their own, and these, told from at most `SITE_PAGES` pages of each, evenly taken."""
     totals: Counter[str] = Counter()
     for path in drafts:
         totals.update(pyarrow.parquet.read_table(path, columns=["site"]).column("site").to_pylist())

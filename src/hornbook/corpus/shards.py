@@ -97,8 +97,8 @@ class Workers:
 
 @contextmanager
 def workers(count: int, preload: Sequence[str] = (), *, engine: str = "local") -> Iterator[Workers | RayWorkers]:
-    """`count` worker processes for the length of the block; the modules `preload` are imported once for all of them. With
-    the engine "ray", a cluster's workers instead."""
+    """`count` worker processes for the length of the block; the modules `preload` are imported once for all of them.
+    With the engine "ray", a cluster's workers instead."""
     if engine == "ray":
         from hornbook.corpus.cluster import RayWorkers
 

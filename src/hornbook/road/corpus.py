@@ -79,8 +79,8 @@ def corpus(config: CorpusConfig, crawl: Pages, run: Run) -> Corpus:
         )
     seconds = sum(value for name, value in funnel.seconds.items() if "processor" not in name)
     run.metric(
-        funnel={"rows": funnel.rows, "pages": funnel.pages, "read": funnel.read, "kept": funnel.kept, "heldout": funnel.heldout,
-                "refused": funnel.refused},
+        funnel={"rows": funnel.rows, "pages": funnel.pages, "read": funnel.read, "kept": funnel.kept,
+                "heldout": funnel.heldout, "refused": funnel.refused},
         personal=funnel.personal, boilerplate_lines=funnel.boilerplate_lines, seconds=funnel.seconds,
         pages_per_second=round(funnel.pages / max(seconds, 1e-9), 1),
     )
