@@ -79,7 +79,7 @@ def curate(
         shards, lines = found or read_shards(taken, warcs, out / TAGS, work, reading, key, pool, seconds, on_pages)
         judge = Judge(curation.rules, curation.languages, curation.language_score, curation.personal == "drop",
                       closed_sites(shards))
-        signed = [work / f"sign-{path.stem}.npy" for path in shards]
+        signed = [work / f"sign-{path.stem}.parquet" for path in shards]
         given = [(shard, judge, curation.near_copy) for shard in shards]
         seconds.of("sign", pool, sign_shard, zip(signed, given, strict=True))
     with seconds.of_this("compare"):

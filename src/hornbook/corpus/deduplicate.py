@@ -11,9 +11,10 @@ import pyarrow
 import pyarrow.compute
 import pyarrow.parquet
 
-from hornbook.core.files import atomic_writer
-from hornbook.corpus.duplicates import Copy, find_copies
+from hornbook.corpus.documents import write_table
+from hornbook.corpus.duplicates import Copy, find_signed_copies
 from hornbook.corpus.judging import GOOD, Judge, Verdict
+from hornbook.corpus.minhash import Signatures, bands_for, sign
 from hornbook.corpus.shards import processor_seconds
 
 ALIKE = 0.7  # from here on near copies are copies by anyone's threshold; below they may be pages of one template
@@ -88,18 +89,23 @@ def sign_shard(path: Path, shard: Path, judge: Judge, threshold: float) -> float
     """Sign the good pages of one shard for the search of copies; the processor seconds it took."""
     started = processor_seconds()
     table = pyarrow.parquet.read_table(shard)
-    rows = np.flatnonzero([verdict is GOOD for verdict in judge(table)])
-    with atomic_writer(path) as file:
-        np.save(file, rows, allow_pickle=False)
+    rows = pyarrow.array(np.flatnonzero([verdict is GOOD for verdict in judge(table)]), pyarrow.int64())
+    signatures = sign(table.column("text").take(rows).to_pylist(), *bands_for(threshold))
+    write_table(path, signatures.table().append_column("row", rows))
     return processor_seconds() - started
 
 
 def one_of_each(shards: Sequence[Path], signed: Sequence[Path], threshold: float) -> Left:
     """Compare the pages that the signatures propose as copies; of every group the first by rank is left."""
-    pages = GoodPages(shards, [np.load(path, allow_pickle=False) for path in signed])
+    tables = [pyarrow.parquet.read_table(path) for path in signed]
+    pages = GoodPages(shards, [table.column("row").to_numpy() for table in tables])
+    if not pages.starts[-1]:
+        return Left(pages.good, pages.starts, {}, {})
     ranks = pages.ranks()
-    texts = pages.read("text", range(len(ranks)))
-    found = find_copies(texts, lambda place: (int(ranks[place]),), threshold=threshold)
+    signatures = Signatures.joined([Signatures.from_table(table) for table in tables])
+    found = find_signed_copies(
+        signatures, lambda places: pages.read("text", places), lambda place: (int(ranks[place]),), threshold=threshold
+    )
     kept = sorted({copy.of for copy in found})
     urls = dict(zip(kept, pages.read("url", kept), strict=True))
     return Left(pages.good, pages.starts, {copy.index: copy for copy in found}, urls)
