@@ -1,4 +1,4 @@
-"""Files that people write for a recipe: kept beside it, and named in its `imports`."""
+"""Files that people write for a recipe: kept beside it, and named in it."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ def append_row(path: Path, row: dict) -> None:
     write_text(path, earlier + json.dumps(row, ensure_ascii=False) + "\n")
 
 
-def import_into(recipe: Path, section: str, file: Path) -> bool:
-    """Name `file` in `[section] imports` of the recipe, its comments and order kept. False when it is there already."""
+def import_into(recipe: Path, section: str, file: Path, *, key: str = "imports") -> bool:
+    """Name `file` in the list `key` of `[section]` of the recipe, its comments and order kept. False when it is there
+    already."""
     import tomlkit
 
     document = tomlkit.parse(recipe.read_text(encoding="utf-8"))
     table = document.setdefault(section, tomlkit.table())
-    imports = table.setdefault("imports", tomlkit.array())
+    imports = table.setdefault(key, tomlkit.array())
     if file.name in imports:
         return False
     imports.append(file.name)

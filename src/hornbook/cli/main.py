@@ -39,6 +39,7 @@ STEPS = {
     "deploy": "Make all that `serve` needs.",
 }
 OWN_FACE = {  # steps at which people do something in the terminal
+    "corpus": "hornbook.cli.corpus:corpus",
     "conversations": "hornbook.cli.conversations:conversations",
     "preferences": "hornbook.cli.preferences:preferences",
 }

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from hornbook.pipeline.plan import Planned
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object an event.")]
-Engine = Annotated[str | None, typer.Option(help="Where pages are worked on: local, or ray for a cluster.")]
+EngineOption = Annotated[str | None, typer.Option(help="Where pages are worked on: local, or ray for a cluster.")]
 
 
 def run(
@@ -26,12 +26,12 @@ def run(
     until: Annotated[str | None, typer.Option(help="The last step to do.")] = None,
     start: Annotated[str | None, typer.Option("--from", help="Do this step again, and what follows from it.")] = None,
     settings: Settings = None,
-    engine: Engine = None,
+    engine: EngineOption = None,
     verify: Verify = False,
     as_json: AsJson = False,
 ) -> None:
     """Walk the road; what is up to date is skipped, what was stopped goes on."""
-    walk(recipe, _with_engine(settings, engine), as_json, until=until, start=start, verify=verify)
+    walk(recipe, with_engine(settings, engine), as_json, until=until, start=start, verify=verify)
 
 
 def step_command(name: str) -> Callable[..., None]:
@@ -41,11 +41,11 @@ def step_command(name: str) -> Callable[..., None]:
         recipe: RecipeArgument,
         again: Annotated[bool, typer.Option("--again", help="Do it though it is up to date.")] = False,
         settings: Settings = None,
-        engine: Engine = None,
+        engine: EngineOption = None,
         verify: Verify = False,
         as_json: AsJson = False,
     ) -> None:
-        walk(recipe, _with_engine(settings, engine), as_json, only=name, again=again, verify=verify)
+        walk(recipe, with_engine(settings, engine), as_json, only=name, again=again, verify=verify)
 
     return command
 
@@ -65,7 +65,8 @@ def walk(recipe: Path | str, settings: list[str], as_json: bool, **options: Any)
     return done
 
 
-def _with_engine(settings: list[str] | None, engine: str | None) -> list[str]:
+def with_engine(settings: list[str] | None, engine: str | None) -> list[str]:
+    """The settings, and the engine as one more where it is named."""
     return [*(settings or []), *([] if engine is None else [f"run.engine={engine}"])]
 
 
