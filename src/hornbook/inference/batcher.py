@@ -42,7 +42,7 @@ class Batcher:
     """
 
     def __init__(self, model, *, ends: Sequence[int], slots: int):
-        self.model, self.slots = model, slots
+        self.model = model
         self.ends = frozenset(ends)
         self._ends = np.asarray(sorted(self.ends))
         self.window = model.config.max_position_embeddings
@@ -53,9 +53,11 @@ class Batcher:
             config.num_hidden_layers, config.num_key_value_heads, config.head_dim,
             device=weight.device, dtype=weight.dtype,
         )  # fmt: skip
+        # As many as fill the memory that the model's own type would: where the cache is wider there are fewer.
+        self.slots = max(1, slots * weight.dtype.itemsize // self.cache.dtype.itemsize)
         self.waiting: deque[Ticket] = deque()
         self.active: list[Ticket] = []
-        self.rows = _Rows(slots)
+        self.rows = _Rows(self.slots)
         self.prefix: list[int] = []
         self.prefix_kv: Tensor | None = None
 

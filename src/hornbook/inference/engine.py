@@ -25,9 +25,10 @@ class Engine:
     """Answers many requests at once with continuous batching, or streams one.
 
     The weights are the model's own, read when a call begins: a trainer that changes them in place is seen by the next
-    call. Where they are kept in another type than the model computes in, the engine works on a copy in that type.
-    At most `slots` requests are active at a time. With `keeps_memory` the cache of keys and values stays between calls,
-    for who calls again and again. Not for several threads: give one thread the engine and queue for it.
+    call. Where they are kept in another type than the model computes in, the engine works on a copy in that type. At
+    most `slots` requests are active at a time, fewer where the cache is kept in a wider type than the model's. With
+    `keeps_memory` the cache of keys and values stays between calls, for who calls again and again. Not for several
+    threads: give one thread the engine and queue for it.
     """
 
     def __init__(
