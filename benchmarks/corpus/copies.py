@@ -138,7 +138,7 @@ def _their_stages(texts: list[str]) -> tuple[float, list[str], dict[int, int]]:
         )
         from loguru import logger
     except ImportError as error:
-        raise Absent(f"{error.name}: pip install 'datatrove[processing,multilingual]==0.10.*' spacy") from None
+        raise Absent(f"{error.name}: pip install 'datatrove==0.10.*' spacy 'xxhash<4'") from None
     logger.disable("datatrove")
     documents = [Document(text=text, id=str(index)) for index, text in enumerate(texts)]
     config = MinhashConfig()

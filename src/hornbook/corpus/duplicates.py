@@ -17,7 +17,7 @@ from hornbook.corpus.minhash import Signatures, bands_for, candidates, sign
 from hornbook.corpus.shingles import jaccard, shingle_sets
 
 THRESHOLD = 0.45  # one word changed in fifteen leaves half of the 5-grams
-_PAIRS = 8192  # gathered before texts are read, so that a pair proposed by many bands is verified once
+_PAIRS = 1 << 16  # gathered before texts are read, so that a pair proposed by many bands is verified once
 _WORDS = 1 << 18  # of the texts that are held at a time
 TextOf = Callable[[Sequence[int]], Sequence[str]]  # the texts of some documents, given by ascending index
 
@@ -108,23 +108,29 @@ def _exact(digests: np.ndarray, better: Callable[[int], tuple]) -> np.ndarray:
 
 
 def _gathered(blocks: Iterable[np.ndarray], components: Components) -> Iterator[np.ndarray]:
-    """The pairs not yet connected, each once in a block of some thousands, the lesser index first."""
+    """The pairs not yet connected, each once in a block of some ten thousands, the lesser index first."""
     waiting: list[np.ndarray] = []
     for block in blocks:
         block = block[components.roots(block[:, 0]) != components.roots(block[:, 1])]
         waiting.append(np.sort(block, axis=1))
         if sum(map(len, waiting)) >= _PAIRS:
-            yield _distinct(waiting)
+            yield _arranged(waiting)
             waiting = []
     if waiting:
-        yield _distinct(waiting)
+        yield _arranged(waiting)
 
 
-def _distinct(blocks: Sequence[np.ndarray]) -> np.ndarray:
-    """Each pair once, in the order they came: neighbours in a bucket are read together."""
+def _arranged(blocks: Sequence[np.ndarray]) -> np.ndarray:
+    """Each pair once, and those that hang together one after another, so that their texts are read together."""
     pairs = np.concatenate(blocks)
     _, first = np.unique(_codes(pairs), return_index=True)
-    return pairs[np.sort(first)]
+    pairs = pairs[np.sort(first)]
+    texts, places = np.unique(pairs, return_inverse=True)
+    proposed = Components(len(texts))
+    places = places.reshape(-1, 2)
+    for one, other in places.tolist():
+        proposed.join(one, other)
+    return pairs[np.argsort(proposed.roots(places[:, 0]), kind="stable")]
 
 
 def _read(

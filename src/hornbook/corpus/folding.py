@@ -18,7 +18,7 @@ MOST_MARKS = 30  # combining marks in a row; Unicode's Stream-Safe Text Format (
 _WITHOUT_SPACES = ((0x0E00, 0x0EFF), (0x1000, 0x109F), (0x1780, 0x17FF), (0x3040, 0x30FF), (0x3400, 0x4DBF),
                    (0x4E00, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x3FFFF))  # fmt: skip
 _WORD = re.compile(r"[\w\x80-\U0010ffff]+")  # beyond ASCII folding leaves nothing but letters, digits and marks
-_kinds = np.zeros(0x110000, np.uint8)  # of the characters met so far; 0: not met yet
+_known = np.zeros(0x110000, np.uint32)  # of each character met so far its kind, and above that its small letter
 
 
 def fold(texts: Sequence[str]) -> str:
@@ -29,8 +29,10 @@ def fold(texts: Sequence[str]) -> str:
     joined = BETWEEN.join([text.replace(BETWEEN, " ") for text in texts])
     if joined.isascii():
         return joined.lower()
-    joined = _without_endless_marks(joined)
-    return _separated(BETWEEN.join([unicodedata.normalize("NFKC", text).lower() for text in joined.split(BETWEEN)]))
+    texts = _words_only(joined).split(BETWEEN)
+    foreign = BETWEEN.join([unicodedata.normalize("NFKC", text) for text in texts if not text.isascii()])
+    folded = iter(_small_and_apart(foreign).split(BETWEEN))
+    return BETWEEN.join([text.lower() if text.isascii() else next(folded) for text in texts])
 
 
 def words(text: str) -> list[str]:
@@ -42,39 +44,52 @@ def words(text: str) -> list[str]:
     return _WORD.findall(fold([text]))
 
 
-def _without_endless_marks(text: str) -> str:
-    """Normalisation sorts the marks of a letter by insertion, so a million of them would take it a day."""
-    codes, foreign, kinds = _classified(text)
+def _words_only(text: str) -> str:
+    """Spaces for what is in no word, which leaves ASCII of most English texts, and no more marks than are sensible:
+    NFKC sorts the marks of a letter by insertion, so a million of them would take it a day."""
+    codes, foreign, kinds, _ = _classified(text)
+    codes[foreign[kinds == SEPARATOR]] = ord(" ")
     marks = foreign[kinds == MARK]
     endless = marks[MOST_MARKS:][marks[MOST_MARKS:] - marks[:-MOST_MARKS] == MOST_MARKS]
-    return _text(np.delete(codes, endless)) if len(endless) else text
+    return _text(np.delete(codes, endless) if len(endless) else codes)
 
 
-def _separated(text: str) -> str:
-    """Spaces for what is in no word, and around every letter that is a word alone."""
-    codes, foreign, kinds = _classified(text)
+def _small_and_apart(text: str) -> str:
+    """Small letters, and spaces around every letter that is a word alone; NFKC may have made new separators too."""
+    codes, foreign, kinds, small = _classified(text)
+    codes += (codes - ord("A") < 26) * np.uint32(ord("a") - ord("A"))  # unsigned: what is below "A" is far above 26
+    codes[foreign] = small
     codes[foreign[kinds == SEPARATOR]] = ord(" ")
     alone = foreign[kinds == ALONE]
     return _text(np.insert(codes, np.concatenate([alone, alone + 1]), ord(" ")) if len(alone) else codes)
 
 
-def _classified(text: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The code points of a text, the places of those beyond ASCII, and the kinds of these."""
+def _classified(text: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """The code points of a text, the places of those beyond ASCII, their kinds and their small letters."""
     codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4").copy()
     foreign = np.flatnonzero(codes > 127)
-    kinds = _kinds[codes[foreign]]
-    if not kinds.all():
-        for code in np.unique(codes[foreign[kinds == 0]]).tolist():
-            _kinds[code] = _kind(code)
-        kinds = _kinds[codes[foreign]]
-    return codes, foreign, kinds
+    known = _known[codes[foreign]]
+    if not known.all():
+        for code in np.unique(codes[foreign[known == 0]]).tolist():
+            _known[code] = _small(code) << 3 | _kind(code)
+        known = _known[codes[foreign]]
+    return codes, foreign, known & 7, known >> 3
 
 
 def _kind(code: int) -> int:
     character = chr(code)
-    if character.isalnum():
-        return ALONE if any(first <= code <= last for first, last in _WITHOUT_SPACES) else LETTER
-    return MARK if unicodedata.category(character).startswith("M") else SEPARATOR
+    if unicodedata.category(character).startswith("M"):
+        return MARK
+    parts = unicodedata.normalize("NFKC", character)  # of a sign such as ™ or ½ words may come
+    if not any(part.isalnum() or unicodedata.category(part).startswith("M") for part in parts):
+        return SEPARATOR
+    return ALONE if any(first <= code <= last for first, last in _WITHOUT_SPACES) else LETTER
+
+
+def _small(code: int) -> int:
+    """One character for one: where Unicode's folding has several, the first of the small form."""
+    folded = chr(code).casefold()
+    return ord(folded if len(folded) == 1 else chr(code).lower()[0])
 
 
 def _text(codes: np.ndarray) -> str:
