@@ -1,32 +1,28 @@
-"""Exact and near duplicates: MinHash over word 5-grams proposes pairs, the exact Jaccard similarity decides.
+"""Exact and near copies: MinHash proposes pairs, the exact Jaccard similarity of their word 5-grams decides.
 
-Source: Broder 1997. FineWeb takes 14 bands of 8 rows and merges whatever shares a band (Penedo et al. 2024, 3.4), which
-finds copies that are four fifths the same; one word changed in fifteen leaves only half of the 5-grams. Here 48 bands
-of 4 rows propose pairs (0.87 of those at 0.45, 0.95 at 0.5, 0.999 at 0.6), and since every pair is verified, pages of
-one template that share some wording and differ in what they say are not merged for it.
+FineWeb merges whatever shares a band (Penedo et al. 2024, 3.4). Here every pair is verified on the texts themselves, so
+pages of one template that share some wording and differ in what they say are not merged for it.
 """
 
 from __future__ import annotations
 
-import re
-import unicodedata
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from hornbook.core.digest import digest_bytes
+from hornbook.corpus.components import Components
+from hornbook.corpus.minhash import Signatures, bands_for, candidates, sign
+from hornbook.corpus.shingles import jaccard, shingle_sets
 
-SHINGLE_WORDS = 5
-BANDS, ROWS = 48, 4
-THRESHOLD = 0.45
-_WORD = re.compile(r"\w+")
-_MERSENNE = np.uint64((1 << 61) - 1)
-_SEED = 0x686F726E626F6F6B
+THRESHOLD = 0.45  # one word changed in fifteen leaves half of the 5-grams
+_PAIRS = 1 << 16  # gathered before texts are read, so that a pair proposed by many bands is verified once
+_WORDS = 1 << 18  # of the texts that are held at a time
+TextOf = Callable[[Sequence[int]], Sequence[str]]  # the texts of some documents, given by ascending index
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Copy:
     """Document `index` is a copy of document `of`; `similarity` is their Jaccard similarity, 1 for an exact copy."""
 
@@ -36,132 +32,141 @@ class Copy:
     exact: bool
 
 
-def find_copies(
-    texts: Sequence[str], better: Callable[[int], tuple], *, threshold: float = THRESHOLD, bands: int = BANDS,
-    rows: int = ROWS,
-) -> list[Copy]:
-    """The documents to leave out: of every group of copies all but the one with the least `better(index)`.
+@dataclass(frozen=True)
+class Links:
+    """A spanning forest of the graph of all pairs that are alike: `pairs` (int64, (links, 2)), the lesser index first,
+    their Jaccard `similarities` (float64), and the `components` they make."""
 
-    Groups are the connected components of the verified pairs, so a chain of copies is one group. Texts equal but for
-    case, punctuation and white space are exact copies.
+    pairs: np.ndarray
+    similarities: np.ndarray
+    components: Components
+
+
+def find_copies(
+    texts: Sequence[str], better: Callable[[int], tuple], *, threshold: float = THRESHOLD
+) -> list[Copy]:
+    """The texts to leave out: of every group of copies all but the one with the least `better(index)`.
+
+    Groups are the connected components of the pairs at least `threshold` alike, so a chain of copies is one group.
+    Texts equal but for case, punctuation and white space are exact copies.
     """
-    words = [_words(text) for text in texts]
-    groups: dict[str, list[int]] = defaultdict(list)
-    for index, own in enumerate(words):
-        groups[digest_bytes(" ".join(own).encode("utf-8", "replace"))].append(index)
-    copies: list[Copy] = []
-    kept: list[int] = []
-    for members in groups.values():
-        first = min(members, key=better)
-        kept.append(first)
-        copies += [Copy(index, first, 1.0, True) for index in members if index != first]
-    kept.sort()
-    shingles = Shingles([words[index] for index in kept])
-    pairs = verified_pairs(shingles, threshold, bands, rows)
-    for component in _components(len(kept), pairs):
-        first = min(component, key=lambda member: better(kept[member]))
-        copies += [Copy(kept[member], kept[first], round(shingles.jaccard(member, first), 4), False)
-                   for member in component if member != first]  # fmt: skip
+    signatures = sign(texts, *bands_for(threshold))
+    return find_signed_copies(signatures, lambda indices: [texts[i] for i in indices], better, threshold=threshold)
+
+
+def find_signed_copies(
+    signatures: Signatures, text_of: TextOf, better: Callable[[int], tuple], *, threshold: float = THRESHOLD,
+    pairs: Iterable[np.ndarray] | None = None,
+) -> list[Copy]:
+    """`find_copies` for more texts than memory holds: of each its signature, the texts of proposed pairs by `text_of`.
+
+    `pairs` are blocks of candidates, int64 of shape (n, 2), where a cluster has grouped the keys; else they are grouped
+    here. To find copies of documents that were kept before as well, join their signatures to these and let `better`
+    prefer them; where their texts are gone, see `earlier`.
+    """
+    first_of = _exact(signatures.digests, better)
+    exact = np.flatnonzero(first_of != np.arange(len(first_of)))
+    if pairs is None:
+        pairs = candidates(signatures.keys, np.flatnonzero(first_of == np.arange(len(first_of))))
+    links = link((first_of[block] for block in pairs), signatures.words, text_of, threshold)
+    copies = [Copy(index, of, 1.0, True) for index, of in zip(exact.tolist(), first_of[exact].tolist(), strict=True)]
+    copies += _near(links, signatures.words, text_of, better)
     return sorted(copies, key=lambda copy: copy.index)
 
 
-class Shingles:
-    """The set of hashed word 5-grams of each document; a document with fewer words is one shingle."""
+def link(blocks: Iterable[np.ndarray], words: np.ndarray, text_of: TextOf, threshold: float) -> Links:
+    """Verify candidates: those at least `threshold` alike are joined. `words` (uint32) is how many each text has.
 
-    def __init__(self, documents: Sequence[Sequence[str]]):
-        vocabulary: dict[str, int] = {}
-        self.sets: list[np.ndarray] = []
-        for words in documents:
-            ids = [vocabulary.setdefault(word, len(vocabulary)) for word in words]
-            self.sets.append(np.array(ids, dtype=np.int64))
-        hashes = [int(digest_bytes(word.encode("utf-8", "replace"))[:16], 16) for word in vocabulary]
-        values = np.array(hashes or [0], np.uint64)
-        self.sets = [_shingled(values[ids]) if len(ids) else np.zeros(0, np.uint64) for ids in self.sets]
-
-    def __len__(self) -> int:
-        return len(self.sets)
-
-    def jaccard(self, a: int, b: int) -> float:
-        """Shared shingles over all shingles of two documents."""
-        shared = len(np.intersect1d(self.sets[a], self.sets[b], assume_unique=True))
-        total = len(self.sets[a]) + len(self.sets[b]) - shared
-        return shared / total if total else 0.0
+    A pair that is connected already is not read again; that leaves the components as they are.
+    """
+    components = Components(len(words))
+    pairs, similarities = array("q"), array("d")
+    for block in _gathered(blocks, components):
+        for batch, sets in _read(block, words, text_of):
+            for one, other in batch.tolist():
+                if components.together(one, other):
+                    continue
+                similarity = jaccard(sets[one], sets[other])
+                if similarity >= threshold:
+                    components.join(one, other)
+                    pairs.extend((one, other))
+                    similarities.append(similarity)
+    return Links(np.array(pairs, np.int64).reshape(-1, 2), np.array(similarities, np.float64), components)
 
 
-def signatures(shingles: Shingles, bands: int = BANDS, rows: int = ROWS) -> np.ndarray:
-    """MinHash signatures, uint64 of shape (documents, bands * rows)."""
-    random = np.random.Generator(np.random.PCG64(_SEED))
-    factors = random.integers(1, 1 << 63, bands * rows, dtype=np.uint64) | np.uint64(1)
-    terms = random.integers(0, 1 << 63, bands * rows, dtype=np.uint64)
-    result = np.full((len(shingles), bands * rows), np.iinfo(np.uint64).max, np.uint64)
-    for index, own in enumerate(shingles.sets):
-        if len(own):
-            hashed = own[:, None] * factors[None, :] + terms[None, :]  # multiply, add, and mix the high bits down
-            hashed ^= hashed >> np.uint64(29)
-            result[index] = (hashed * np.uint64(0xBF58476D1CE4E5B9)).min(axis=0)
-    return result
+def _exact(digests: np.ndarray, better: Callable[[int], tuple]) -> np.ndarray:
+    """For each text the best of those with the same digest, int64."""
+    first_of = np.arange(len(digests))
+    order = np.lexsort((digests[:, 1], digests[:, 0]))
+    borders = np.flatnonzero((digests[order][1:] != digests[order][:-1]).any(axis=1)) + 1
+    starts = np.concatenate([[0], borders])
+    sizes = np.diff(starts, append=len(order))
+    for start, size in zip(starts[sizes > 1].tolist(), sizes[sizes > 1].tolist(), strict=True):
+        members = order[start : start + size]
+        first_of[members] = min(members.tolist(), key=better)
+    return first_of
 
 
-def verified_pairs(
-    shingles: Shingles, threshold: float = THRESHOLD, bands: int = BANDS, rows: int = ROWS
-) -> list[tuple[int, int]]:
-    """Pairs that share a band and whose exact similarity is at least `threshold`, sorted."""
-    hashed = signatures(shingles, bands, rows).reshape(len(shingles), bands, rows)
-    checked: set[tuple[int, int]] = set()
-    found: list[tuple[int, int]] = []
-    for band in range(bands):
-        buckets: dict[bytes, list[int]] = defaultdict(list)
-        for index in range(len(shingles)):
-            if len(shingles.sets[index]):
-                buckets[hashed[index, band].tobytes()].append(index)
-        for members in buckets.values():
-            for pair in _pairs(members):
-                if pair not in checked:
-                    checked.add(pair)
-                    if shingles.jaccard(*pair) >= threshold:
-                        found.append(pair)
-    return sorted(found)
+def _gathered(blocks: Iterable[np.ndarray], components: Components) -> Iterator[np.ndarray]:
+    """The pairs not yet connected, each once in a block of some ten thousands, the lesser index first."""
+    waiting: list[np.ndarray] = []
+    for block in blocks:
+        block = block[components.roots(block[:, 0]) != components.roots(block[:, 1])]
+        waiting.append(np.sort(block, axis=1))
+        if sum(map(len, waiting)) >= _PAIRS:
+            yield _arranged(waiting)
+            waiting = []
+    if waiting:
+        yield _arranged(waiting)
 
 
-def _pairs(members: list[int]) -> Iterator[tuple[int, int]]:
-    """All pairs of a bucket; in a crowd each with the next hundred, which holds a group of true copies together."""
-    for position, first in enumerate(members):
-        for second in members[position + 1 : position + 101]:
-            yield first, second
+def _arranged(blocks: Sequence[np.ndarray]) -> np.ndarray:
+    """Each pair once, and those that hang together one after another, so that their texts are read together."""
+    pairs = np.concatenate(blocks)
+    _, first = np.unique(_codes(pairs), return_index=True)
+    pairs = pairs[np.sort(first)]
+    texts, places = np.unique(pairs, return_inverse=True)
+    proposed = Components(len(texts))
+    places = places.reshape(-1, 2)
+    for one, other in places.tolist():
+        proposed.join(one, other)
+    return pairs[np.argsort(proposed.roots(places[:, 0]), kind="stable")]
 
 
-def _components(count: int, pairs: Sequence[tuple[int, int]]) -> list[list[int]]:
-    """The connected components of two documents or more (union-find with path halving)."""
-    parent = list(range(count))
-
-    def root(index: int) -> int:
-        while parent[index] != index:
-            parent[index] = parent[parent[index]]
-            index = parent[index]
-        return index
-
-    for a, b in pairs:
-        parent[max(root(a), root(b))] = min(root(a), root(b))
-    groups: dict[int, list[int]] = defaultdict(list)
-    for a, b in pairs:
-        for index in (a, b):
-            if index not in groups[root(index)]:
-                groups[root(index)].append(index)
-    return [sorted(group) for group in groups.values()]
+def _read(
+    pairs: np.ndarray, words: np.ndarray, text_of: TextOf
+) -> Iterator[tuple[np.ndarray, dict[int, np.ndarray]]]:
+    """The pairs in batches with the shingle sets of their texts, so few at a time that these are not too many words."""
+    texts = np.unique(pairs)
+    if len(pairs) > 1 and words[texts].sum() > _WORDS:
+        yield from _read(pairs[: len(pairs) // 2], words, text_of)
+        yield from _read(pairs[len(pairs) // 2 :], words, text_of)
+    elif len(pairs):
+        indices = texts.tolist()
+        yield pairs, dict(zip(indices, shingle_sets(text_of(indices)), strict=True))
 
 
-def _words(text: str) -> list[str]:
-    return _WORD.findall(unicodedata.normalize("NFKC", text).lower())
+def _near(links: Links, words: np.ndarray, text_of: TextOf, better: Callable[[int], tuple]) -> Iterator[Copy]:
+    """The copies of each component, with their similarity to the one that stays, by which few were linked."""
+    pairs = array("q")
+    for group in links.components.groups():
+        first = min(group.tolist(), key=better)
+        for index in group[group != first].tolist():
+            pairs.extend((index, first))
+    copies = np.array(pairs, np.int64).reshape(-1, 2)
+    similarities = np.full(len(copies), np.nan)
+    _, ours, theirs = np.intersect1d(
+        _codes(np.sort(copies, axis=1)), _codes(links.pairs), assume_unique=True, return_indices=True
+    )
+    similarities[ours] = links.similarities[theirs]
+    unknown = np.flatnonzero(np.isnan(similarities))
+    found = [jaccard(sets[index], sets[of]) for batch, sets in _read(copies[unknown], words, text_of)
+             for index, of in batch.tolist()]  # fmt: skip
+    similarities[unknown] = found
+    for (index, of), similarity in zip(copies.tolist(), similarities.tolist(), strict=True):
+        yield Copy(index, of, round(similarity, 4), False)
 
 
-def _shingled(words: np.ndarray) -> np.ndarray:
-    """Sorted distinct hashes of the windows of five words; unsigned arithmetic wraps, as it should."""
-    if len(words) < SHINGLE_WORDS:
-        windows = words[None, :]
-    else:
-        windows = np.lib.stride_tricks.sliding_window_view(words, SHINGLE_WORDS)
-    hashed = np.zeros(len(windows), np.uint64)
-    for column in range(windows.shape[1]):
-        hashed = hashed * np.uint64(0x9E3779B97F4A7C15) + windows[:, column]
-        hashed ^= hashed >> np.uint64(32)
-    return np.unique(hashed)
+def _codes(pairs: np.ndarray) -> np.ndarray:
+    """A pair as one number."""
+    return pairs[:, 0] << 32 | pairs[:, 1]
