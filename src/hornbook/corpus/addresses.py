@@ -23,7 +23,7 @@ _TOP = frozenset("""
     foundation center community social team people family house home land city town global international earth green
     eco bio health care clinic dental doctor hospital fit yoga law legal lawyer tax finance money bank capital fund
     consulting expert guru work works media press pub radio video photo photos photography gallery art studio film music
-    band fun games game bet casino poker win vip one top best cool wtf lol ninja rocks link click host hosting domains
+    band fun games game bet casino poker win vip one top best cool wtf lol ninja rocks link click hosting domains
     support help technology engineering science energy solar farm garden kitchen cafe bar restaurant pizza beer wine
     coffee tours holiday vacations hotel events party wedding church gmbh inc ltd llc limited ventures partners holdings
     management marketing sale deals market markets trade trading bargains cheap discount gold diamonds jewelry fashion
@@ -37,8 +37,9 @@ _RESERVED = re.compile(r"(?:^|\.)(?:example\.(?:com|net|org|edu)|example|test|in
 _MESSAGE = re.compile(r"(?:message-id|in-reply-to|references|msgid|msg-id)\W{0,6}(?:\S+\s+){0,3}<?$", re.I)
 
 
-def emails(text: str) -> Iterator[tuple[int, int]]:
-    """Where e-mail addresses stand; disguised ones (`name (at) host.org`, `name at host dot org`) too."""
+def emails(text: str, plain: str) -> Iterator[tuple[int, int]]:
+    """Where e-mail addresses stand; disguised ones (`name (at) host.org`, `name at host dot org`) too. `plain` is the
+    text in ASCII, a character for a character."""
     at = text.find("@")
     while at >= 0:
         start = at
@@ -50,7 +51,7 @@ def emails(text: str) -> Iterator[tuple[int, int]]:
         if host and start < at and text[at - 1] != "." and _is_mailbox(text, start, at, host):
             yield start, host.end()
         at = text.find("@", at + 1)
-    low = text.lower()
+    low = plain.lower()
     if any(sign in low for sign in _HINTS):
         for found in _DISGUISED.finditer(text):
             host = re.sub(_DOT, ".", found[1] or found[2], flags=re.I).lower()
@@ -61,6 +62,8 @@ def emails(text: str) -> Iterator[tuple[int, int]]:
 def _is_mailbox(text: str, start: int, at: int, host: re.Match[str]) -> bool:
     name = host[0].lower()
     if not _is_top(name) or _RESERVED.search(name):
+        return False
+    if text[start - 1 : start] in ("$", "{", "}", "%", "\\") and start:  # a variable's name
         return False
     after = text[host.end() : host.end() + 2]
     if after[:1] == ":" and after[1:].strip() and not after[1:].isdigit():  # git@host.org:path, as scp writes it

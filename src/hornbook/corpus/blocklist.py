@@ -43,10 +43,12 @@ SOFT = {
     "spam": "viagra cialis levitra pills pharmacy cheap payday loans replicas weightloss followers forex",
 }  # fmt: skip
 # These are part of no innocent word, and count inside others too ("sexcam" does not: Essex has a campus).
-STRICT = ("pornhub", "pornstar", "xvideos", "xhamster", "blowjob", "gangbang", "onlinecasino", "casinobonus", "cumshot",
-          "freeporn", "porntube", "viagraonline", "paydayloan", "cheapviagra", "replicawatch")  # fmt: skip
-TOPS = {"xxx": "adult", "porn": "adult", "sex": "adult", "adult": "adult", "sexy": "adult", "cam": "adult",
-        "casino": "gambling", "bet": "gambling", "poker": "gambling", "bingo": "gambling"}  # fmt: skip
+STRICT = {
+    "adult": "pornhub pornstar xvideos xhamster blowjob gangbang cumshot freeporn porntube",
+    "gambling": "onlinecasino casinobonus",
+    "spam": "viagraonline paydayloan cheapviagra replicawatch",
+}
+TOPS = {"adult": "xxx porn sex adult sexy", "gambling": "casino bet poker bingo"}  # top-level domains
 
 _WORD = re.compile(r"[a-z]+")
 _HOST = re.compile(r"(?=.{4,253}$)[a-z0-9_](?:[a-z0-9_-]{0,62})(?:\.[a-z0-9_-]{1,63})+")
@@ -108,35 +110,31 @@ class Blocklist:
 
 
 def refused_words(url: str) -> str | None:
-    """The words for which a URL is refused, with their kind: "words, adult: sex nude"; None where there are none."""
-    host, path = host_of(url), unquote(urlsplit(url).path).lower()
-    top = host.rpartition(".")[2]
-    if top in TOPS:
-        return f"words, {TOPS[top]}: .{top}"
-    for strict in STRICT:
-        if strict in host:
-            return f"words, {_kinds(HARD).get(strict, 'adult')}: {strict}"
-    words = _WORD.findall(host.removeprefix("www.").rpartition(".")[0])
-    rows = (words, _WORD.findall(path))
+    """The words for which a URL is refused, with their kind ("words, adult: nude babes"); None where there are none."""
+    host, _, top = host_of(url).rpartition(".")
+    if top in _TOPS:
+        return f"words, {_TOPS[top]}: .{top}"
+    for word, kind in _STRICT.items():
+        if word in host:
+            return f"words, {kind}: {word}"
+    rows = [_WORD.findall(host), _WORD.findall(unquote(urlsplit(url).path).lower())]
+    soft: dict[str, dict[str, None]] = {}
     for row in rows:
-        for word in (*row, *map("-".join, zip(row, row[1:], strict=False)), *map("-".join, zip(row, row[1:], row[2:], strict=False))):
-            if word in _HARD:
-                return f"words, {_HARD[word]}: {word}"
-    soft: dict[str, list[str]] = {}
-    for word in dict.fromkeys([*rows[0], *rows[1]]):
-        if word in _SOFT:
-            soft.setdefault(_SOFT[word], []).append(word)
-    for kind, found in soft.items():
-        if len(found) > 1:
-            return f"words, {kind}: {' '.join(found)}"
-    return None
+        for start, word in enumerate(row):
+            for end in range(start + 1, min(start + LONGEST, len(row)) + 1):
+                if (several := "-".join(row[start:end])) in _HARD:
+                    return f"words, {_HARD[several]}: {several}"
+            if word in _SOFT:
+                soft.setdefault(_SOFT[word], {})[word] = None
+    return next((f"words, {kind}: {' '.join(found)}" for kind, found in soft.items() if len(found) > 1), None)
 
 
 def _kinds(table: dict[str, str]) -> dict[str, str]:
     return {word: kind for kind, words in table.items() for word in words.split()}
 
 
-_HARD, _SOFT = _kinds(HARD), _kinds(SOFT)
+_HARD, _SOFT, _STRICT, _TOPS = map(_kinds, (HARD, SOFT, STRICT, TOPS))
+LONGEST = max(word.count("-") + 1 for word in _HARD)
 
 
 def _suffixes(host: str) -> Iterator[str]:

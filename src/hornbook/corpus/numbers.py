@@ -11,7 +11,7 @@ import ipaddress
 import re
 from collections.abc import Iterator
 
-_RUN = re.compile(r"[0-9+(][0-9 ().\-/\u00a0\u2010-\u2013]{6,}+")
+_RUN = re.compile(r"[0-9+(][0-9 ().\-/]{6,}+")
 _IBAN = re.compile(r"[A-Z]{2}[0-9]{2}(?:[ -]?[A-Z0-9]){11,30}")
 # The length of each country's IBAN (SWIFT's registry, release 99).
 _IBAN_LENGTHS = dict(re.findall(r"([A-Z]{2})(\d\d)", """
@@ -27,11 +27,11 @@ _CARD = re.compile(
 )
 _ISSUERS = re.compile(r"4|5|2[2-7]|3[04-8]|6(?:011|[24579])")  # Visa, Mastercard, Maestro, Amex, Diners, JCB, Discover
 _CARD_SAID = re.compile(r"\b(?:cards?|visa|master ?card|maestro|amex|american express|discover|diners|jcb)\b", re.I)
-_IPV4 = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w]|\.\d|/\d)")
-_VERSION = re.compile(r"(?:version|release|ver\.?|v|sqlite|section|chapter|build|[a-z]-|update|upgrade to|\d,?)\s*$", re.I)
+_IPV4 = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w]|\.\w|/(?!32\b)\d)")
+_VERSION = re.compile(r"(?:version|release|ver\.?|v|sqlite|section|chapter|build|[a-z]-|update|upgrade to)\s*$", re.I)
 _ADDRESS = re.compile(r"\b(?:ip|ipv4|address|host|server|client|from|ping|dns)\W{0,3}$", re.I)
 
-_GAP = r"(?:[ \u00a0]?[.\-/\u2010-\u2013][ \u00a0]?|[ \u00a0])"  # one sign, or a blank
+_GAP = r"(?: ?[.\-/] ?| )"  # one sign, or a blank
 _GROUP = r"\(?\d++\)?"
 _ALONE = r"(?<![\w.,:+$€£¥#=/*^-])"
 _COUNTRY = (  # the country codes in use (ITU-T E.164, annex of 2016)
@@ -40,14 +40,14 @@ _COUNTRY = (  # the country codes in use (ITU-T E.164, annex of 2016)
 )
 _INTERNATIONAL = re.compile(
     rf"(?<![\w+*/^])\(?\+ ?\(?(?={_COUNTRY})[1-9]\d*+\)?(?:{_GAP}?{_GROUP}){{0,7}}+{_NEXT}"
-    rf"|{_ALONE}00 ?(?={_COUNTRY})[1-9]\d*+(?:{_GAP}{_GROUP}){{2,7}}+{_NEXT}"
+    rf"|{_ALONE}(?<!\d[ -])00 ?(?={_COUNTRY})[1-9]\d*+(?:{_GAP}{_GROUP}){{2,7}}+{_NEXT}"
 )
 _NORTH_AMERICAN = re.compile(
     rf"{_ALONE}(?:1[ .-])?(?:\([2-9]\d\d\) ?-?|[2-9]\d\d([.-]))[2-9]\d\d(?:\1|[ .-])\d{{4}}{_NEXT}"
 )
-_TRUNK = re.compile(rf"{_ALONE}(?:\(0[1-9]\d{{0,4}}\)|0[1-9]\d{{0,4}})(?:{_GAP}?(?<!\d){_GROUP}){{1,5}}+{_NEXT}")
+_TRUNK = re.compile(rf"{_ALONE}(?<!\d[ -])(?:\(0[1-9]\d{{0,4}}\)|0[1-9]\d{{0,4}})(?:{_GAP}?(?<!\d){_GROUP}){{1,5}}+{_NEXT}")
 _BRACKETED = re.compile(
-    rf"{_ALONE}(?:8[ -]?)?\((?!1[5-9]\d\d|20\d\d)[1-9]\d{{1,3}}\) ?\d{{3,5}}(?:[ .-]\d{{2,4}}){{1,3}}{_NEXT}"
+    rf"{_ALONE}(?:8[ -]?)?(?:\((?!1[5-9]\d\d|20\d\d)[1-9]\d{{1,3}}\)|(?<=8[ -])800[ -]) ?\d{{3,5}}(?:[ .-]\d{{2,4}}){{1,3}}{_NEXT}"
 )
 _SAID = re.compile(rf"(?<![\w.,:+$€£¥#=*^-])\(?\d++\)?(?:{_GAP}{_GROUP}){{0,6}}+{_NEXT}")
 _TELEPHONE = re.compile(
@@ -65,32 +65,22 @@ _OTHERWISE = re.compile(
     r"|pp|lines?|rows?|bytes?|range|between|date|dates|years?|from)\W{0,3}$",
     re.I,
 )
-_DATE = re.compile(r"\d{4}([-/.])\d{1,2}\1\d{1,2}|\d{1,2}([-/.])\d{1,2}\2(?:\d{4}|\d{2})(?!\2)|\d{4} ?[-\u2013] ?\d{4}$")
+_DATE = re.compile(r"\d{4}([-/.])\d{1,2}\1\d{1,2}|\d{1,2}([-/.])\d{1,2}\2(?:\d{4}|\d{2})(?!\2)|\d{4} ?- ?\d{4}$")
 
 
-def ibans(text: str) -> Iterator[tuple[int, int]]:
-    """Where bank accounts stand. One may be followed by a word in capitals, so it ends where its country's ends."""
-    for found in _IBAN.finditer(text):
-        length = int(_IBAN_LENGTHS.get(found[0][:2], "0"))
-        if not length or (found.start() and text[found.start() - 1].isalnum()):
-            continue
-        places = [at for at, letter in enumerate(found[0]) if letter not in " -"][:length]
-        end = found.start() + places[-1] + 1
-        if is_iban(text[found.start() : end]) and not text[end : end + 1].isalnum():
-            yield found.start(), end
-
-
-def numbers(text: str) -> Iterator[tuple[str, int, int]]:
-    """The kind (card, ip, phone), start and end of each number that is somebody's. Places may overlap."""
-    for run in _RUN.finditer(text):
+def numbers(text: str, plain: str) -> Iterator[tuple[str, int, int]]:
+    """The kind (iban, card, phone, ip), start and end of each number that is somebody's. Places may overlap. `plain` is the
+    text in ASCII, a character for a character."""
+    for run in _RUN.finditer(plain):
         start, end = run.span()
         digits = sum(map(str.isdigit, run[0]))
         if digits >= 13:
-            yield from (("card", *found.span()) for found in _CARD.finditer(text, start, end) if _is_a_card(found, text))
+            yield from (("card", *found.span()) for found in _CARD.finditer(plain, start, end) if _is_a_card(found, text))
         if run[0].count(".") >= 3:
-            yield from (("ip", *found.span()) for found in _IPV4.finditer(text, start, end) if _is_public(found, text))
+            yield from (("ip", *found.span()) for found in _IPV4.finditer(plain, start, end) if _is_public(found, text))
         if digits >= 6:
-            yield from (("phone", *place) for place in _phones(text, start, end))
+            yield from (("iban", *place) for place in _ibans(plain, max(0, start - 16), end + 30))
+            yield from (("phone", *place) for place in _phones(text, plain, start, end))
 
 
 def is_card(digits: str) -> bool:
@@ -113,12 +103,25 @@ def is_iban(text: str) -> bool:
     return int("".join(str(int(letter, 36)) for letter in moved)) % 97 == 1
 
 
+def _ibans(plain: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Bank accounts that begin from `start` on. One may be followed by a word in capitals, so it ends where its
+    country's ends."""
+    for found in _IBAN.finditer(plain, start, end):
+        length = int(_IBAN_LENGTHS.get(found[0][:2], "0"))
+        if not length or (found.start() and plain[found.start() - 1].isalnum()):
+            continue
+        places = [at for at, letter in enumerate(found[0]) if letter not in " -"][:length]
+        stop = found.start() + places[-1] + 1
+        if is_iban(plain[found.start() : stop]) and not plain[stop : stop + 1].isalnum():
+            yield found.start(), stop
+
+
 def _is_a_card(found: re.Match[str], text: str) -> bool:
     digits = re.sub(r"[ -]", "", found[0])
     if not is_card(digits):
         return False
-    usual = len(digits) == (15 if digits[0] == "3" and digits[1] in "47" else 14 if digits[0] == "3" else 16)
-    if usual and (len(found[0]) > len(digits) or digits[0] in "345"):
+    usual = len(digits) == (15 if digits[:2] in ("34", "37") else 14 if digits[:2] in ("30", "36", "38") else 16)
+    if usual and (len(found[0]) > len(digits) or re.match(r"[2-5]|6011|65", digits)):
         return True  # in groups, as on the card itself, or of an issuer whose numbers are all of this length
     return _CARD_SAID.search(text[max(0, found.start() - 60) : found.start()]) is not None
 
@@ -137,23 +140,24 @@ def _is_public(found: re.Match[str], text: str) -> bool:
     return address.is_global and not address.is_multicast
 
 
-def _phones(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+def _phones(text: str, plain: str, start: int, end: int) -> Iterator[tuple[int, int]]:
     """Telephone numbers between `start` and `end`, by how they are written or by the word before them."""
-    for found in _INTERNATIONAL.finditer(text, start, end):
+    for found in _INTERNATIONAL.finditer(plain, start, end):
         place = _cut(found)
-        number = text[slice(*place)]
-        if (digits := _digits(number)) and 8 <= len(digits) <= 15 and len(set(digits)) > 2 and not _is_fiction(digits):
+        number = plain[slice(*place)]
+        digits = _digits(number)
+        if (11 if digits[0] == "0" else 8) <= len(digits) <= 15 and len(set(digits)) > 2 and not _is_fiction(digits):
             if number.strip("+(0123456789") or len(digits) >= 10:  # +1000000 is a figure
                 yield place
-    for found in _NORTH_AMERICAN.finditer(text, start, end):
+    for found in _NORTH_AMERICAN.finditer(plain, start, end):
         if not _is_fiction(_digits(found[0])) and not _OTHERWISE.search(text[max(0, found.start() - 16) : found.start()]):
             yield found.span()
     for look in (_TRUNK, _BRACKETED):
-        for found in look.finditer(text, start, end):
+        for found in look.finditer(plain, start, end):
             place = _cut(found)
             if _is_national(text, place):
                 yield place
-    for found in _SAID.finditer(text, start, end):
+    for found in _SAID.finditer(plain, start, end):
         if _is_said(text, place := _cut(found)):
             yield place
 
@@ -161,14 +165,14 @@ def _phones(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
 def _is_national(text: str, place: tuple[int, int]) -> bool:
     number, before = text[slice(*place)], text[max(0, place[0] - 32) : place[0]]
     groups, digits = re.findall(r"\d+", number), _digits(number)
-    if not 9 <= len(digits) <= 12 or len(set(digits)) < 4 or len(groups) > 6 or _DATE.match(number):
+    if not 9 <= len(digits) <= 12 or len(set(digits)) < 4 or len(groups) > 6 or _DATE.match(number) or _is_fiction(digits):
         return False
     if len(groups) < 2 or len(set(re.findall(r"[.\-/]", number))) > 1 or _OTHERWISE.search(before):
         return False
     if all(len(group) == 2 for group in groups):  # France's five pairs, and not one more, nor a count or a dump
         steps = {int(after) - int(group) for group, after in zip(groups, groups[1:], strict=False)}
         return len(groups) == 5 and len(steps) > 1 and sum(group[0] == "0" for group in groups) < 4
-    return not all(group[0] == "0" for group in groups) and min(map(len, groups)) > 1
+    return not all(group[0] == "0" for group in groups) and min(map(len, groups[1:])) > 1
 
 
 def _is_said(text: str, place: tuple[int, int]) -> bool:

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from hornbook.corpus.addresses import emails
-from hornbook.corpus.numbers import ibans, numbers
+from hornbook.corpus.numbers import numbers
 from hornbook.corpus.secrets import secrets
 
 # The kinds, in the order in which one wins over another at the same place, and what stands in their stead.
@@ -84,21 +84,20 @@ def count_personal(spans: Iterable[Span]) -> dict[str, int]:
 
 
 def _found(text: str) -> Iterator[Span]:
-    yield from (Span("secret", *place) for place in secrets(text))
-    yield from (Span("email", *place) for place in emails(text))
-    yield from (Span("iban", *place) for place in ibans(text))
-    yield from (Span(kind, *place) for kind, *place in numbers(text))
-    if text.count(":") > 2:
-        yield from (Span("ip", *found.span()) for found in _IPV6.finditer(text) if _is_ipv6(found, text))
+    # The same places, one byte a character: searched several times as fast, and lower case shifts nothing.
+    plain = text.replace("\u00a0", " ").encode("ascii", "replace").decode("ascii")
+    yield from (Span("secret", *place) for place in secrets(plain))
+    yield from (Span("email", *place) for place in emails(text, plain))
+    yield from (Span(kind, *place) for kind, *place in numbers(text, plain))
+    if plain.count(":") > 2:
+        yield from (Span("ip", *found.span()) for found in _IPV6.finditer(plain) if _is_ipv6(found, plain))
 
 
 def _is_ipv6(found: re.Match[str], text: str) -> bool:
-    start, end = found.span()
-    if (text[start - 1 : start].isalnum() or text[start - 1 : start] in (":", ".")) and start:
-        return False
-    if text[end : end + 1].isalnum() or text[end : end + 1] == "_":
+    before, after = text[max(0, found.start() - 1) : found.start()], text[found.end() : found.end() + 1]
+    if before.isalnum() or before in (":", ".", "_") and before or after.isalnum() or after == "_":
         return False
     try:
-        return ipaddress.IPv6Address(found[0].rstrip(":") if not found[0].endswith("::") else found[0]).is_global
+        return not found[0].endswith("::") and ipaddress.IPv6Address(found[0].rstrip(":")).is_global  # "::": a network
     except ValueError:
         return False

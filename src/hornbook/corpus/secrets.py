@@ -12,14 +12,16 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
-_BEFORE, _AFTER = r"(?<![\w+/=-])", r"(?![\w+/=-])"
-# Substrings that are there wherever the pattern can match: they are looked for first, which costs next to nothing.
+_BEFORE, _AFTER = r"(?<![\w+/-])", r"(?![\w+/=-])"
+# Keys by their prefix: substrings that are there wherever the pattern can match, and the pattern. The substrings are
+# looked for first, and in long words alone, which costs next to nothing.
+SHORTEST = 20
 _PREFIXED = tuple((hints, re.compile(_BEFORE + "(?:" + look + ")" + _AFTER)) for hints, look in (
     (("AKIA", "ASIA"), r"A[KS]IA[A-Z2-7]{16}"),
     (("ghp_", "gho_", "ghu_", "ghs_", "ghr_"), r"gh[pousr]_[A-Za-z0-9]{36,255}"),
     (("github_pat_",), r"github_pat_[A-Za-z0-9]{22}_[A-Za-z0-9]{59}"),
     (("glpat-",), r"glpat-[\w-]{20,40}"),
-    (("xox",), r"xox[abeoprs]-[A-Za-z0-9-]{10,250}"),
+    (("xox",), r"xox[abeoprs]-[A-Za-z0-9-]{15,250}"),
     (("AIza",), r"AIza[\w-]{35}"),
     (("GOCSPX-",), r"GOCSPX-[\w-]{28}"),
     (("_live_", "_test_"), r"(?:sk|rk|whsec)_(?:live|test)_[A-Za-z0-9]{16,250}"),
@@ -39,54 +41,63 @@ _PEM_BODY = re.compile(r"(?:[A-Za-z0-9+/=:,.\s\\]|-(?!----))*+")
 _PEM_LINES = re.compile(r"(?:\s*[A-Za-z0-9+/=]{16,})*+")
 _IN_ADDRESS = re.compile(r"://[^\s/:@\"'<>]{1,64}:([^\s/:@\"'<>]{3,100})@[\w.-]")
 _BEARER = re.compile(r"authorization[\"']?\s{0,2}:\s{0,2}[\"']?(?:bearer|basic|token)\s{1,2}([\w.~+/=-]{16,2000})", re.I)
-_NAMES = ("password", "passwd", "passphrase", "secret", "token", "api_key", "apikey", "api-key", "access_key",
-          "accesskey", "access-key", "private_key", "auth_key", "credential")  # fmt: skip
+_NAMES = {"pass": ("password", "passwd", "passphrase"), "secret": ("secret",), "token": ("token",), "credential": ("credential",),
+          "key": ("api_key", "apikey", "api-key", "access_key", "accesskey", "access-key", "private_key", "auth_key")}  # fmt: skip
 _VALUE = re.compile(
-    r"[\w.-]{0,30}[\"'`\])]{0,2}\s{0,3}(?::=|=>|[:=])\s{0,3}(?:(?P<quote>[\"'`])(?P<quoted>[^\"'`\s]{8,200})(?P=quote)"
-    r"|(?P<bare>[^\s\"'`<>;,()\[\]{}]{8,200}))"
+    r"[\w.-]{0,30}[\"'`\])]{0,2}(?P<sign>\s{0,3}(?::=|=>|[:=])\s{0,3}|\s{1,3})"
+    r"(?:(?P<quote>[\"'`])(?P<quoted>[^\"'`\s]{6,200})(?P=quote)|(?P<bare>[^\s\"'`<>;,()\[\]{}]{8,200}))"
 )
 _PLACEHOLDER = re.compile(
-    r"example|sample|dummy|change|your|here|xxx|\*\*\*|\.\.\.|0000|1234|placeholder|redacted|removed|foo|bar|test|todo"
-    r"|none|null|undefined|passw|secret|^[$%{]|\$\{|%\(|://|^/|^~/|^\.{1,2}/",
+    r"example|sample|dummy|change|placeholder|redacted|removed|undefined|passw|secret|xxx|\*\*\*|\.\.\.|0000|1234|\$\{|%\(|://"
+    r"|^[$%{/]|^~/|^\.{1,2}/|(?<![a-z0-9])(?:your|here|foo|bar|test|todo|none|null|my|the)(?![a-z0-9])",
     re.I,
 )
 _UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.I)
+_HUMP = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
+# Names, calls and paths, whose parts are words with a number at their end at most.
+_NAME = re.compile(r"[^A-Za-z0-9]*+(?:(?:(?:[A-Z]?[a-z]{3,}+|[A-Z]++)+\d{0,3}|\d{1,3})[.:/()_-]*+)+")
 _DIGEST = re.compile(r"(?:md5|sha\d{1,3}|blake\w{1,3}|scrypt|bcrypt|argon2\w{0,2}|pbkdf2\w{0,8})[\W_]", re.I)
 
 
 def secrets(text: str) -> Iterator[tuple[int, int]]:
-    """Where secrets stand; of a setting or an address, its value alone. Places may overlap."""
+    """Where secrets stand in an ASCII text; of a setting or an address, its value alone. Places may overlap."""
+    long = " ".join(word for word in text.split() if len(word) >= SHORTEST)
     for hints, look in _PREFIXED:
-        if any(hint in text for hint in hints):
+        if any(hint in long for hint in hints):
             yield from (found.span() for found in look.finditer(text) if not _is_made_up(found[0]))
     if "PRIVATE KEY" in text:
         yield from _private_keys(text)
     if "hooks.slack.com/services/" in text:
         yield from (found.span(1) for found in _HOOK.finditer(text) if not _is_made_up(found[1]))
     if "://" in text and "@" in text:
-        yield from (found.span(1) for found in _IN_ADDRESS.finditer(text) if not _PLACEHOLDER.search(found[1]))
+        for found in _IN_ADDRESS.finditer(text):
+            if not found[1].isalpha() and not found[1].isdigit() and not _PLACEHOLDER.search(found[1]):
+                yield found.span(1)
     low = text.lower()
-    if len(low) != len(text):  # one letter that becomes two would shift every place after it
-        low = text.translate({letter: letter + 32 for letter in range(65, 91)})
     if "authorization" in low:
         yield from (found.span(1) for found in _BEARER.finditer(text) if looks_random(found[1]))
-    for name in _NAMES:
+    for name in [name for stem, names in _NAMES.items() if stem in low for name in names]:
         at = low.find(name)
         while at >= 0:
             at += len(name)
             found = _VALUE.match(text, at)
-            if found and (place := found.span(found["quote"] and "quoted" or "bare")) and _is_secret(text, place):
-                yield place
+            if found and (found["quoted"] or found["sign"].strip()):  # PASSWORD 'as in SQL', but not password as in prose
+                place = found.span(found.lastgroup or 0)
+                if _is_secret(text[slice(*place)].rstrip(".:")):
+                    yield place
             at = low.find(name, at)
 
 
 def looks_random(value: str) -> bool:
     """Whether a value is as mixed as a secret: at least 2.5 bits a character by its own letters (Shannon's entropy), with
-    digits, and capitals or signs among small letters unless it is 16 characters or longer."""
-    if len(value) < 8 or entropy(value) < 2.5 or not any(map(str.isdigit, value)):
+    digits among letters, and capitals or signs too unless it is 16 characters or longer; or 16 letters whose case changes
+    at every second."""
+    if len(value) < 6 or entropy(value) < 2.5:
         return False
-    sorts = (any(map(str.islower, value)), any(map(str.isupper, value)), not value.isalnum())
-    return sum(sorts) >= (1 if len(value) >= 16 else 2) and (sorts[0] or sorts[1])
+    if not any(map(str.isdigit, value)):
+        return len(value) >= 16 and len(value) / max(len(_HUMP.findall(value)), 1) < 2.5
+    lower, upper, signs = any(map(str.islower, value)), any(map(str.isupper, value)), not value.isalnum()
+    return (lower or upper) and lower + upper + signs >= (1 if len(value) >= 16 else 2)
 
 
 def entropy(value: str) -> float:
@@ -94,12 +105,10 @@ def entropy(value: str) -> float:
     return -sum(count / len(value) * math.log2(count / len(value)) for count in Counter(value).values())
 
 
-def _is_secret(text: str, place: tuple[int, int]) -> bool:
-    value = text[slice(*place)].rstrip(".:")
+def _is_secret(value: str) -> bool:
     if _PLACEHOLDER.search(value) or _UUID.fullmatch(value) or _DIGEST.match(value) or not looks_random(value):
         return False
-    words = re.split(r"[^A-Za-z0-9]+", value)
-    return not all(re.fullmatch(r"[A-Za-z]*[a-z]{2,}\d{0,3}|[A-Z]+|\d{0,3}", word) for word in words)  # names and calls
+    return _NAME.fullmatch(value) is None
 
 
 def _is_made_up(value: str) -> bool:
