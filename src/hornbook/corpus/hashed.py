@@ -64,7 +64,7 @@ def features(text: str, bits: int) -> tuple[np.ndarray, np.ndarray]:
     starts = np.arange(max(len(data) - PIECE + 1, 0))
     pieces = hashes.of(starts, starts + PIECE)
     every = np.r_[mixed(words ^ _WORD), mixed(pairs ^ _PAIR), mixed(pieces ^ _BYTES)] >> np.uint64(64 - bits)
-    counts = np.bincount(every.astype(np.int64), minlength=0)
+    counts = np.bincount(every.astype(np.int64))
     places = np.flatnonzero(counts)
     values = 1 + np.log(counts[places])
     return places, values / max(np.sqrt(values @ values), 1e-9)
