@@ -63,11 +63,17 @@ def features(text: str, bits: int) -> tuple[np.ndarray, np.ndarray]:
     pairs = words[:-1] * np.uint64(_BASE) + words[1:]
     starts = np.arange(max(len(data) - PIECE + 1, 0))
     pieces = hashes.of(starts, starts + PIECE)
-    every = np.r_[mixed(words ^ _WORD), mixed(pairs ^ _PAIR), mixed(pieces ^ _BYTES)] >> np.uint64(64 - bits)
-    counts = np.bincount(every.astype(np.int64))
-    places = np.flatnonzero(counts)
-    values = 1 + np.log(counts[places])
+    every = mixed(np.r_[words ^ _WORD, pairs ^ _PAIR, pieces ^ _BYTES]) >> np.uint64(64 - bits)
+    places, counts = _counted(every.astype(np.int32))
+    values = 1 + np.log(counts)
     return places, values / max(np.sqrt(values @ values), 1e-9)
+
+
+def _counted(places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Each place once, sorted, and how often it is there (np.unique, which sorts the same, takes twice as long)."""
+    places = np.sort(places)
+    first = np.flatnonzero(np.r_[True, places[1:] != places[:-1]][: len(places)])
+    return places[first].astype(np.int64), np.diff(np.r_[first, len(places)])
 
 
 @dataclass(frozen=True)
