@@ -34,7 +34,8 @@ _TAG = re.compile(r"<(?:script|style)\b.*?</(?:script|style)>|<[^>]*>", re.S | r
 _ENTITY = {"&nbsp;": " ", "&amp;": "&", "&lt;": "<", "&gt;": ">", "&quot;": '"'}
 # What tells a mail from a page, or this collection's two halves by their hosts: neither may be learnt.
 _MAIL_SIGNS = re.compile(
-    r"^(?:>.*|.*wrote:|On .{5,80},|-- ?$|_{10,}.*|-{5,}.*|.*mailing list.*|.*(?:un)?subscri.*|.*taint\.org.*|.*zzzz.*)$",
+    r"^(?:>.*|.*wrote:|On .{5,80},|-- ?$|_{10,}.*|-{5,}.*|.*mailing list.*|.*(?:un)?subscri.*|.*taint\.org.*"
+    r"|.*zzzz.*)$",
     re.M | re.I,
 )
 _ADDRESS = re.compile(r"(?:https?://|www\.)\S+|\S+@\S+")
@@ -84,7 +85,8 @@ def sources(mails: Path, brown: Path) -> tuple[dict[str, list[str]], dict[str, l
     generated = {f"web spam, {kind}": [webspam.spam_page(random.Random(f"{kind} {seed}"), kind) for seed in range(150)]
                  for kind in webspam.KINDS}  # fmt: skip
     bad = {"spam mails": read["spam mails"], **generated}
-    return {name: distinct(found) for name, found in good.items()}, {name: distinct(found) for name, found in bad.items()}
+    good, bad = ({name: distinct(found) for name, found in side.items()} for side in (good, bad))
+    return good, bad
 
 
 def is_learnt(source: str, text: str) -> bool:

@@ -11,52 +11,55 @@ from hornbook.corpus.urls import canonical_url
 
 # Names that naive filters have refused, and words that hold a bad one: towns, companies, plants, trades, programs.
 INNOCENT = """
-    scunthorpe.gov.uk essex.ac.uk sussex.ac.uk middlesex.gov essexcampus.ac.uk penistone.org lightwater.org.uk clitheroe.com
-    cockermouth.org.uk cockburn.wa.gov.au hancock.com dickens.org moby-dick.org vandyke.com shitake-mushrooms.com
-    shiitake.org analysis.com psychoanalysis.org analystforum.com canalboats.org banal.net classic.com classical.org
-    assembly.org assessment.edu assets.com compass.org passport.gov glass.com grass.org massage-therapy.org bass-fishing.com
-    therapist.org therapistfinder.com expertsexchange.com experts-exchange.com speedofart.com penisland.net whorepresents.com
-    titanic.org titian.museum constitution.gov institution.edu competition.org button.com buttons.org circumstances.com
-    document.org cucumber.io cumberland.edu cumbria.gov.uk accumulate.org scum-master.org scrum.org peacock.com cocktail.com
-    cocktails.org cockpit.aero cockatoo.org.au shuttlecock.com weathercock.net babcock.com hitchcock.tv woodcock.com
-    swallow.org swallows.net birds-tits.org.uk great-tit.org blue-tit.org.uk booby.org.ec pussycat.org pussywillow.com
-    pussy-riot.org hooker-chemical.com hooker.org bishop-hooker.edu manhood.org grape.com grapes.org drape.com therapy.org
-    rapeseed.com skyscraper.com scrape.dev parade.com sextant.org sextet.org sexton.com bissextile.fr unisex-salon.com
-    asexuality.org homosexual-rights.org bisexual.org transgender.org lgbt-teens.org gay-lesbian-center.org girlscouts.org
+    scunthorpe.gov.uk essex.ac.uk sussex.ac.uk middlesex.gov essexcampus.ac.uk penistone.org lightwater.org.uk
+    clitheroe.com cockermouth.org.uk cockburn.wa.gov.au hancock.com dickens.org moby-dick.org vandyke.com
+    shitake-mushrooms.com shiitake.org analysis.com psychoanalysis.org analystforum.com canalboats.org banal.net
+    classic.com classical.org assembly.org assessment.edu assets.com compass.org passport.gov glass.com grass.org
+    massage-therapy.org bass-fishing.com therapist.org therapistfinder.com expertsexchange.com experts-exchange.com
+    speedofart.com penisland.net whorepresents.com titanic.org titian.museum constitution.gov institution.edu
+    competition.org button.com buttons.org circumstances.com document.org cucumber.io cumberland.edu cumbria.gov.uk
+    accumulate.org scum-master.org scrum.org peacock.com cocktail.com cocktails.org cockpit.aero cockatoo.org.au
+    shuttlecock.com weathercock.net babcock.com hitchcock.tv woodcock.com swallow.org swallows.net birds-tits.org.uk
+    great-tit.org blue-tit.org.uk booby.org.ec pussycat.org pussywillow.com pussy-riot.org hooker-chemical.com
+    hooker.org bishop-hooker.edu manhood.org grape.com grapes.org drape.com therapy.org rapeseed.com skyscraper.com
+    scrape.dev parade.com sextant.org sextet.org sexton.com bissextile.fr unisex-salon.com asexuality.org
+    homosexual-rights.org bisexual.org transgender.org lgbt-teens.org gay-lesbian-center.org girlscouts.org
     girlguiding.org.uk teenagers.org teens-library.org adult-education.org adult-literacy.org adulteducation.net
     youngadult.org sexual-health.nhs.uk sexualhealth.org sexeducation.org sex-ed.org unfpa.org breast-cancer.org
-    breastfeeding.org mastectomy.org nakedscientists.com naked-mole-rat.org barenaked.ca stripped-down.dev strip-mining.org
-    comicstrip.com las-vegas-strip.org stripe.com striped-bass.org camera.com cambridge.org webcamera.org cameroon.gov
-    escort-vehicle.com fordescort.org escorting-vessels.org hotwire.com hotel.com hot-springs.org photos.org
-    alphabet.com alphabets.org betty.com beta.org betatest.dev bethesda.org tibet.net sherbet.com elizabeth.org better.org
-    pokerface-band.com slots.dev python-slots.org pcie-slots.com time-slots.org jackpotjunction.org lottery-mathematics.edu
-    odds-ratio.org statistics-of-gambling.edu gamblers-anonymous.org problemgambling.org casinoroyale-film.com
-    montecarlo-casino-history.org wagerlabs.com bingo-night-church.org roulette-curves.math.edu spinsters.org
-    cracked-pepper.com crackers.com nutcracker.org crackle.com firecracker.org serial.com serialport.dev pyserial.org
-    serializer.org torrential-rain.org torrent-river.es hackathon.org hackney.gov.uk hackerspace.org keyhole.com
-    ssh-keygen.org keyboard.com cheat-sheets.dev cheatham.gov cheatsheet.org activator-protein.org nullable.dev
-    replica-set.mongodb.org replicas.kubernetes.io replication.org pillsbury.com pillow.org caterpillar.com pillar.org
-    pharmacy-school.edu pharmacyschool.edu loan-officer.gov student-loans.gov sloane.org loanwords.org paydays.org cheapside.org
-    cheapflights.com discount-rate.org followers-of-christ.org likes.org forexample.org crypto-lib.dev cryptography.io
-    cryptozoology.org cryptic.org earnest.org money-museum.org moneypenny.com viagrande.it specialist.com specialists.org
-    socialism.org socialist.org cialispedia.edu free-software.org freecell.org prizewinning.org nobelprize.org
-    enterprize.gov surprize.org xxxviii-legion.org superbowl-xxxiv.org maxxxine-film.com dildo-newfoundland.ca
-    pornic.fr pornichet.fr spornosexual-study.edu arsenal.com arsenic.org assassin.org cassette.org embarrass.com harass.org
-    potassium.org ambassador.gov amass.org trespass.org bypass.dev brass-band.org sassafras.com jurassic.com lasses.org
-    """.split()
+    breastfeeding.org mastectomy.org nakedscientists.com naked-mole-rat.org barenaked.ca stripped-down.dev
+    strip-mining.org comicstrip.com las-vegas-strip.org stripe.com striped-bass.org camera.com cambridge.org
+    webcamera.org cameroon.gov escort-vehicle.com fordescort.org escorting-vessels.org hotwire.com hotel.com
+    hot-springs.org photos.org alphabet.com alphabets.org betty.com beta.org betatest.dev bethesda.org tibet.net
+    sherbet.com elizabeth.org better.org pokerface-band.com slots.dev python-slots.org pcie-slots.com time-slots.org
+    jackpotjunction.org lottery-mathematics.edu odds-ratio.org statistics-of-gambling.edu gamblers-anonymous.org
+    problemgambling.org casinoroyale-film.com montecarlo-casino-history.org wagerlabs.com bingo-night-church.org
+    roulette-curves.math.edu spinsters.org cracked-pepper.com crackers.com nutcracker.org crackle.com firecracker.org
+    serial.com serialport.dev pyserial.org serializer.org torrential-rain.org torrent-river.es hackathon.org
+    hackney.gov.uk hackerspace.org keyhole.com ssh-keygen.org keyboard.com cheat-sheets.dev cheatham.gov cheatsheet.org
+    activator-protein.org nullable.dev replica-set.mongodb.org replicas.kubernetes.io replication.org pillsbury.com
+    pillow.org caterpillar.com pillar.org pharmacy-school.edu pharmacyschool.edu loan-officer.gov student-loans.gov
+    sloane.org loanwords.org paydays.org cheapside.org cheapflights.com discount-rate.org followers-of-christ.org
+    likes.org forexample.org crypto-lib.dev cryptography.io cryptozoology.org cryptic.org earnest.org money-museum.org
+    moneypenny.com viagrande.it specialist.com specialists.org socialism.org socialist.org cialispedia.edu
+    free-software.org freecell.org prizewinning.org nobelprize.org enterprize.gov surprize.org xxxviii-legion.org
+    superbowl-xxxiv.org maxxxine-film.com dildo-newfoundland.ca pornic.fr pornichet.fr spornosexual-study.edu
+    arsenal.com arsenic.org assassin.org cassette.org embarrass.com harass.org potassium.org ambassador.gov amass.org
+    trespass.org bypass.dev brass-band.org sassafras.com jurassic.com lasses.org
+"""
 PATHS = """
-    /wiki/Middlesex /docs/slots.html /sql/crack-detection /ssh-keygen.1.html /howto/serial-hacks /reference/replica-sets /analysis/anal.c
-    /library/random.html /adult-education/index.html /casino-royale-1953 /wiki/Viagra /tits-and-other-birds /poker-hands-in-prolog
-    /sex-ratio-of-frogs /health/sexual-education-for-teens /essays/lgbt/gay-girls /xxx/placeholder.html /crackers/torrents.html
-    """.split()
+    /wiki/Middlesex /docs/slots.html /sql/crack-detection /ssh-keygen.1.html /howto/serial-hacks /reference/replica-sets
+    /analysis/anal.c /library/random.html /adult-education/index.html /casino-royale-1953 /wiki/Viagra
+    /tits-and-other-birds /poker-hands-in-prolog /sex-ratio-of-frogs /health/sexual-education-for-teens
+    /essays/lgbt/gay-girls /xxx/placeholder.html /crackers/torrents.html
+"""
 
 
-@pytest.mark.parametrize("host", INNOCENT)
+@pytest.mark.parametrize("host", INNOCENT.split())
 def test_innocent_hosts_stay(host: str) -> None:
     assert refused_words(f"http://www.{host}/about/us.html") is None
 
 
-@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("path", PATHS.split())
 def test_innocent_paths_stay(path: str) -> None:
     assert refused_words(f"https://docs.example.org{path}") is None
 
@@ -93,7 +96,8 @@ def write_lists(folder: Path) -> list[Path]:
     (folder / "mine.txt").write_text("# a comment\nBad.Example.org\n*.wild.net\n.dot.net\n\n! note\nhttps://good.org/bad/part/\n"
                                      "münchen-böse.de\norg\nnot a host at all\n")  # fmt: skip
     with gzip.open(folder / "hosts.gz", "wt") as file:
-        file.write("127.0.0.1 localhost\n0.0.0.0 ads.example.com tracker.example.com # two\n::1 localhost\n0.0.0.0 0.0.0.0\n")
+        file.write("127.0.0.1 localhost\n0.0.0.0 ads.example.com tracker.example.com # two\n")
+        file.write("::1 localhost\n0.0.0.0 0.0.0.0\n")
     category = folder / "malware"
     category.mkdir()
     (category / "domains").write_bytes(b"evil.ru\n66.102.7.5\n\xe9t\xe9.fr\n")

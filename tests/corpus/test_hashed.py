@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from hornbook.core.errors import DamagedError, InputError
 from hornbook.corpus.hashed import BYTES, Hashes, LinearModel, features, learn, mixed
 
-GOOD = "the river runs to the sea and the boats come home with fish".split()
-BAD = "buy cheap pills now and win a free casino bonus today".split()
+GOOD = "the river runs to the sea and the boats come home with fish"
+BAD = "buy cheap pills now and win a free casino bonus today"
 
 
 def texts(words: list[str], count: int, seed: int) -> list[str]:
     rng = random.Random(seed)
-    return [" ".join(rng.choices(words, k=30)) for _ in range(count)]
+    return [" ".join(rng.choices(words.split(), k=30)) for _ in range(count)]
 
 
 @settings(max_examples=60, deadline=None)
@@ -82,14 +82,15 @@ def test_weights_of_examples_move_the_middle() -> None:
 
 
 def test_a_model_comes_back_from_its_file(tmp_path) -> None:
-    model = learn([features(text, 12) for text in (*GOOD, *BAD)], [0.0] * len(GOOD) + [1.0] * len(BAD), bits=12)
+    words = [*GOOD.split(), *BAD.split()]
+    model = learn([features(text, 12) for text in words], [0.0] * 13 + [1.0] * 11, bits=12)
     model.save(tmp_path / "a.safetensors", source="words")
     model.save(tmp_path / "b.safetensors", source="words")
     assert (tmp_path / "a.safetensors").read_bytes() == (tmp_path / "b.safetensors").read_bytes()
     assert (tmp_path / "a.safetensors").stat().st_size < 2**12 + 400
     loaded = LinearModel.load(tmp_path / "a.safetensors")
     assert loaded.bits == 12
-    assert loaded.scores(GOOD) == pytest.approx(model.scores(GOOD), abs=0.01)
+    assert loaded.scores(words) == pytest.approx(model.scores(words), abs=0.01)
     with pytest.raises(InputError, match="no model here"):
         LinearModel.load(tmp_path / "none")
     (tmp_path / "a.safetensors").write_bytes(b"\x10\0\0\0\0\0\0\0damaged")

@@ -18,18 +18,23 @@ from hornbook.corpus.judge import (
     save_judge,
 )
 
-GOOD = "a proof explains why the angle of the circle equals half of its arc because the lines are equal".split()
-BAD = "click here for more photos of the stars and their new shoes in our shop of the week".split()
+GOOD = "a proof explains why the angle of the circle equals half of its arc because the lines are equal"
+BAD = "click here for more photos of the stars and their new shoes in our shop of the week"
+
+
+def some(rng: random.Random, words: str, count: int) -> str:
+    return " ".join(rng.choices(words.split(), k=count))
 
 
 def pages(count: int, seed: int = 0) -> dict[str, str]:
     """Half of them worth reading, and those only have "p" in their id."""
     rng = random.Random(seed)
-    return {f"{'pn'[number % 2]}{number:03d}": " ".join(rng.choices((GOOD, BAD)[number % 2], k=40)) for number in range(count)}
+    return {f"{'pn'[number % 2]}{number:03d}": some(rng, (GOOD, BAD)[number % 2], 40) for number in range(count)}
 
 
 def judged(count: int, seed: int = 0) -> list[Judgement]:
-    return [Judgement(page, text, 5.0 if page[0] == "p" else 1.0, "me", "") for page, text in pages(count, seed).items()]
+    labels = {"p": 5.0, "n": 1.0}
+    return [Judgement(page, text, labels[page[0]], "me", "") for page, text in pages(count, seed).items()]
 
 
 def test_what_a_person_likes_is_learnt() -> None:
@@ -44,7 +49,7 @@ def test_what_a_person_likes_is_learnt() -> None:
 
 def test_judgements_without_sense_agree_with_nothing() -> None:
     rng = random.Random(3)
-    senseless = [Judgement(str(number), " ".join(rng.choices(GOOD + BAD, k=40)), rng.choice((0.0, 5.0)), "", "")
+    senseless = [Judgement(str(number), some(rng, f"{GOOD} {BAD}", 40), rng.choice((0.0, 5.0)), "", "")
                  for number in range(120)]  # fmt: skip
     _, agreement = learn_judgements(senseless)
     assert abs(agreement.kappa) < 0.3
@@ -53,7 +58,7 @@ def test_judgements_without_sense_agree_with_nothing() -> None:
 def test_labels_from_0_to_5_are_learnt_as_degrees() -> None:
     rng = random.Random(1)
     shares = [number % 6 for number in range(150)]
-    graded = [Judgement(str(number), " ".join(rng.choice(GOOD if rng.random() < share / 5 else BAD) for _ in range(60)),
+    graded = [Judgement(str(number), some(rng, GOOD, 12 * share) + " " + some(rng, BAD, 60 - 12 * share),
                         float(share), "", "") for number, share in enumerate(shares)]  # fmt: skip
     model, agreement = learn_judgements(graded)
     assert agreement.correlation > 0.8
@@ -82,7 +87,8 @@ def test_files_of_judgements(tmp_path) -> None:
                     '{"id": "b", "text": "y", "label": 2}\n{"id": "a", "text": "x", "label": "0"}\n')  # fmt: skip
     assert [(row.id, row.label) for row in read_judgements(path)] == [("a", 0), ("b", 2)]
     for bad in ('{"id": "a", "text": "x", "label": 6}', '{"id": "a", "text": "x", "label": "fine"}',
-                '{"id": "a", "text": "x", "label": true}', '{"id": "a", "text": "x"}', '{"id": 1, "text": "x", "label": 1}',
+                '{"id": "a", "text": "x", "label": true}', '{"id": "a", "text": "x"}',
+                '{"id": 1, "text": "x", "label": 1}',
                 '{"id": "a", "label": 1}', '{"id": "a", "text": "x", "label": [1]}'):  # fmt: skip
         path.write_text('{"id": "a", "text": "x", "label": 1}\n' + bad + "\n")
         with pytest.raises(InputError, match="judgement 2"):
@@ -121,7 +127,7 @@ def test_judging_goes_on_where_it_ended(tmp_path) -> None:
 def test_half_of_the_pages_are_those_the_model_is_unsure_of(tmp_path) -> None:
     every = pages(160)
     rng = random.Random(9)
-    mixed = {f"m{number}": " ".join(rng.choices(GOOD, k=20) + rng.choices(BAD, k=20)) for number in range(40)}
+    mixed = {f"m{number}": some(rng, GOOD, 20) + " " + some(rng, BAD, 20) for number in range(40)}
     middle, asked = {*mixed.values()}, []
 
     def ask(text: str, done: int, count: int) -> str:

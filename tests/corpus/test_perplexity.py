@@ -11,13 +11,13 @@ from hornbook.core.errors import DamagedError
 from hornbook.corpus import perplexity
 from hornbook.corpus.perplexity import ORDER, PageModel
 
-WORDS = "the boat sea harbour of old and fishes with a net before storm comes to stone house by cold water".split()
-ΛΈΞΕΙΣ = "η θάλασσα και το παλιό λιμάνι με τα δίχτυα πριν από την καταιγίδα στο πέτρινο σπίτι".split()
+WORDS = "the boat sea harbour of old and fishes with a net before storm comes to stone house by cold water"
+ΛΈΞΕΙΣ = "η θάλασσα και το παλιό λιμάνι με τα δίχτυα πριν από την καταιγίδα στο πέτρινο σπίτι"
 
 
-def prose(words: list[str], seed: int, count: int = 200) -> str:
+def prose(words: str, seed: int, count: int = 200) -> str:
     rng = random.Random(seed)
-    return " ".join(rng.choices(words, k=count)).capitalize() + "."
+    return " ".join(rng.choices(words.split(), k=count)).capitalize() + "."
 
 
 class Plain:

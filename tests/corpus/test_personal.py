@@ -7,10 +7,10 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from benchmarks.corpus.planted import MAKERS, PHONES, digits, plant
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.corpus.planted import MAKERS, PHONES, digits, plant
 from hornbook.corpus.numbers import is_card, is_iban
 from hornbook.corpus.personal import (
     PLACEHOLDERS,
@@ -80,7 +80,7 @@ def test_figures_of_ordinary_text_are_left_alone(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "jane@example.com, joe@shop.example.org, info@island.example, a@b.test, root@localhost.localdomain, x@y.invalid",
+        "jane@example.com, joe@shop.example.org, info@island.example, a@b.test, x@here.localdomain, x@y.invalid",
         "192.0.2.17, 198.51.100.4, 203.0.113.9, 2001:db8:1::1a2b",
         "(212) 555-0123, +1 415 555 0199, 415-555-0100, phone: 555-0142",
         "AKIAIOSFODNN7EXAMPLE, ghp_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
@@ -103,8 +103,9 @@ def test_every_kind_is_found_in_a_sentence(kind: str) -> None:
 
 def test_telephones_of_every_country() -> None:
     rng = random.Random(4)
-    for country, (plain, said) in PHONES.items():
-        texts = [f"Ask {digits(rng, form)} for it." for form in plain] + [f"Tel. {digits(rng, form)}." for form in said]
+    for country, forms in PHONES.items():
+        texts = [f"Ask {digits(rng, form)} for it." for form in forms["plain"]]
+        texts += [f"Tel. {digits(rng, form)}." for form in forms["said"]]
         missed = [text for text in texts if [span.kind for span in find_personal(text)] != ["phone"]]
         assert not missed, (country, missed)
 
@@ -128,13 +129,17 @@ def test_lines_judged_by_hand() -> None:
 
 
 def test_secrets_and_what_is_none() -> None:
-    key = "-----BEGIN RSA PRIVATE KEY-----\n" + "\n".join(["MIIEowIBAAKCAQEA7bq9" * 3] * 4) + "\n-----END RSA PRIVATE KEY-----"
+    body = "\n".join(["MIIEowIBAAKCAQEA7bq9" * 3] * 4)
+    key = f"-----BEGIN RSA PRIVATE KEY-----\n{body}\n-----END RSA PRIVATE KEY-----"
     text = f"before\n{key}\nafter, password = 'Tr0ub4dor&3', https://bob:hunter2x@db.org/"
     assert mask_personal(text) == "before\n[secret]\nafter, password = '[secret]', https://bob:[secret]@db.org/"
     for innocent in (
-        "commit 3b18e512dba79e4c8300dd08aeb37f8e728b8dad", "password: see the manual", "token = tokenizer.next_token(4)",
-        "api_key: YOUR_API_KEY", "secret=${VAULT_1}", "password_hash: sha256$abc", "-----BEGIN PRIVATE KEY----- is its first line",
-        "token: 550e8400-e29b-41d4-a716-446655440000", "PASSWORD = os.environ['PW1']", "the password file /etc/passwd: root:x:0:0",
+        "commit 3b18e512dba79e4c8300dd08aeb37f8e728b8dad", "password: see the manual",
+        "token = tokenizer.next_token(4)",
+        "api_key: YOUR_API_KEY", "secret=${VAULT_1}", "password_hash: sha256$abc",
+        "-----BEGIN PRIVATE KEY----- is its first line",
+        "token: 550e8400-e29b-41d4-a716-446655440000", "PASSWORD = os.environ['PW1']",
+        "the password file /etc/passwd: root:x:0:0",
         "sha256: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
     ):  # fmt: skip
         assert mask_personal(innocent) == innocent
@@ -177,7 +182,8 @@ def test_spans_stand_where_they_are_said_to() -> None:
 
 @pytest.mark.parametrize(
     "piece",
-    ["a@", "1", "@", "(", "1.", "12 ", "password=", ":", "2001:", "+1", "AB12", "a (at) ", "tel ", "://a:", "eyJa", "0171-",
+    ["a@", "1", "@", "(", "1.", "12 ", "password=", ":", "2001:", "+1", "AB12", "a (at) ", "tel ", "://a:", "eyJa",
+     "0171-",
      "a at b dot ", "-----BEGIN PRIVATE KEY-----", "0 "],
 )  # fmt: skip
 def test_no_line_takes_long(piece: str) -> None:

@@ -10,8 +10,10 @@ from hornbook.corpus.toxicity import ALWAYS, toxicity_score
 @pytest.mark.parametrize(
     "text",
     [
-        "You are such an idiot, go kill yourself.", "I will find you and kill you.", "They are all vermin and should be shot.",
-        "What a stupid fucking bitch.", "You f*cking moron, you sh1t.", "Shut up, a$$hole.", "All of them deserve to die.",
+        "You are such an idiot, go kill yourself.", "I will find you and kill you.",
+        "They are all vermin and should be shot.",
+        "What a stupid fucking bitch.", "You f*cking moron, you sh1t.", "Shut up, a$$hole.",
+        "All of them deserve to die.",
         "you worthless pathetic loser",
     ],
 )  # fmt: skip
@@ -23,10 +25,13 @@ def test_abuse_scores_high(text: str) -> None:
     "text",
     [
         "Kill the process, then its children die and the zombie is reaped.", "The complete idiot's guide to Python.",
-        "The bitch had six puppies in her litter.", "The bastard sword of the king hung on the wall.", "Offa's Dyke is an earth wall.",
-        "The farmer's pigs and monkeys are animals.", "You should execute the master; the slave follows.", "Garbage collection of dirty pages.",
+        "The bitch had six puppies in her litter.", "The bastard sword of the king hung on the wall.",
+        "Offa's Dyke is an earth wall.",
+        "The farmer's pigs and monkeys are animals.", "You should execute the master; the slave follows.",
+        "Garbage collection of dirty pages.",
         "He was a dumb witness, and they fed the pig.", "Scunthorpe, Essex, analysis and cockpit are assessed.",
-        "You can shoot photographs of them.", "Faggots and peas are eaten with gravy.", "The fool in King Lear speaks wisely.", "",
+        "You can shoot photographs of them.", "Faggots and peas are eaten with gravy.",
+        "The fool in King Lear speaks wisely.", "",
     ],
 )  # fmt: skip
 def test_innocent_words_score_low(text: str) -> None:

@@ -14,9 +14,10 @@ _DISGUISED = re.compile(
     r"|\sat\s([A-Za-z0-9-]{1,63}(?:\sdot\s[A-Za-z0-9-]{1,63}){1,4}))(?![\w-])",
     re.I,
 )
-# Ends of names that are no mailbox's: the top-level domains that are not two letters long and in use (of the root zone's
-# 1,400 those that people write from), so that `matrix @ self.weight`, `unit@1.service` and `icon@2x.png` are no address.
-_TOP = frozenset("""
+# Ends of names that are no mailbox's: the top-level domains that are not two letters long and in use (of the root
+# zone's 1,400 those that people write from), so that `matrix @ self.weight`, `unit@1.service` and `icon@2x.png` are no
+# address.
+TOP = """
     com org net edu gov mil int info biz name pro aero coop museum jobs mobi travel cat tel asia post arpa xyz online
     site website store shop blog app dev page club space tech live life world news email company today design cloud
     agency digital group solutions services network systems software academy school university college institute
@@ -31,7 +32,8 @@ _TOP = frozenset("""
     alsace bzh corsica barcelona madrid eus gal amsterdam frl brussels vlaanderen gent swiss zuerich nyc vegas miami
     boston tokyo osaka kyoto nagoya sydney melbourne istanbul moscow moskva scot wales irish africa capetown durban
     joburg quebec rio lat рф укр срб бел мкд бг ελ ею
-""".split())  # fmt: skip
+"""
+_TOP = frozenset(TOP.split())
 _HINTS = ("(at", "[at", "{at", "<at", "( at", "[ at", " dot ")
 _RESERVED = re.compile(r"(?:^|\.)(?:example\.(?:com|net|org|edu)|example|test|invalid|localhost|local|localdomain)$")
 _MESSAGE = re.compile(r"(?:message-id|in-reply-to|references|msgid|msg-id)\W{0,6}(?:\S+\s+){0,3}<?$", re.I)

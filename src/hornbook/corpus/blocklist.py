@@ -23,25 +23,35 @@ from hornbook.corpus.urls import canonical_url, host_of
 # they have a hyphen, so that Scunthorpe, Essex and analysis stay. Words for who people are (gay, girls, teens) are not
 # among them, nor what manuals speak of (keygen, replica, slots, serial): two of those are no sign of anything.
 HARD = {
-    "adult": "porn porno pornos xxxx hentai milf milfs gangbang blowjob blowjobs cumshot cumshots handjob creampie bukkake "
-             "camgirl camgirls camsex sexcam sexcams sextube fuck fucking cunt cunts deepthroat futanari xvideos xhamster "
-             "redtube youporn shemale shemales sexchat live-sex free-sex sex-cam sex-cams sex-chat sex-tube adult-dating "
-             "hot-babes nude-cams nude-babes escort-service",
-    "gambling": "onlinecasino casinobonus pokies togel sbobet sportsbook sportsbetting freespins online-casino casino-bonus "
-                "casino-online free-spins online-betting online-slots online-poker slot-gacor sports-betting",
+    "adult": """
+        porn porno pornos xxxx hentai milf milfs gangbang blowjob blowjobs cumshot cumshots handjob creampie bukkake
+        camgirl camgirls camsex sexcam sexcams sextube fuck fucking cunt cunts deepthroat futanari xvideos xhamster
+        redtube youporn shemale shemales sexchat live-sex free-sex sex-cam sex-cams sex-chat sex-tube adult-dating
+        hot-babes nude-cams nude-babes escort-service
+    """,
+    "gambling": """
+        onlinecasino casinobonus pokies togel sbobet sportsbook sportsbetting freespins online-casino casino-bonus
+        casino-online free-spins online-betting online-slots online-poker slot-gacor sports-betting
+    """,
     "malware": "warez crackz keygens serialz full-crack crack-download cracked-apk apk-mod mod-apk",
-    "spam": "kamagra paydayloan paydayloans replicawatches cheapviagra buyviagra buyfollowers payday-loan payday-loans "
-            "replica-watches buy-viagra cheap-viagra buy-cialis cheap-cialis buy-followers buy-likes buy-backlinks "
-            "weight-loss-pills make-money-fast no-prescription get-rich-quick essay-writing-service",
-}  # fmt: skip
+    "spam": """
+        kamagra paydayloan paydayloans replicawatches cheapviagra buyviagra buyfollowers payday-loan payday-loans
+        replica-watches buy-viagra cheap-viagra buy-cialis cheap-cialis buy-followers buy-likes buy-backlinks
+        weight-loss-pills make-money-fast no-prescription get-rich-quick essay-writing-service
+    """,
+}
 SOFT = {
-    "adult": "xxx sex sexy nude nudes naked erotic erotica babes cams webcam escorts boobs tits pussy ass anal orgy dildo "
-             "fetish bdsm horny hookup swinger swingers lingerie stripper nsfw pornography adult",
-    "gambling": "casino casinos jackpot jackpots betting bet bets poker bingo lotto roulette blackjack baccarat gambling "
-                "wager spins",
+    "adult": """
+        xxx sex sexy nude nudes naked erotic erotica babes cams webcam escorts boobs tits pussy ass anal orgy dildo
+        fetish bdsm horny hookup swinger swingers lingerie stripper nsfw pornography adult
+    """,
+    "gambling": """
+        casino casinos jackpot jackpots betting bet bets poker bingo lotto roulette blackjack baccarat gambling wager
+        spins
+    """,
     "malware": "crack cracks cracked serials torrent torrents nulled cheats",
     "spam": "viagra cialis levitra pills pharmacy cheap payday loans replicas weightloss followers forex",
-}  # fmt: skip
+}
 # These are part of no innocent word, and count inside others too ("sexcam" does not: Essex has a campus).
 STRICT = {
     "adult": "pornhub pornstar xvideos xhamster blowjob gangbang cumshot freeporn porntube",

@@ -102,8 +102,9 @@ class LinearModel:
         from safetensors.numpy import save
 
         scale = np.float32(max(float(np.abs(self.weights).max()), 1e-9) / 127)
-        tensors = {"weights": np.rint(self.weights / scale).astype(np.int8), "scale": np.array([scale, self.bias], np.float32)}
-        write_bytes(path, save(tensors, {"about": json.dumps(about, sort_keys=True)}))
+        weights, numbers = np.rint(self.weights / scale).astype(np.int8), np.array([scale, self.bias], np.float32)
+        header = {"about": json.dumps(about, sort_keys=True)}
+        write_bytes(path, save({"weights": weights, "scale_and_bias": numbers}, header))
 
     @classmethod
     def load(cls, path: Path) -> LinearModel:
@@ -113,7 +114,7 @@ class LinearModel:
 
         try:
             tensors = load(path.read_bytes())
-            weights, (scale, bias) = tensors["weights"], tensors["scale"].tolist()
+            weights, (scale, bias) = tensors["weights"], tensors["scale_and_bias"].tolist()
         except OSError:
             raise InputError("there is no model here", where=path, fix="name the file of a model") from None
         except (SafetensorError, KeyError, ValueError) as error:
@@ -129,8 +130,8 @@ def learn(
 ) -> LinearModel:
     """Learn from examples (as `features` gives them) and their targets, 0 to 1, each with a weight of its own.
 
-    AdaGrad (Duchi et al. 2011) on the cross-entropy with `decay` * |weights|^2 / 2, in an order drawn from a fixed seed:
-    the same examples give the same model.
+    AdaGrad (Duchi et al. 2011) on the cross-entropy with `decay` * |weights|^2 / 2, in an order drawn from a fixed
+    seed: the same examples give the same model.
     """
     wanted = np.asarray(targets, np.float64)
     share = np.ones(len(wanted)) if weights is None else np.asarray(weights, np.float64)

@@ -1,7 +1,7 @@
 """Quality by a person's own judgement: some hundred pages judged by hand, a linear model that learns them.
 
-The manner of FineWeb-Edu (Penedo et al. 2024, a classifier on judged pages, labels 0 to 5) and of DCLM (Li et al. 2024, a
-linear model on n-grams, good against bad), with the judge at home. Nothing is shipped: without judgements there is no
+The manner of FineWeb-Edu (Penedo et al. 2024, a classifier on judged pages, labels 0 to 5) and of DCLM (Li et al. 2024,
+a linear model on n-grams, good against bad), with the judge at home. Nothing is shipped: without judgements there is no
 score. Any scorer, `Callable[[Sequence[str]], Sequence[float]]`, may stand in the model's place.
 """
 

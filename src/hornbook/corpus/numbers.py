@@ -1,8 +1,8 @@
 """Numbers that belong to somebody: bank accounts, cards, telephones, IP addresses, told apart from all other numbers.
 
-A page is looked through once for runs of digits and the signs between them; only such a run is looked at closely. Dates,
-versions, ranges, ISBNs, dumps and sums are far more frequent than what is looked for, so each kind has its own proof: a
-checksum, a country's way of writing telephone numbers, or a word before it that says what it is.
+A page is looked through once for runs of digits and the signs between them; only such a run is looked at closely.
+Dates, versions, ranges, ISBNs, dumps and sums are far more frequent than what is looked for, so each kind has its own
+proof: a checksum, a country's way of writing telephone numbers, or a word before it that says what it is.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 
 _RUN = re.compile(r"[0-9+(][0-9 ().\-/]{6,}+")
 _IBAN = re.compile(r"[A-Z]{2}[0-9]{2}(?:[ -]?[A-Z0-9]){11,30}")
@@ -45,39 +46,45 @@ _INTERNATIONAL = re.compile(
 _NORTH_AMERICAN = re.compile(
     rf"{_ALONE}(?:1[ .-])?(?:\([2-9]\d\d\) ?-?|[2-9]\d\d([.-]))[2-9]\d\d(?:\1|[ .-])\d{{4}}{_NEXT}"
 )
-_TRUNK = re.compile(rf"{_ALONE}(?<!\d[ -])(?:\(0[1-9]\d{{0,4}}\)|0[1-9]\d{{0,4}})(?:{_GAP}?(?<!\d){_GROUP}){{1,5}}+{_NEXT}")
+_TRUNK = re.compile(
+    rf"{_ALONE}(?<!\d[ -])(?:\(0[1-9]\d{{0,4}}\)|0[1-9]\d{{0,4}})(?:{_GAP}?(?<!\d){_GROUP}){{1,5}}+{_NEXT}"
+)
 _BRACKETED = re.compile(
-    rf"{_ALONE}(?:8[ -]?)?(?:\((?!1[5-9]\d\d|20\d\d)[1-9]\d{{1,3}}\)|(?<=8[ -])800[ -]) ?\d{{3,5}}(?:[ .-]\d{{2,4}}){{1,3}}{_NEXT}"
+    rf"{_ALONE}(?:8[ -]?)?(?:\((?!1[5-9]\d\d|20\d\d)[1-9]\d{{1,3}}\)|(?<=8[ -])800[ -])"
+    rf" ?\d{{3,5}}(?:[ .-]\d{{2,4}}){{1,3}}{_NEXT}"
 )
 _SAID = re.compile(rf"(?<![\w.,:+$€£¥#=*^-])\(?\d++\)?(?:{_GAP}{_GROUP}){{0,6}}+{_NEXT}")
 _TELEPHONE = re.compile(
-    r"(?<![^\W_])(?:tele?(?:ph|f)[oó]o?n\w*|t[eé]l[eé]phone|tel|tél|phones?|phone number|fax|mobile?|mobil\w+|m[oó]vil|cell"
-    r"|cell ?phone|celular|cellulare|cell\.|handy\w*|gsm|whatsapp|viber|sms|hotline|rufnummer|durchwahl|puh\w*|tlf|tfn"
+    r"(?<![^\W_])(?:tele?(?:ph|f)[oó]o?n\w*|t[eé]l[eé]phone|tel|tél|phones?|fax|mobile?|mobil\w+|m[oó]vil"
+    r"|cell|cell ?phone|celular|cellulare|handy\w*|gsm|whatsapp|viber|sms|hotline|rufnummer|durchwahl|puh\w*|tlf|tfn"
     r"|kom[oó]rk\w*|тел\w*|моб\w*|факс|τηλ\w*|電話\w*|电话|手机|携帯\w*|전화\w*|휴대폰)(?!\w)[^\d\n]{0,24}$",
     re.I,
 )
 _CALLING = re.compile(
-    r"(?<!\w)(?:call|ring|dial|text|reach|contact|number|anruf\w*|appel\w*|llam\w*|chiam\w*|ligue|bel)(?!\w)[^\d\n.]{0,24}$",
+    r"(?<!\w)(?:call|ring|dial|text|reach|contact|number|anruf\w*|appel\w*|llam\w*|chiam\w*|ligue|bel)(?!\w)"
+    r"[^\d\n.]{0,24}$",
     re.I,
 )
 _OTHERWISE = re.compile(
-    r"\b(?:isbn(?:-1[03])?|issn|doi|rfc|version|revision|serial|part|bug|issue|ticket|order|account|port|id|pid|uid|pages?"
-    r"|pp|lines?|rows?|bytes?|range|between|date|dates|years?|from)\W{0,3}$",
+    r"\b(?:isbn(?:-1[03])?|issn|doi|rfc|version|revision|serial|part|bug|issue|ticket|order|account|port|id|pid|uid"
+    r"|pages?|pp|lines?|rows?|bytes?|range|between|date|dates|years?|from)\W{0,3}$",
     re.I,
 )
 _DATE = re.compile(r"\d{4}([-/.])\d{1,2}\1\d{1,2}|\d{1,2}([-/.])\d{1,2}\2(?:\d{4}|\d{2})(?!\2)|\d{4} ?- ?\d{4}$")
 
 
 def numbers(text: str, plain: str) -> Iterator[tuple[str, int, int]]:
-    """The kind (iban, card, phone, ip), start and end of each number that is somebody's. Places may overlap. `plain` is the
-    text in ASCII, a character for a character."""
+    """The kind (iban, card, phone, ip), start and end of each number that is somebody's. Places may overlap. `plain` is
+    the text in ASCII, a character for a character."""
     for run in _RUN.finditer(plain):
         start, end = run.span()
         digits = sum(map(str.isdigit, run[0]))
         if digits >= 13:
-            yield from (("card", *found.span()) for found in _CARD.finditer(plain, start, end) if _is_a_card(found, text))
+            cards = _CARD.finditer(plain, start, end)
+            yield from (("card", *found.span()) for found in cards if _is_a_card(found, text))
         if run[0].count(".") >= 3:
-            yield from (("ip", *found.span()) for found in _IPV4.finditer(plain, start, end) if _is_public(found, text))
+            addresses = _IPV4.finditer(plain, start, end)
+            yield from (("ip", *found.span()) for found in addresses if _is_public(found, text))
         if digits >= 6:
             yield from (("iban", *place) for place in _ibans(plain, max(0, start - 16), end + 30))
             yield from (("phone", *place) for place in _phones(text, plain, start, end))
@@ -146,11 +153,12 @@ def _phones(text: str, plain: str, start: int, end: int) -> Iterator[tuple[int, 
         place = _cut(found)
         number = plain[slice(*place)]
         digits = _digits(number)
-        if (11 if digits[0] == "0" else 8) <= len(digits) <= 15 and len(set(digits)) > 2 and not _is_fiction(digits):
-            if number.strip("+(0123456789") or len(digits) >= 10:  # +1000000 is a figure
-                yield place
+        least = 11 if digits[0] == "0" else 8 if number.strip("+(0123456789") else 10  # +1000000 is a figure
+        if least <= len(digits) <= 15 and len(set(digits)) > 2 and not _is_fiction(digits):
+            yield place
     for found in _NORTH_AMERICAN.finditer(plain, start, end):
-        if not _is_fiction(_digits(found[0])) and not _OTHERWISE.search(text[max(0, found.start() - 16) : found.start()]):
+        before = text[max(0, found.start() - 16) : found.start()]
+        if not _is_fiction(_digits(found[0])) and not _OTHERWISE.search(before):
             yield found.span()
     for look in (_TRUNK, _BRACKETED):
         for found in look.finditer(plain, start, end):
@@ -165,12 +173,14 @@ def _phones(text: str, plain: str, start: int, end: int) -> Iterator[tuple[int, 
 def _is_national(text: str, place: tuple[int, int]) -> bool:
     number, before = text[slice(*place)], text[max(0, place[0] - 32) : place[0]]
     groups, digits = re.findall(r"\d+", number), _digits(number)
-    if not 9 <= len(digits) <= 12 or len(set(digits)) < 4 or len(groups) > 6 or _DATE.match(number) or _is_fiction(digits):
+    if not 9 <= len(digits) <= 12 or len(set(digits)) < 4 or not 2 <= len(groups) <= 6:
         return False
-    if len(groups) < 2 or len(set(re.findall(r"[.\-/]", number))) > 1 or _OTHERWISE.search(before):
+    if len(set(re.findall(r"[.\-/]", number))) > 1 or _DATE.match(number):
+        return False
+    if _is_fiction(digits) or _OTHERWISE.search(before):
         return False
     if all(len(group) == 2 for group in groups):  # France's five pairs, and not one more, nor a count or a dump
-        steps = {int(after) - int(group) for group, after in zip(groups, groups[1:], strict=False)}
+        steps = {int(after) - int(group) for group, after in pairwise(groups)}
         return len(groups) == 5 and len(steps) > 1 and sum(group[0] == "0" for group in groups) < 4
     return not all(group[0] == "0" for group in groups) and min(map(len, groups[1:])) > 1
 

@@ -29,8 +29,8 @@ READ = 2_000_000  # bytes of the plainest pages
 
 @dataclass(frozen=True)
 class PageModel:
-    """`found`: what each n-gram of each order adds to a probability, `spared`: the share its contexts leave to the order
-    below; float32, (2 halves, ORDER, 2^BITS). Each half has read the pages that the other has not."""
+    """`found`: what each n-gram of each order adds to a probability, `spared`: the share its contexts leave to the
+    order below; float32, (2 halves, ORDER, 2^BITS). Each half has read the pages that the other has not."""
 
     found: np.ndarray
     spared: np.ndarray

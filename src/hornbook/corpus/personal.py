@@ -19,7 +19,8 @@ from hornbook.corpus.secrets import secrets
 
 # The kinds, in the order in which one wins over another at the same place, and what stands in their stead.
 PLACEHOLDERS = {
-    "secret": "[secret]", "email": "[email]", "iban": "[iban]", "card": "[card]", "phone": "[phone]", "ip": "[ip address]",
+    "secret": "[secret]", "email": "[email]", "iban": "[iban]", "card": "[card]", "phone": "[phone]",
+    "ip": "[ip address]",
 }  # fmt: skip
 POLICIES = ("mask", "line", "page", "keep")  # mask each piece, drop its line, drop its page, leave all as it is
 _IPV6 = re.compile(r"[23][0-9A-Fa-f]{3}:[0-9A-Fa-f:]{2,34}")  # all that is routed lies in 2000::/3 (RFC 4291)
@@ -94,8 +95,8 @@ def _found(text: str) -> Iterator[Span]:
 
 
 def _is_ipv6(found: re.Match[str], text: str) -> bool:
-    before, after = text[max(0, found.start() - 1) : found.start()], text[found.end() : found.end() + 1]
-    if before.isalnum() or before in (":", ".", "_") and before or after.isalnum() or after == "_":
+    around = text[max(0, found.start() - 1) : found.start()], text[found.end() : found.end() + 1]
+    if any(letter.isalnum() or letter == "_" for letter in around) or around[0] in (":", "."):
         return False
     try:
         return not found[0].endswith("::") and ipaddress.IPv6Address(found[0].rstrip(":")).is_global  # "::": a network

@@ -40,16 +40,21 @@ _PEM_END = re.compile(r"-----END (?:[A-Z0-9]{2,12} ){0,3}PRIVATE KEY(?: BLOCK)?-
 _PEM_BODY = re.compile(r"(?:[A-Za-z0-9+/=:,.\s\\]|-(?!----))*+")
 _PEM_LINES = re.compile(r"(?:\s*[A-Za-z0-9+/=]{16,})*+")
 _IN_ADDRESS = re.compile(r"://[^\s/:@\"'<>]{1,64}:([^\s/:@\"'<>]{3,100})@[\w.-]")
-_BEARER = re.compile(r"authorization[\"']?\s{0,2}:\s{0,2}[\"']?(?:bearer|basic|token)\s{1,2}([\w.~+/=-]{16,2000})", re.I)
-_NAMES = {"pass": ("password", "passwd", "passphrase"), "secret": ("secret",), "token": ("token",), "credential": ("credential",),
-          "key": ("api_key", "apikey", "api-key", "access_key", "accesskey", "access-key", "private_key", "auth_key")}  # fmt: skip
+_BEARER = re.compile(
+    r"authorization[\"']?\s{0,2}:\s{0,2}[\"']?(?:bearer|basic|token)\s{1,2}([\w.~+/=-]{16,2000})", re.I
+)
+_NAMES = {  # of settings, by what they all have in them
+    "pass": ("password", "passwd", "passphrase"), "secret": ("secret",), "token": ("token",),
+    "credential": ("credential",), "key": ("api_key", "apikey", "api-key", "access_key", "accesskey", "access-key",
+                                           "private_key", "auth_key"),
+}  # fmt: skip
 _VALUE = re.compile(
     r"[\w.-]{0,30}[\"'`\])]{0,2}(?P<sign>\s{0,3}(?::=|=>|[:=])\s{0,3}|\s{1,3})"
     r"(?:(?P<quote>[\"'`])(?P<quoted>[^\"'`\s]{6,200})(?P=quote)|(?P<bare>[^\s\"'`<>;,()\[\]{}]{8,200}))"
 )
 _PLACEHOLDER = re.compile(
-    r"example|sample|dummy|change|placeholder|redacted|removed|undefined|passw|secret|xxx|\*\*\*|\.\.\.|0000|1234|\$\{|%\(|://"
-    r"|^[$%{/]|^~/|^\.{1,2}/|(?<![a-z0-9])(?:your|here|foo|bar|test|todo|none|null|my|the)(?![a-z0-9])",
+    r"example|sample|dummy|change|placeholder|redacted|removed|undefined|passw|secret|xxx|\*\*\*|\.\.\.|0000|1234|\$\{"
+    r"|%\(|://|^[$%{/]|^~/|^\.{1,2}/|(?<![a-z0-9])(?:your|here|foo|bar|test|todo|none|null|my|the)(?![a-z0-9])",
     re.I,
 )
 _UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.I)
@@ -81,17 +86,16 @@ def secrets(text: str) -> Iterator[tuple[int, int]]:
         while at >= 0:
             at += len(name)
             found = _VALUE.match(text, at)
-            if found and (found["quoted"] or found["sign"].strip()):  # PASSWORD 'as in SQL', but not password as in prose
-                place = found.span(found.lastgroup or 0)
-                if _is_secret(text[slice(*place)].rstrip(".:")):
-                    yield place
+            # A blank is enough before a quote, as in SQL, but not in prose.
+            if found and (found["quoted"] or found["sign"].strip()) and _is_secret(found["quoted"] or found["bare"]):
+                yield found.span(found.lastgroup or 0)
             at = low.find(name, at)
 
 
 def looks_random(value: str) -> bool:
-    """Whether a value is as mixed as a secret: at least 2.5 bits a character by its own letters (Shannon's entropy), with
-    digits among letters, and capitals or signs too unless it is 16 characters or longer; or 16 letters whose case changes
-    at every second."""
+    """Whether a value is as mixed as a secret: at least 2.5 bits a character by its own letters (Shannon's entropy),
+    with digits among letters, and capitals or signs too unless it is 16 characters or longer; or 16 letters whose case
+    changes at every second."""
     if len(value) < 6 or entropy(value) < 2.5:
         return False
     if not any(map(str.isdigit, value)):
@@ -106,6 +110,7 @@ def entropy(value: str) -> float:
 
 
 def _is_secret(value: str) -> bool:
+    value = value.rstrip(".:")
     if _PLACEHOLDER.search(value) or _UUID.fullmatch(value) or _DIGEST.match(value) or not looks_random(value):
         return False
     return _NAME.fullmatch(value) is None

@@ -63,8 +63,8 @@ _TABLE = _by_first_word()
 
 
 def spam_score(text: str) -> float:
-    """The likelihood, 0 to 1, that `text` is spam, by its phrases or by what a classifier has learnt of 1,300 mails and 720
-    made-up pages of spam (`spam.safetensors`), whichever says more. English; a text in another language scores low.
+    """The likelihood, 0 to 1, that `text` is spam, by its phrases or by what a classifier has learnt of 1,300 mails and
+    720 made-up pages of spam (`spam.safetensors`), whichever says more. English; a text in another language scores low.
     """
     return round(max(phrase_score(text), *classifier().scores([text])), 4)
 
