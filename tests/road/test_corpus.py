@@ -30,7 +30,7 @@ DEEDS = (
     "walked to the far lighthouse and back {n} times without resting",
     "sang at the fair and was given {n} loaves of bread",
 )
-PERSONAL = "Write to tamsin.orr@island.example or call +44 20 7946 0958."
+PERSONAL = "Write to tamsin.orr@island-post.org or call +44 20 7946 0958."
 SPAM = "BUY NOW!!! Cheap pills and free spins at our online casino! Click here to claim your prize, act now! " * 5
 GERMAN = (
     "Die Fischer der Insel fahren jeden Morgen hinaus, und abends verkaufen sie ihren Fang auf dem Markt. "
@@ -190,7 +190,7 @@ def test_a_ray_cluster_gives_the_same_corpus(pages, made, tmp_path) -> None:
 
 
 def test_personal_data_and_languages_by_policy(pages, tmp_path) -> None:
-    dropped = corpus(CorpusConfig(personal="drop", languages=()), pages, Run(tmp_path / "drop"))
+    dropped = corpus(CorpusConfig(personal="page", languages=()), pages, Run(tmp_path / "drop"))
     assert reasons(dropped)["personal.html"] == "personal data"
     assert "german.html" not in reasons(dropped)
     kept = corpus(CorpusConfig(personal="keep", holdout=0), pages, Run(tmp_path / "keep"))

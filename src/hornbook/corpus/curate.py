@@ -6,7 +6,7 @@ and to write down what became of each. No step holds more than a few shards' tex
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,9 +15,11 @@ import pyarrow.compute
 
 from hornbook.corpus.deduplicate import one_of_each, sign_shard
 from hornbook.corpus.filters import Threshold
+from hornbook.corpus.judge import Agreement, learn_judgements, read_judgements, save_judge
 from hornbook.corpus.judging import Judge, closed_sites
 from hornbook.corpus.outcomes import Outcomes
 from hornbook.corpus.reading import Reading, Seconds, read_shards, reading_key, taken_over
+from hornbook.corpus.scores import Scoring, Shard, learn_pages, score_shard
 from hornbook.corpus.shards import workers
 
 TAGS = "tags"
@@ -25,7 +27,8 @@ TAGS = "tags"
 
 @dataclass(frozen=True)
 class Curation:
-    """What a corpus is to be. `personal` is mask, drop or keep; `languages` empty means any; `holdout` is a share."""
+    """What a corpus is to be. `personal` is one of `personal.POLICIES`; `languages` empty means any; `holdout` is a share.
+    `judgements` are files of a person's own, `benchmarks` of texts that no document may hold, `blocklists` of hosts."""
 
     rules: tuple[Threshold, ...]
     languages: frozenset[str] = frozenset({"en"})
@@ -34,6 +37,9 @@ class Curation:
     near_copy: float = 0.45
     holdout: float = 0.02
     cpu_seconds: float = 10.0
+    judgements: tuple[Path, ...] = ()
+    benchmarks: tuple[Path, ...] = ()
+    blocklists: tuple[Path, ...] = ()
 
 
 @dataclass
@@ -50,6 +56,7 @@ class Funnel:
     refused: dict[str, int]
     unlike: int
     boilerplate_lines: int
+    agreement: Agreement | None  # of the model of judgements with those it has not learnt from
     personal: dict[str, int]
     seconds: dict[str, float] = field(default_factory=dict)  # wall clock, and processor time of the workers
 
@@ -68,7 +75,8 @@ def curate(
     hears of pages done, twice each page.
     """
     taken = pages.filter(pyarrow.compute.equal(pages.column("outcome"), "taken"))
-    reading = Reading(masks=curation.personal == "mask", cpu_seconds=curation.cpu_seconds)
+    personal = "keep" if curation.personal == "page" else curation.personal
+    reading = Reading(personal=personal, cpu_seconds=curation.cpu_seconds)
     seconds = Seconds()
     work.mkdir(parents=True, exist_ok=True)
     with workers(processes, preload=["hornbook.corpus.reading", "hornbook.corpus.deduplicate"], engine=engine) as pool:
@@ -76,10 +84,15 @@ def curate(
         found = taken_over(previous and previous / TAGS, out / TAGS, key)
         if found is not None:
             on_pages(2 * taken.num_rows)
-        shards, lines = found or read_shards(taken, warcs, out / TAGS, work, reading, key, pool, seconds, on_pages)
-        judge = Judge(curation.rules, curation.languages, curation.language_score, curation.personal == "drop",
+        tagged, lines = found or read_shards(taken, warcs, out / TAGS, work, reading, key, pool, seconds, on_pages)
+        shards = [Shard(path, work / f"scores-{path.stem}.parquet") for path in tagged]
+        with seconds.of_this("learn"):
+            scoring, agreement = _learned(tagged, curation, out, work)
+        given = [(path, scoring) for path in tagged]
+        seconds.of("score", pool, score_shard, zip([shard.scores for shard in shards], given, strict=True))
+        judge = Judge(curation.rules, curation.languages, curation.language_score, curation.personal == "page",
                       closed_sites(shards))
-        signed = [work / f"sign-{path.stem}.parquet" for path in shards]
+        signed = [work / f"sign-{path.stem}.parquet" for path in tagged]
         given = [(shard, judge, curation.near_copy) for shard in shards]
         seconds.of("sign", pool, sign_shard, zip(signed, given, strict=True))
     with seconds.of_this("compare"):
@@ -90,5 +103,19 @@ def curate(
     return Funnel(
         rows=pages.num_rows, pages=taken.num_rows, read=0 if found else taken.num_rows, kept=outcomes.kept,
         heldout=outcomes.heldout, refused=dict(sorted(outcomes.refused.items())), unlike=left.unlike,
-        boilerplate_lines=lines, personal=dict(outcomes.personal), seconds=seconds.by_step,
+        boilerplate_lines=lines, agreement=agreement, personal=dict(outcomes.personal), seconds=seconds.by_step,
     )
+
+
+def _learned(
+    tagged: Sequence[Path], curation: Curation, out: Path, work: Path
+) -> tuple[Scoring, Agreement | None]:
+    """The models that scores are made with: of the pages themselves, and of a person's judgements where there are any."""
+    learn_pages(tagged, work / "pages.safetensors")
+    judge, agreement = None, None
+    if curation.judgements:
+        judge = out / "judge"
+        judge.mkdir(exist_ok=True)
+        model, agreement = learn_judgements([row for path in curation.judgements for row in read_judgements(path)])
+        save_judge(judge, model, agreement)
+    return Scoring(work / "pages.safetensors", judge, curation.benchmarks, curation.blocklists), agreement

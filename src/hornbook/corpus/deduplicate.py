@@ -15,6 +15,7 @@ from hornbook.corpus.documents import write_table
 from hornbook.corpus.duplicates import Copy, find_signed_copies
 from hornbook.corpus.judging import GOOD, Judge, Verdict
 from hornbook.corpus.minhash import Signatures, bands_for, sign
+from hornbook.corpus.scores import Shard
 from hornbook.corpus.shards import processor_seconds
 
 ALIKE = 0.7  # from here on near copies are copies by anyone's threshold; below they may be pages of one template
@@ -51,7 +52,7 @@ class Left:
 class GoodPages:
     """The good rows of tagged shards, counted through from 0, and what is read of them when it is asked for."""
 
-    def __init__(self, shards: Sequence[Path], good: Sequence[np.ndarray]):
+    def __init__(self, shards: Sequence[Shard], good: Sequence[np.ndarray]):
         self.shards, self.good = shards, good
         self.starts = np.cumsum([0, *map(len, good)])
 
@@ -63,7 +64,7 @@ class GoodPages:
         for owner in np.unique(owners).tolist():
             own = np.unique(wanted[owners == owner])
             rows = pyarrow.array(self.good[owner][own - self.starts[owner]])
-            values = pyarrow.parquet.read_table(self.shards[owner], columns=[column]).column(column).take(rows)
+            values = self.shards[owner].read([column]).column(column).take(rows)
             found.update(zip(own.tolist(), values.to_pylist(), strict=True))
         return [found[place] for place in wanted.tolist()]
 
@@ -71,11 +72,8 @@ class GoodPages:
         """The rank of each page among its copies: the page that calls its URL its own comes first, then the one most
         pages link to, the nearest to the start, the one of the shortest URL, the first."""
         columns = ["url", "own", "inlinks", "depth"]
-        parts = [
-            pyarrow.parquet.read_table(path, columns=columns).take(pyarrow.array(rows))
-            for path, rows in zip(self.shards, self.good, strict=True)
-        ]
-        table = pyarrow.concat_tables(parts)
+        pairs = zip(self.shards, self.good, strict=True)
+        table = pyarrow.concat_tables([shard.read(columns).take(pyarrow.array(rows)) for shard, rows in pairs])
         keys = (
             pyarrow.compute.utf8_length(table.column("url")).to_numpy(), table.column("depth").to_numpy(),
             -table.column("inlinks").to_numpy().astype(np.int64), ~table.column("own").to_numpy(zero_copy_only=False),
@@ -85,24 +83,26 @@ class GoodPages:
         return ranks
 
 
-def sign_shard(path: Path, shard: Path, judge: Judge, threshold: float) -> float:
+def sign_shard(path: Path, shard: Shard, judge: Judge, threshold: float) -> float:
     """Sign the good pages of one shard for the search of copies; the processor seconds it took."""
     started = processor_seconds()
-    table = pyarrow.parquet.read_table(shard)
+    table = shard.read()
     rows = pyarrow.array(np.flatnonzero([verdict is GOOD for verdict in judge(table)]), pyarrow.int64())
     signatures = sign(table.column("text").take(rows).to_pylist(), *bands_for(threshold))
     write_table(path, signatures.table().append_column("row", rows))
     return processor_seconds() - started
 
 
-def one_of_each(shards: Sequence[Path], signed: Sequence[Path], threshold: float) -> Left:
+def one_of_each(shards: Sequence[Shard], signed: Sequence[Path], threshold: float) -> Left:
     """Compare the pages that the signatures propose as copies; of every group the first by rank is left."""
-    tables = [pyarrow.parquet.read_table(path) for path in signed]
-    pages = GoodPages(shards, [table.column("row").to_numpy() for table in tables])
-    if not pages.starts[-1]:
+    good = [pyarrow.parquet.read_table(path, columns=["row"]).column("row").to_numpy() for path in signed]
+    pages = GoodPages(shards, good)
+    count = int(pages.starts[-1])
+    if not count:
         return Left(pages.good, pages.starts, {}, {})
     ranks = pages.ranks()
-    signatures = Signatures.joined([Signatures.from_table(table) for table in tables])
+    parts = (Signatures.from_table(pyarrow.parquet.read_table(path)) for path in signed)
+    signatures = Signatures.joined(parts, count)
     found = find_signed_copies(
         signatures, lambda places: pages.read("text", places), lambda place: (int(ranks[place]),), threshold=threshold
     )

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import pyarrow
-import pyarrow.parquet
 
 from hornbook.corpus.filters import Threshold, verdicts
+from hornbook.corpus.scores import Shard
 from hornbook.corpus.tags import PERSONAL
 
+NAMED = ("blocklist", "benchmark")  # columns that say what a page is refused for, where it is
 CLOSED_SITE = 0.8  # the share of a site's pages with </html>, from which on one without it broke off
 
 
@@ -48,8 +48,11 @@ class Judge:
                 for row, count in enumerate(table.column(name).to_pylist()):
                     if count and found[row] is GOOD:
                         found[row] = Verdict("personal data", f"{count} of {name.removeprefix('personal_')}")
-        columns = (table.column(name).to_pylist() for name in ("fault", "detail", "unclosed", "site"))
-        for row, (fault, detail, unclosed, site) in enumerate(zip(*columns, strict=True)):
+        columns = (table.column(name).to_pylist() for name in ("fault", "detail", "unclosed", "site", *NAMED))
+        for row, (fault, detail, unclosed, site, *named) in enumerate(zip(*columns, strict=True)):
+            for reason, found_there in zip(NAMED, named, strict=True):
+                if found_there is not None and found[row] is GOOD:
+                    found[row] = Verdict(reason, found_there)
             if fault in (None, "empty") and unclosed and site in self.closed:
                 found[row] = Verdict("truncated", "the HTML breaks off", "extract")
             elif fault is not None:
@@ -57,11 +60,11 @@ class Judge:
         return found
 
 
-def closed_sites(shards: Sequence[Path]) -> frozenset[str]:
+def closed_sites(shards: Sequence[Shard]) -> frozenset[str]:
     """The sites of tagged shards on which a page without </html> broke off, since nearly all others have it."""
     pages, ended = Counter[str](), Counter[str]()
-    for path in shards:
-        table = pyarrow.parquet.read_table(path, columns=["site", "ended", "html"])
+    for shard in shards:
+        table = shard.read(["site", "ended", "html"])
         table = table.filter(table.column("html"))
         pages.update(table.column("site").to_pylist())
         ended.update(table.filter(table.column("ended")).column("site").to_pylist())

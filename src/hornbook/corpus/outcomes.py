@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow
 import pyarrow.compute
-import pyarrow.parquet
 
 from hornbook.corpus.deduplicate import Left
 from hornbook.corpus.documents import DOCUMENTS, REFUSED, TableWriter, document_id, excerpt, is_held_out
 from hornbook.corpus.judging import Judge
 from hornbook.corpus.reading import site_of_page
+from hornbook.corpus.scores import Shard
 from hornbook.corpus.tags import PERSONAL
 
 CHUNK = 1024
@@ -27,7 +27,7 @@ CHUNK = 1024
 class Outcomes:
     """Goes through the tagged shards once more. `held` is the share to hold out, by a hash that `seed` keys."""
 
-    def __init__(self, shards: Sequence[Path], judge: Judge, left: Left, held: float, seed: int):
+    def __init__(self, shards: Sequence[Shard], judge: Judge, left: Left, held: float, seed: int):
         self.shards, self.judge, self.left, self.held, self.seed = shards, judge, left, held, seed
         self.kept = self.heldout = 0
         self.refused: Counter[str] = Counter()
@@ -48,8 +48,8 @@ class Outcomes:
 
     def _judged(self, writers: Sequence[TableWriter]) -> Iterator[dict]:
         """The refused pages of the shards; the others go to the writers on the way."""
-        for number, path in enumerate(self.shards):
-            table = pyarrow.parquet.read_table(path)
+        for number, shard in enumerate(self.shards):
+            table = shard.read()
             kept, copies = self.left.of_shard(number)
             self._keep(table.take(pyarrow.array(kept)), writers)
             columns = (table.column(name).to_pylist() for name in ("site", "url", "title", "text", "bytes"))
@@ -74,10 +74,9 @@ class Outcomes:
             writer.write(table.filter(pyarrow.array(mask)))
 
     def _kept_urls(self) -> Iterator[str]:
-        for number, path in enumerate(self.shards):
+        for number, shard in enumerate(self.shards):
             kept, _ = self.left.of_shard(number)
-            urls = pyarrow.parquet.read_table(path, columns=["url"]).column("url")
-            yield from urls.take(pyarrow.array(kept)).to_pylist()
+            yield from shard.read(["url"]).column("url").take(pyarrow.array(kept)).to_pylist()
 
 
 def _crawl_refusals(pages: pyarrow.Table) -> Iterator[dict]:

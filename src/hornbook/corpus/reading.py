@@ -24,7 +24,7 @@ from hornbook.core.files import atomic_writer, write_text
 from hornbook.corpus.boilerplate import frequent_lines, line_keys, without_lines
 from hornbook.corpus.documents import write_table
 from hornbook.corpus.extract import extract
-from hornbook.corpus.personal import find_personal, mask_personal
+from hornbook.corpus.personal import find_personal, treat_personal
 from hornbook.corpus.shards import Task, Workers, processor_seconds
 from hornbook.corpus.tags import tag
 from hornbook.corpus.urls import site_of
@@ -49,9 +49,9 @@ EXTRACTED = pyarrow.schema([
 
 @dataclass(frozen=True)
 class Reading:
-    """How pages are read. `masks`: personal data is replaced by placeholders before anything is kept."""
+    """How pages are read. `personal` data is masked, loses its lines or is kept (`personal.POLICIES`)."""
 
-    masks: bool = True
+    personal: str = "mask"
     cpu_seconds: float = 10.0
 
 
@@ -98,7 +98,7 @@ def read_shards(
         frequent = dict(_frequent(drafts))
     tagged = [out / f"{number:05d}.parquet" for number in range(len(counts))]
     out.mkdir(parents=True, exist_ok=True)
-    given = [(draft, _of_shard(frequent, draft), reading.masks) for draft in drafts]
+    given = [(draft, _of_shard(frequent, draft), reading.personal) for draft in drafts]
     seconds.of("tag", workers, tag_shard, zip(tagged, given, strict=True), lambda index: on_pages(counts[index]))
     lines = sum(map(len, frequent.values()))
     write_text(out / KEY, json.dumps(key | {"boilerplate_lines": lines}, indent=1, sort_keys=True))
@@ -135,8 +135,8 @@ def extract_shard(path: Path, cut: Path, number: int, warcs: Path, cpu_seconds: 
     return processor_seconds() - started
 
 
-def tag_shard(path: Path, draft: Path, frequent: dict[str, frozenset[int]], masks: bool) -> float:
-    """Take the sites' own lines out of one shard's pages, mask personal data, tag; the processor seconds it took."""
+def tag_shard(path: Path, draft: Path, frequent: dict[str, frozenset[int]], personal: str) -> float:
+    """Take the sites' own lines out of one shard's pages, tag, mask personal data; the processor seconds it took."""
     started = processor_seconds()
     table = pyarrow.parquet.read_table(draft).drop_columns(["lines"])
     sites = table.column("site").to_pylist()
@@ -146,9 +146,9 @@ def tag_shard(path: Path, draft: Path, frequent: dict[str, frozenset[int]], mask
     ]
     table = _with(table, "text", texts)
     tagged = pyarrow.Table.from_batches([tag(batch) for batch in table.combine_chunks().to_batches()])
-    if masks:
-        tagged = _with(tagged, "text", [mask_personal(text, find_personal(text)) for text in texts])
-        tagged = _with(tagged, "title", [mask_personal(title or "") for title in table.column("title").to_pylist()])
+    for name in ("text", "title"):
+        values = [value or "" for value in table.column(name).to_pylist()]
+        tagged = _with(tagged, name, [treat_personal(value, find_personal(value), personal) or "" for value in values])
     write_table(path, tagged)
     return processor_seconds() - started
 

@@ -10,7 +10,7 @@ from hornbook.corpus.spam import spam_score
 from hornbook.corpus.statistics import COLUMNS, statistics
 
 PERSONAL = tuple(f"personal_{kind}" for kind in PLACEHOLDERS)
-NUMBERS = (*COLUMNS, *PERSONAL, "spam", "quality", "language_score", "link_share")
+NUMBERS = (*COLUMNS, *PERSONAL, "spam", "quality", "language_score", "link_share", "bits_per_character")
 
 
 def tag(batch: pyarrow.RecordBatch) -> pyarrow.RecordBatch:

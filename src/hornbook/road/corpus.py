@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from hornbook.core.errors import InputError
-from hornbook.pipeline.config import StageConfig
+from hornbook.pipeline.config import InputPath, StageConfig
 from hornbook.pipeline.run import Run
 from hornbook.pipeline.stage import stage
 from hornbook.road.artifacts import Corpus, Pages
@@ -27,9 +27,14 @@ class CorpusConfig(StageConfig):
         {}, description="least and most for columns, such as {words = [100, 50000]}"
     )
     near_copy: float = Field(0.45, gt=0, le=1, description="share of word 5-grams that makes a near copy, 0 to 1")
-    personal: Literal["mask", "drop", "keep"] = Field("mask", description="personal data: mask, drop its pages, keep")
+    personal: Literal["mask", "line", "page", "keep"] = Field(
+        "mask", description="personal data: mask it, drop its lines, drop its pages, keep it"
+    )
     holdout: float = Field(0.02, ge=0, lt=1, description="the share of documents kept from training")
     cpu_seconds: float = Field(10.0, gt=0, description="processor seconds for one page at most")
+    judgements: list[InputPath] = Field([], description="pages judged by people, from which quality is learned")
+    benchmarks: list[InputPath] = Field([], description="files of texts that no document may hold")
+    blocklists: list[InputPath] = Field([], description="lists of hosts and URLs that are refused")
 
     @field_validator("languages")
     @classmethod
@@ -60,6 +65,7 @@ def corpus(config: CorpusConfig, crawl: Pages, run: Run) -> Corpus:
         rules=thresholds(config.preset, config.thresholds), languages=frozenset(config.languages),
         language_score=LANGUAGE_SCORE[config.preset] if config.language_score is None else config.language_score,
         personal=config.personal, near_copy=config.near_copy, holdout=config.holdout, cpu_seconds=config.cpu_seconds,
+        judgements=tuple(config.judgements), benchmarks=tuple(config.benchmarks), blocklists=tuple(config.blocklists),
     )
     pages = crawl.rows()
     taken = pages.column("outcome").to_pylist().count("taken")
