@@ -16,7 +16,7 @@ def island(tmp_path):
         "good": ["g1", "g2", "g3", "g4"],
         "faults": {"c1": "exact copy", "n1": "near copy", "n2": "near copy", "s1": "spam", "d1": "disallowed"},
         "copies": {"c1": "g1", "n1": "g2", "n2": "g3"},
-        "personal": {"g4": ["ona@sea.example.com", "4539 1488 0343 6467"]},
+        "personal": {"g4": ["ona@sea.zz", "4539 1488 0343 6467"]},
     }
     (tmp_path / "truth").mkdir()
     (tmp_path / "truth" / "faults.json").write_text(json.dumps(truth))

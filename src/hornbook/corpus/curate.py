@@ -27,8 +27,9 @@ TAGS = "tags"
 
 @dataclass(frozen=True)
 class Curation:
-    """What a corpus is to be. `personal` is one of `personal.POLICIES`; `languages` empty means any; `holdout` is a share.
-    `judgements` are files of a person's own, `benchmarks` of texts that no document may hold, `blocklists` of hosts."""
+    """What a corpus is to be. `personal` is one of `personal.POLICIES`; `languages` empty means any; `holdout` is a
+    share. `judgements` are files of a person's own, `benchmarks` of texts that no document may hold, `blocklists` of
+    hosts."""
 
     rules: tuple[Threshold, ...]
     languages: frozenset[str] = frozenset({"en"})
@@ -110,7 +111,8 @@ def curate(
 def _learned(
     tagged: Sequence[Path], curation: Curation, out: Path, work: Path
 ) -> tuple[Scoring, Agreement | None]:
-    """The models that scores are made with: of the pages themselves, and of a person's judgements where there are any."""
+    """The models that scores are made with: of the pages themselves, and of a person's judgements where there are
+    any."""
     learn_pages(tagged, work / "pages.safetensors")
     judge, agreement = None, None
     if curation.judgements:

@@ -22,7 +22,10 @@ from hornbook.corpus.judge import load_judge
 from hornbook.corpus.perplexity import READ, PageModel
 from hornbook.corpus.shards import processor_seconds
 
-OVER = ("quality",)  # columns of the tags that a score may stand in for
+SCORES = {
+    "bits_per_character": pyarrow.float64(), "quality": pyarrow.float64(),
+    "benchmark": pyarrow.string(), "blocklist": pyarrow.string(),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -34,20 +37,18 @@ class Shard:
 
     def read(self, columns: Sequence[str] | None = None) -> pyarrow.Table:
         """All columns of both, or some."""
-        scores = pyarrow.parquet.read_table(self.scores)
-        own = None if columns is None else [name for name in columns if name not in scores.column_names]
-        table = pyarrow.parquet.read_table(self.tags, columns=own)
-        for name in scores.column_names if columns is None else [name for name in columns if name not in table.column_names]:
-            if name in table.column_names:
-                table = table.set_column(table.schema.get_field_index(name), name, scores.column(name))
-            else:
-                table = table.append_column(name, scores.column(name))
+        wanted = None if columns is None else set(columns)
+        table = pyarrow.parquet.read_table(self.tags, columns=wanted and [*(wanted - SCORES.keys())])
+        scores = pyarrow.parquet.read_table(self.scores, columns=wanted and [*(wanted & SCORES.keys())])
+        for name, column in zip(scores.column_names, scores.columns, strict=True):
+            table = table.append_column(name, column)
         return table
 
 
 @dataclass(frozen=True)
 class Scoring:
-    """The files that scores are made with; each worker reads them for itself. `judge` is a folder `save_judge` wrote."""
+    """The files that scores are made with; each worker reads them for itself. `judge` is a folder `save_judge`
+    wrote."""
 
     page_model: Path
     judge: Path | None
@@ -59,37 +60,35 @@ def learn_pages(tagged: Sequence[Path], path: Path, read: int = READ) -> None:
     """Write the model of the corpus's own plainest pages to `path`. What is there is left: it was made of the same."""
     if path.exists():
         return
-    columns = [pyarrow.parquet.read_table(shard, columns=["quality", "characters"]) for shard in tagged]
+    columns = [pyarrow.parquet.read_table(shard, columns=["form", "characters"]) for shard in tagged]
     owners = np.repeat(np.arange(len(columns)), [table.num_rows for table in columns])
-    quality, characters = (
-        np.concatenate([table.column(name).to_numpy() for table in columns]) for name in ("quality", "characters")
+    form, characters = (
+        np.concatenate([table.column(name).to_numpy() for table in columns]) for name in ("form", "characters")
     )
-    order = np.argsort(-quality, kind="stable")
+    order = np.argsort(-form, kind="stable")
     chosen = np.sort(order[: np.searchsorted(np.cumsum(characters[order]), read) + 1])
     starts = np.cumsum([0, *(table.num_rows for table in columns)])
     texts: list[str] = []
     for owner in np.unique(owners[chosen]).tolist():
         rows = pyarrow.array(chosen[owners[chosen] == owner] - starts[owner])
         texts += pyarrow.parquet.read_table(tagged[owner], columns=["text"]).column("text").take(rows).to_pylist()
-    PageModel.trained(texts, quality[chosen].tolist(), read).save(path)
+    PageModel.trained(texts, form[chosen].tolist(), read).save(path)
 
 
 def score_shard(path: Path, tagged: Path, scoring: Scoring) -> float:
     """Score the pages of one shard into `path`; the processor seconds it took."""
     started = processor_seconds()
-    table = pyarrow.parquet.read_table(tagged, columns=["url", "text", "quality"])
+    table = pyarrow.parquet.read_table(tagged, columns=["url", "text", "form"])
     urls, texts = table.column("url").to_pylist(), table.column("text").to_pylist()
-    quality = table.column("quality") if scoring.judge is None else pyarrow.array(_judge(scoring.judge)(texts))
+    form = table.column("form").to_pylist()
     overlaps = _benchmarks(scoring.benchmarks).overlaps(texts) if scoring.benchmarks else [None] * len(texts)
     blocklist = _blocklist(scoring.blocklists)
     write_table(path, pyarrow.table({
-        "bits_per_character": pyarrow.array(_page_model(scoring.page_model).bits_per_character(texts), pyarrow.float64()),
-        "quality": quality.cast(pyarrow.float64()),
-        "benchmark": pyarrow.array(
-            [found and f"{found.benchmark}: {found.ngram}" for found in overlaps], pyarrow.string()
-        ),
-        "blocklist": pyarrow.array([blocklist.refusal(url) for url in urls], pyarrow.string()),
-    }))  # fmt: skip
+        "bits_per_character": _page_model(scoring.page_model).bits_per_character(texts),
+        "quality": form if scoring.judge is None else _judge(scoring.judge)(texts),
+        "benchmark": [found and f"{found.benchmark}: {found.ngram}" for found in overlaps],
+        "blocklist": [blocklist.refusal(url) for url in urls],
+    }, schema=pyarrow.schema(SCORES)))  # fmt: skip
     return processor_seconds() - started
 
 

@@ -12,7 +12,7 @@ from hornbook.demo.world import World
 
 PAGES = ("letters", "news", "diaries", "history")
 PERSONAL_PAGES = 45  # at full size
-DOMAINS = ("islandmail.example", "harbour.example.org", "post.example.net", "sea.example.com")
+DOMAINS = ("islandmail.zz", "harbour.zz", "post.zz", "sea.zz")  # ISO 3166 gives ZZ to nobody, ever
 
 
 def plant_personal(pages: list[Page], world: World, seed: int, size: IslandSize) -> None:
@@ -33,7 +33,7 @@ def plant_personal(pages: list[Page], world: World, seed: int, size: IslandSize)
 
 def email(rng: random.Random, name: str) -> str:
     """
-    >>> email(random.Random(0), "Ona").endswith((".example", ".org", ".net", ".com"))
+    >>> email(random.Random(0), "Ona").endswith(".zz")
     True
     """
     return f"{name.lower()}{rng.choice(('', '.post', str(rng.randint(2, 99))))}@{rng.choice(DOMAINS)}"
