@@ -16,7 +16,8 @@ Encode = Callable[[str], list[int]]
 TRIAL = (
     "", "It's 1,234.50 or  two\n\n  words\t\tand\r\n\r\n  'LL more ", "  \n \n\n x\u00a0\u00a0y\u2028z\u3000\u3000w ",
     "naïve Übermäßig ÅSTRÖM Ωμέγα русский עברית العربية हिन्दी ไทย 한국어 日本語ページ", "a\u0301e\u0308 ﬁ Ⅷ ½ ١٢٣ ǅ",
-    "🙂🙂👩\u200d👩\u200d👧 \x00\x01\x7f\x1c\x85\ufeff\ufffd\U0010ffff", "def f(x):\n    return x**2  # <|endoftext|><think>\n",
+    "🙂🙂👩\u200d👩\u200d👧 \x00\x01\x7f\x1c\x85\ufeff\ufffd\U0010ffff",
+    "def f(x):\n    return x**2  # <|endoftext|><think>\n",
     "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" * 9, "-" * 300 + "\n" * 300 + " " * 300 + "x",
 )  # fmt: skip
 

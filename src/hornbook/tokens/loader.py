@@ -94,10 +94,10 @@ class PackedBatches:
         while self.epochs is None or group < self.epochs * len(starts):
             epoch, start = group // len(starts), starts[group % len(starts)]
             packed, members = self._packed(epoch, start)
-            places = np.arange(row, len(packed))
-            for place, chosen in zip(places, permuted(places, len(packed), self.seed, "rows", epoch, start), strict=True):
+            order = permuted(np.arange(row, len(packed)), len(packed), self.seed, "rows", epoch, start)
+            for place, chosen in enumerate(order, row + 1):
                 pieces = [Piece(int(members[piece.sequence]), piece.start, piece.end) for piece in packed[chosen]]
-                yield group * ROWS + int(place) + 1, pieces
+                yield group * ROWS + place, pieces
             group, row = group + 1, 0
 
     def _packed(self, epoch: int, start: int) -> tuple[list[list[Piece]], np.ndarray]:

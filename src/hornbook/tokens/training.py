@@ -40,7 +40,7 @@ def train(texts: Iterable[str], vocab_size: int, *, kind: str, fill: bool) -> To
     special = special_tokens(vocab_size)
     if vocab_size < smallest + len(special):
         raise InputError(
-            f"{vocab_size:,} tokens are too few for the {smallest} that stand for bytes and {len(special)} special ones",
+            f"{vocab_size:,} tokens are too few for the {smallest} of the bytes and {len(special)} special tokens",
             where="tokenizer.vocab_size", fix=f"ask for at least {smallest + len(special)}",
         )
     made = learn(texts, vocab_size - len(special), special)
