@@ -9,11 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from lxml.html import HtmlElement
-
 from hornbook.corpus.encodings import decoded
-from hornbook.corpus.htmltree import parse_html
-from hornbook.corpus.maintext import link_share, main_part
+from hornbook.corpus.htmltree import FlatPage, parse_html
+from hornbook.corpus.maintext import main_part
 from hornbook.corpus.markdown import to_markdown
 from hornbook.corpus.urls import canonical_url
 
@@ -23,6 +21,7 @@ _MAGIC = (
     b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"PK\x03\x04", b"\x7fELF", b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"Rar!",
     b"MZ\x90", b"OggS", b"ID3", b"\x00\x00\x01\x00", b"RIFF", b"SQLite format 3",
 )  # fmt: skip
+_ODD = bytes({*range(32)} - {9, 10, 12, 13, 27})
 _OPEN_TAG = re.compile(r"<[a-zA-Z/!][^<>]{0,4000}$")
 _CONTAINERS = re.compile(r"<(/?)(div|main|article|section|table|ul|ol|script|style)\b", re.IGNORECASE)
 _LICENCE = re.compile(r"(creativecommons\.org/(licenses|publicdomain)|gnu\.org/(licenses|copyleft))/[\w./-]+", re.I)
@@ -89,11 +88,11 @@ def _html(text: str, charset: str, url: str) -> Extracted:
     tree = parse_html(text)
     if tree is None:
         return Extracted(fault="empty", charset=charset)
-    held = list(tree.iter())  # lxml makes an element anew each time it is met unless somebody holds it: twice as fast
-    title, licence, share = page_title(tree), _licence(tree, url), link_share(tree)
-    markdown = _with_title(to_markdown(main_part(tree))[:MAX_CHARACTERS], title)
+    page = FlatPage(tree)
+    title, licence = page_title(page), _licence(page, url)
+    part, share = main_part(page)
+    markdown = _with_title(to_markdown(page, part)[:MAX_CHARACTERS], title)
     fault = None if markdown else "empty"
-    del held
     ended = "</html" in text[-4000:].lower() or "</body" in text[-4000:].lower()
     return Extracted(title, markdown, fault, charset=charset, license=licence, link_share=share,
                      ended=ended, unclosed=not ended and _is_unclosed(text))
@@ -140,24 +139,28 @@ def _unwrapped(text: str) -> str:
     return re.sub(r"(?<=[^\n.!?:])\n(?=[a-z(,;])", " ", text)
 
 
-def page_title(tree: HtmlElement) -> str:
+def page_title(page: FlatPage) -> str:
     """The page's own title: its only h1, else og:title, else <title> without the site's name, else the first h1."""
-    headings = [title for title in (" ".join(found.text_content().split()) for found in tree.iter("h1")) if title]
+    headings = [" ".join(page.text(i).split()) for i, tag in enumerate(page.tags) if tag == "h1"]
+    headings = [heading for heading in headings if heading]
     if len(headings) == 1:
         return headings[0].rstrip("¶# ")
-    for found in tree.iterfind(".//meta[@property='og:title']"):
-        if found.get("content", "").strip():
-            return " ".join(found.get("content", "").split())
-    whole = " ".join((tree.findtext(".//title") or "").split())
+    for i, tag in enumerate(page.tags):
+        if tag == "meta" and page.get(i, "property") == "og:title" and page.get(i, "content").strip():
+            return " ".join(page.get(i, "content").split())
+    first = page.first("title")
+    whole = " ".join(page.texts[first].split()) if first is not None else ""
     if whole:
         return _SITE_NAME.split(whole)[0] if not headings else whole
     return headings[0].rstrip("¶# ") if headings else ""
 
 
-def _licence(tree: HtmlElement, url: str) -> str | None:
-    for element in tree.iter("a", "link"):
-        href = element.get("href", "")
-        if "license" in element.get("rel", "").lower().split() and href:
+def _licence(page: FlatPage, url: str) -> str | None:
+    for i, tag in enumerate(page.tags):
+        if tag not in ("a", "link"):
+            continue
+        href = page.get(i, "href")
+        if "license" in page.get(i, "rel").lower().split() and href:
             return canonical_url(href, url) or href
         if found := _LICENCE.search(href):
             return found[0].rstrip("/.")
@@ -170,7 +173,7 @@ def _is_binary(body: bytes) -> bool:
     if body[:2] in (b"\xff\xfe", b"\xfe\xff") or body[:4] in (b"\xff\xfe\0\0", b"\0\0\xfe\xff"):
         return False  # UTF-16 and UTF-32 are full of zero bytes
     head = body[:65536]
-    odd = sum(head.count(byte) for byte in range(32) if byte not in (9, 10, 12, 13, 27))
+    odd = len(head) - len(head.translate(None, _ODD))
     return odd > max(0.003 * len(head), 4)
 
 

@@ -1,24 +1,97 @@
-"""HTML text to a tree, whatever the text: lxml, with depth and entities kept within bounds by libxml2."""
+"""HTML text to a tree, whatever the text (lxml, depth and entities kept within bounds by libxml2), and the tree to lists."""
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterator
 
 from lxml import etree  # pyright: ignore[reportAttributeAccessIssue]  (no stubs)
-from lxml.html import HtmlElement, HtmlElementClassLookup
 
-_ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+MAX_ELEMENTS = 1_000_000  # some 300 bytes each; the largest manual on one page that was seen has 180,000
+_ILLEGAL = bytes({*range(0x20)} - {0x09, 0x0A, 0x0D})  # no XML may hold them
 
 
-def parse_html(text: str) -> HtmlElement | None:
+class TooLarge(Exception):
+    """More elements than a page may have."""
+
+
+def parse_html(text: str) -> etree._Element | None:
     """The tree of a page, or None where there is nothing in it. Never raises for what stands in the text."""
-    clean = _ILLEGAL.sub("", text)
+    clean = text.encode("utf-8", "ignore").translate(None, _ILLEGAL)
+    for odd in (b"\xef\xbf\xbe", b"\xef\xbf\xbf"):  # U+FFFE and U+FFFF
+        clean = clean.replace(odd, b"")
     if not clean.strip():
         return None
     parser = etree.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True, no_network=True)
-    parser.set_element_class_lookup(HtmlElementClassLookup())
     try:
-        tree = etree.fromstring(clean.encode("utf-8"), parser)
+        return etree.fromstring(clean, parser)
     except (etree.ParserError, etree.XMLSyntaxError, ValueError):
         return None
-    return tree if isinstance(tree, HtmlElement) else None
+
+
+class FlatPage:
+    """A tree as lists, its elements in document order: a part of the page is a range, nothing is asked of lxml twice.
+
+    Element `i` has `tags[i]`, `classes[i]` and `ids[i]` ("" where it has none), `texts[i]` before its first child,
+    `tails[i]` behind its end tag and its parent `parents[i]` (-1 for the root); what it holds is i + 1 to ends[i] - 1.
+    `gone[i]` is 1 where it was cut away. Raises TooLarge beyond MAX_ELEMENTS.
+    """
+
+    def __init__(self, tree: etree._Element):
+        if tree.xpath("count(//*)") > MAX_ELEMENTS:
+            raise TooLarge
+        self.elements = list(tree.iter("*"))
+        count = len(self.elements)
+        self.numbers = dict(zip(self.elements, range(count), strict=True))
+        self.tags: list[str] = [element.tag for element in self.elements]
+        self.classes: list[str] = [element.get("class", "") for element in self.elements]
+        self.ids: list[str] = [element.get("id", "") for element in self.elements]
+        self.texts: list[str] = [element.text or "" for element in self.elements]
+        self.tails: list[str] = [element.tail or "" for element in self.elements]
+        self.parents = [-1, *(self.numbers[element.getparent()] for element in self.elements[1:])]
+        self.ends = list(range(1, count + 1))
+        for i in range(count - 1, 0, -1):
+            parent = self.parents[i]
+            if self.ends[i] > self.ends[parent]:
+                self.ends[parent] = self.ends[i]
+        self.gone = bytearray(count)
+
+    def cut(self, i: int) -> None:
+        """Take element `i` away, and what it holds. The text behind it stays."""
+        self.gone[i : self.ends[i]] = b"\1" * (self.ends[i] - i)
+
+    def get(self, i: int, name: str) -> str:
+        """An attribute, "" where there is none."""
+        return self.elements[i].get(name, "")
+
+    def children(self, i: int) -> Iterator[int]:
+        """The children of `i` that are left."""
+        child, end = i + 1, self.ends[i]
+        while child < end:
+            if not self.gone[child]:
+                yield child
+            child = self.ends[child]
+
+    def ancestors(self, i: int) -> Iterator[int]:
+        """The parent of `i`, its parent, and so on."""
+        while (i := self.parents[i]) >= 0:
+            yield i
+
+    def first(self, tag: str, i: int = 0) -> int | None:
+        """The first element named `tag` that `i` holds, cut away or not."""
+        try:
+            return self.tags.index(tag, i + 1, self.ends[i])
+        except ValueError:
+            return None
+
+    def text(self, i: int) -> str:
+        """All text within `i` that is left."""
+        if self.ends[i] == i + 1:
+            return self.texts[i]
+        pieces = [self.texts[i]]
+        child, end = i + 1, self.ends[i]
+        while child < end:
+            if not self.gone[child]:
+                pieces.append(self.text(child))
+            pieces.append(self.tails[child])
+            child = self.ends[child]
+        return "".join(pieces)
