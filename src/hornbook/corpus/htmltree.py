@@ -2,20 +2,38 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from lxml import etree  # pyright: ignore[reportAttributeAccessIssue]  (no stubs)
 
-MAX_ELEMENTS = 1_000_000  # some 300 bytes each; the largest manual on one page that was seen has 180,000
+MAX_CHARACTERS = 20_000_000
+MAX_TAGS = 500_000  # some 600 bytes each; the largest manual on one page that was seen has 360,000
+MAX_ATTRIBUTES = 2000  # libxml2's time is quadratic in those of one tag: 80,000 take eight seconds
+LONG_TAG = 20_000
 _ILLEGAL = bytes({*range(0x20)} - {0x09, 0x0A, 0x0D})  # no XML may hold them
+_QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'")
 
 
-class TooLarge(Exception):
-    """More elements than a page may have."""
+def too_much(text: str) -> str | None:
+    """What of a page is more than a parser should be given, or None.
+
+    The parser holds the interpreter and cannot be stopped: within these limits it takes a second or two at worst.
+    """
+    if len(text) > MAX_CHARACTERS:
+        return f"more than {MAX_CHARACTERS:,} characters"
+    if text.count("<") > MAX_TAGS:
+        return f"more than {MAX_TAGS:,} tags"
+    for piece in text.split("<") if len(text) > LONG_TAG else ():
+        if len(piece) > LONG_TAG and len(_QUOTED.sub("", piece.partition(">")[0]).split()) > MAX_ATTRIBUTES:
+            return f"a tag with more than {MAX_ATTRIBUTES:,} attributes"
+    return None
 
 
 def parse_html(text: str) -> etree._Element | None:
-    """The tree of a page, or None where there is nothing in it. Never raises for what stands in the text."""
+    """The tree of a page, or None where there is nothing in it or too much. Never raises for what stands in the text."""
+    if too_much(text):
+        return None
     clean = text.encode("utf-8", "ignore").translate(None, _ILLEGAL)
     for odd in (b"\xef\xbf\xbe", b"\xef\xbf\xbf"):  # U+FFFE and U+FFFF
         clean = clean.replace(odd, b"")
@@ -33,12 +51,10 @@ class FlatPage:
 
     Element `i` has `tags[i]`, `classes[i]` and `ids[i]` ("" where it has none), `texts[i]` before its first child,
     `tails[i]` behind its end tag and its parent `parents[i]` (-1 for the root); what it holds is i + 1 to ends[i] - 1.
-    `gone[i]` is 1 where it was cut away. Raises TooLarge beyond MAX_ELEMENTS.
+    `gone[i]` is 1 where it was cut away.
     """
 
     def __init__(self, tree: etree._Element):
-        if tree.xpath("count(//*)") > MAX_ELEMENTS:
-            raise TooLarge
         self.elements = list(tree.iter("*"))
         count = len(self.elements)
         self.numbers = dict(zip(self.elements, range(count), strict=True))

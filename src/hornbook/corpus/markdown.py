@@ -8,9 +8,9 @@ answer ever after.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from itertools import accumulate, islice
 
+from hornbook.corpus.faults import Check
 from hornbook.corpus.htmltree import FlatPage
 
 MAX_DEPTH = 200
@@ -31,7 +31,7 @@ _BREAK = "\x1e"  # <br> while a run of text is put together
 LONG_CELL = 300
 
 
-def to_markdown(page: FlatPage, part: int, check: Callable[[], None] = lambda: None) -> str:
+def to_markdown(page: FlatPage, part: int, check: Check) -> str:
     """The Markdown of what is left of element `part`, blocks parted by an empty line; `check` is called at each."""
     writer = _Writer(page, check)
     writer.container(part, 0)
@@ -39,7 +39,7 @@ def to_markdown(page: FlatPage, part: int, check: Callable[[], None] = lambda: N
 
 
 class _Writer:
-    def __init__(self, page: FlatPage, check: Callable[[], None], block_sums: list[int] | None = None) -> None:
+    def __init__(self, page: FlatPage, check: Check, block_sums: list[int] | None = None) -> None:
         self.page = page
         self.check = check
         self.blocks: list[str] = []

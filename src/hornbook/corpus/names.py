@@ -32,6 +32,7 @@ _HIDDEN_CLASS = (
     "suggest-links",
 )  # fmt: skip
 _LINK_LIST = re.compile(r"nav|menu|breadcrumb|pagination|pager|\btoc\b|table-?of-?contents|social|share|\btags?\b")
+_FOOTER = re.compile(r"footer|copyright|licen[cs]e|legal|colophon")
 _ARTICLE = (  # the surest first: an element, what its id holds, what its class holds
     (None, r"(?:entry|article|art)-content|article__content|article(?:-|__)?body|body-text|^articlecontent$",
      r"^post$|^entry$|post[-_]?text|post-?body|post-?entry|post[-_]?content|post_inner_wrapper|article-?text"
@@ -56,8 +57,8 @@ _RANKED = [(tag, re.compile(in_id), re.compile(in_class)) for tag, in_id, in_cla
 def is_unwanted(class_name: str, identifier: str) -> bool:
     """Whether a box with this class or id is boilerplate by its name."""
     return bool(
-        class_name and _UNWANTED_CLASS.search(class_name.lower())
-        or identifier and _UNWANTED_ID.search(identifier.lower())
+        (class_name and _UNWANTED_CLASS.search(class_name.lower()))
+        or (identifier and _UNWANTED_ID.search(identifier.lower()))
     )  # fmt: skip
 
 
@@ -73,11 +74,21 @@ def is_link_list(class_name: str) -> bool:
     return bool(class_name and _LINK_LIST.search(class_name.lower()))
 
 
+def is_footer(tag: str, class_name: str, identifier: str) -> bool:
+    """Whether an element is where a site says who it is and under what licence it is."""
+    return tag == "footer" or (bool(class_name or identifier) and _is_footer_name(class_name, identifier))
+
+
+@lru_cache(maxsize=65536)
+def _is_footer_name(class_name: str, identifier: str) -> bool:
+    return _FOOTER.search(f"{class_name} {identifier}".lower()) is not None
+
+
 @lru_cache(maxsize=65536)
 def article_rank(tag: str, class_name: str, identifier: str) -> int | None:
     """How surely a box holds the article by its name: 0 is the surest, RANKS - 1 the least sure; None says nothing."""
     class_name, identifier = class_name.lower(), identifier.lower()
     for rank, (own_tag, in_id, in_class) in enumerate(_RANKED):
-        if tag == own_tag or identifier and in_id.search(identifier) or class_name and in_class.search(class_name):
+        if tag == own_tag or (identifier and in_id.search(identifier)) or (class_name and in_class.search(class_name)):
             return rank
     return None

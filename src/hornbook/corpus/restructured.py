@@ -9,13 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import Any
 
 from hornbook.core.errors import MissingExtraError
+from hornbook.corpus.faults import Check, PageFault
 
-if TYPE_CHECKING:
-    from docutils import nodes
-
+Node = Any  # docutils' own types do not tell elements from text
 MAX_LINE = 10_000  # docutils looks for markup in a line with expressions that are quadratic in its length
 _NAME = r"([a-zA-Z][\w:+.-]*?)"
 _DIRECTIVE = re.compile(rf"^\s*\.\. {_NAME}::(?:\s|$)", re.MULTILINE)
@@ -38,7 +37,8 @@ _LABELS = {
 _CALLS = frozenset({"func", "meth", "cfunc"})
 _LITERAL = frozenset({
     "func", "meth", "class", "mod", "data", "attr", "exc", "const", "obj", "file", "program", "command", "option",
-    "envvar", "keyword", "samp", "kbd", "token", "macro", "type", "member", "var", "source", "regexp", "makevar", "expr",
+    "envvar", "keyword", "samp", "kbd", "token", "macro", "type", "member", "var", "source", "regexp", "makevar",
+    "expr",
 })  # fmt: skip
 _TARGET = re.compile(r"^(.+?)\s*<[^<>]*>$", re.DOTALL)
 _DROPPED = (
@@ -47,11 +47,11 @@ _DROPPED = (
 )  # fmt: skip
 
 
-def restructured(text: str, check: Callable[[], None] = lambda: None) -> str:
+def read_restructured(text: str, check: Check) -> str:
     """The Markdown of a reStructuredText page; `check` is called at every line that docutils takes up.
 
-    Files are never included, raw HTML never passed on, whatever the text asks for. Raises ValueError for a line longer
-    than MAX_LINE, MissingExtraError without docutils. Source: the reStructuredText Markup Specification, docutils.
+    Files are never included, raw HTML never passed on, whatever the text asks for. Raises PageFault for a line longer
+    than MAX_LINE, MissingExtraError without docutils. Source: docutils' reStructuredText Markup Specification.
     """
     try:
         from docutils import frontend, utils
@@ -60,7 +60,7 @@ def restructured(text: str, check: Callable[[], None] = lambda: None) -> str:
     except ImportError:
         raise MissingExtraError.named("docutils", "documents") from None
     if any(len(line) > MAX_LINE for line in text.splitlines()):
-        raise ValueError(f"a line of more than {MAX_LINE:,} characters")
+        raise PageFault("too big", f"a line of more than {MAX_LINE:,} characters")
     _register(text)
     settings = frontend.get_default_settings(Parser)
     settings.file_insertion_enabled = settings.raw_enabled = False
@@ -68,7 +68,7 @@ def restructured(text: str, check: Callable[[], None] = lambda: None) -> str:
     settings.syntax_highlight = "none"
     settings.line_length_limit = MAX_LINE
     document = utils.new_document("page", settings)
-    document.note_source = lambda source, line: check()
+    document.note_source = lambda source, offset: check()
     Parser().parse(text, document)
     Substitutions(document).apply()
     return "\n\n".join(_blocks(document, 1))
@@ -140,12 +140,12 @@ def _generic() -> tuple[type, Callable]:
     return Generic, role
 
 
-def _blocks(node: nodes.Node, level: int) -> list[str]:
+def _blocks(node: Node, level: int) -> list[str]:
     """The blocks of what stands in a node; `level` is that of the next heading."""
     return [block for child in node.children for block in _block(child, level) if block.strip()]
 
 
-def _block(node: nodes.Node, level: int) -> list[str]:
+def _block(node: Node, level: int) -> list[str]:
     from docutils import nodes
 
     name = node.tagname
@@ -187,18 +187,18 @@ def _heading(text: str, level: int) -> str:
     return f"{'#' * min(level, 6)} {text}" if text else ""
 
 
-def _definition(item: nodes.Node, term: str, body: str, level: int) -> list[str]:
+def _definition(item: Node, term: str, body: str, level: int) -> list[str]:
     """Terms as headings, as the HTML of the same page gives them."""
     terms = [_heading(_line(child), level) for child in item.children if child.tagname == term]
     return [*filter(None, terms), *(b for c in item.children if c.tagname == body for b in _blocks(c, level + 1))]
 
 
-def _labelled(label: str, body: nodes.Node, level: int) -> list[str]:
+def _labelled(label: str, body: Node, level: int) -> list[str]:
     first, *rest = _blocks(body, level) or [""]
     return [label + first, *rest]
 
 
-def _items(node: nodes.Node, level: int) -> list[str]:
+def _items(node: Node, level: int) -> list[str]:
     lines: list[str] = []
     for number, item in enumerate(node.children, node.get("start", 1)):
         mark = f"{number}. " if node.tagname == "enumerated_list" else "- "
@@ -207,10 +207,11 @@ def _items(node: nodes.Node, level: int) -> list[str]:
     return lines
 
 
-def _table(node: nodes.Node) -> list[str]:
+def _table(node: Node) -> list[str]:
     from docutils import nodes
 
-    lines = [f"| {' | '.join(_line(entry).replace('|', chr(92) + '|') for entry in row)} |" for row in node.findall(nodes.row)]
+    rows = [[_line(entry).replace("|", "\\|") for entry in row] for row in node.findall(nodes.row)]
+    lines = [f"| {' | '.join(row)} |" for row in rows]
     head = next(iter(node.findall(nodes.thead)), None)
     if head is not None and lines:
         lines.insert(len(head.children), "|" + "---|" * len(head[0].children))
@@ -218,12 +219,12 @@ def _table(node: nodes.Node) -> list[str]:
     return [*titles, "\n".join(lines)]
 
 
-def _line(node: nodes.Node) -> str:
+def _line(node: Node) -> str:
     """All text of a node on one line, code in backticks."""
     return " ".join("".join(_pieces(node)).split())
 
 
-def _pieces(node: nodes.Node) -> Iterator[str]:
+def _pieces(node: Node) -> Iterator[str]:
     for child in node.children:
         if child.tagname == "#text":
             yield child.astext()
