@@ -60,7 +60,7 @@ class _Reader:
             if kind == "heading":
                 blocks.append(f"{'#' * min(level, 6)} {' '.join(text.split())}")
             elif kind == "list":
-                counts = {deeper: count for deeper, count in counts.items() if deeper <= level} if before == "list" else {}
+                counts = {above: count for above, count in counts.items() if above <= level and before == "list"}
                 counts[level] = counts.get(level, 0) + 1
                 mark = f"{counts[level]}. " if (number, level) in self.ordered else "- "
                 line = "  " * level + mark + " ".join(text.split())

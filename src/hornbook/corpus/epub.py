@@ -18,8 +18,7 @@ _MEDIA = ("application/xhtml+xml", "text/html")
 
 
 def read_epub(body: bytes, check: Check) -> tuple[str, str]:
-    """Title and Markdown of an EPUB; what its table of contents is (`nav`) is left out. Raises PageFault where it cannot
-    be read."""
+    """Title and Markdown of an EPUB, without its table of contents. Raises PageFault where it cannot be read."""
     book = Zipped(body, "EPUB")
     rootfile = book.xml(_CONTAINER).find(".//{*}rootfile")
     package_name = "" if rootfile is None else rootfile.get("full-path", "")

@@ -31,8 +31,8 @@ class Extracted:
     """`fault` is None, or what is wrong with the page: binary, truncated, empty, damaged, too big, cpu time.
 
     `license` is an SPDX identifier, or the address of a licence that has none. `link_share` is the share of the whole
-    page's text that lies in links, 0 to 1. `ended` says that the HTML has its </body> or </html>, `unclosed` that it has
-    not and ends with containers open: such a page broke off, unless the whole site is written so.
+    page's text that lies in links, 0 to 1. `ended` says that the HTML has its </body> or </html>, `unclosed` that it
+    has not and ends with containers open: such a page broke off, unless the whole site is written so.
     """
 
     title: str = ""
@@ -47,7 +47,8 @@ class Extracted:
 
 
 def extract(
-    body: bytes, content_type: str, url: str = "", *, cpu_seconds: float = CPU_SECONDS, mode: Literal["main", "fast"] = "main"
+    body: bytes, content_type: str, url: str = "", *, cpu_seconds: float = CPU_SECONDS,
+    mode: Literal["main", "fast"] = "main",
 ) -> Extracted:
     """The document of one page: HTML, Markdown, plain text, reStructuredText, PDF, DOCX or EPUB.
 

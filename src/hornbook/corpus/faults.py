@@ -20,8 +20,8 @@ def cpu_budget(seconds: float) -> Check:
     """A function that raises PageFault "cpu time" once this thread has used that much more processor time.
 
     It counts the thread's own time, not the wall clock (a busy machine refuses nothing) and not the process's (other
-    threads may be at work on other pages), and needs no signal, so it holds in any thread. Whoever works on a page calls
-    it between steps; what cannot be interrupted, such as a parser in C, is held short by limits on what it is given.
+    threads may be at work on other pages), and needs no signal, so it holds in any thread. Whoever works on a page
+    calls it between steps; what cannot be interrupted, such as a parser in C, is held short by limits on its input.
     """
     until = time.thread_time() + seconds
 

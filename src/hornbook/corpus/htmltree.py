@@ -1,4 +1,4 @@
-"""HTML text to a tree, whatever the text (lxml, depth and entities kept within bounds by libxml2), and the tree to lists."""
+"""HTML text to a tree, whatever the text: lxml, what it is given kept within bounds; and the tree to lists."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def too_much(text: str) -> str | None:
 
 
 def parse_html(text: str) -> etree._Element | None:
-    """The tree of a page, or None where there is nothing in it or too much. Never raises for what stands in the text."""
+    """The tree of a page, or None where there is nothing in it, or too much. Never raises for what stands in it."""
     if too_much(text):
         return None
     clean = text.encode("utf-8", "ignore").translate(None, _ILLEGAL)
@@ -79,13 +79,16 @@ class FlatPage:
         """An attribute, "" where there is none."""
         return self.elements[i].get(name, "")
 
-    def children(self, i: int) -> Iterator[int]:
-        """The children of `i` that are left."""
+    def held(self, i: int) -> Iterator[int]:
+        """The children of `i`, cut away or not: the text behind one that was is still there."""
         child, end = i + 1, self.ends[i]
         while child < end:
-            if not self.gone[child]:
-                yield child
+            yield child
             child = self.ends[child]
+
+    def children(self, i: int) -> Iterator[int]:
+        """The children of `i` that are left."""
+        return (child for child in self.held(i) if not self.gone[child])
 
     def ancestors(self, i: int) -> Iterator[int]:
         """The parent of `i`, its parent, and so on."""
@@ -104,10 +107,8 @@ class FlatPage:
         if self.ends[i] == i + 1:
             return self.texts[i]
         pieces = [self.texts[i]]
-        child, end = i + 1, self.ends[i]
-        while child < end:
+        for child in self.held(i):
             if not self.gone[child]:
                 pieces.append(self.text(child))
             pieces.append(self.tails[child])
-            child = self.ends[child]
         return "".join(pieces)

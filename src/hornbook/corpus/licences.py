@@ -31,7 +31,7 @@ _SPDX_URL = re.compile(r"(?:spdx|opensource)\.org/licenses?/([A-Za-z0-9.+-]+?)(?
 _KNOWN_NAMES = (  # identifiers that a text or an address may name in these words
     ("CC0-1.0", r"creativecommons\.org/publicdomain/zero/1\.0|\bCC0\b(?:[ -]1\.0)?"),
     ("CC-PDM-1.0", r"creativecommons\.org/publicdomain/mark/1\.0"),
-    ("Apache-2.0", r"apache\.org/licenses/LICENSE-2\.0|\bApache[ -](?:Software )?(?:License,?\s*)?(?:Version |v)?2(?:\.0)?\b"),
+    ("Apache-2.0", r"apache\.org/licenses/LICENSE-2\.0|\bApache[ -](?:Software )?(?:License,?\s*)?(?:Version |v)?2\b"),
     ("MIT", r"\bMIT\s+Licen[cs]e\b|^MIT$"),
     ("BSD-3-Clause", r"\b(?:BSD[ -]3[ -]Clause|3[ -]Clause BSD|New BSD|Modified BSD|Revised BSD)\b"),
     ("BSD-2-Clause", r"\b(?:BSD[ -]2[ -]Clause|2[ -]Clause BSD|Simplified BSD|FreeBSD Documentation)\b"),
@@ -46,11 +46,15 @@ _KNOWN_NAMES = (  # identifiers that a text or an address may name in these word
 _KNOWN = tuple((identifier, re.compile(expression, re.IGNORECASE)) for identifier, expression in _KNOWN_NAMES)
 _GNU_NAMES = {"free documentation": "GFDL", "lesser general public": "LGPL", "affero general public": "AGPL",
               "general public": "GPL", "fdl": "GFDL", "lgpl": "LGPL", "agpl": "AGPL", "gpl": "GPL"}  # fmt: skip
-_ADDRESS = re.compile(r"(?:creativecommons\.org/(?:licenses|publicdomain)|gnu\.org/(?:licenses|copyleft))/[\w./-]+", re.I)
-_META_NAMES = frozenset({"dc.rights", "dcterms.rights", "dcterms.license", "dc.rights.license", "license", "licence", "rights",
-                         "copyright", "dcterms.rightsholder"})  # fmt: skip
+_ADDRESS = re.compile(
+    r"(?:creativecommons\.org/(?:licenses|publicdomain)|gnu\.org/(?:licenses|copyleft))/[\w./-]+", re.IGNORECASE
+)
+_META_NAMES = frozenset({
+    "dc.rights", "dcterms.rights", "dcterms.license", "dc.rights.license", "license", "licence", "rights", "copyright",
+})  # fmt: skip
 _NAMES_ONE = re.compile(r"licen[cs]e|public domain|\bCC[ -]?(?:BY|0)|creative commons|BSD|\bMPL", re.IGNORECASE)
-_STATES = re.compile(r"©|\(c\)|copyright|licen[cs]ed|released|available|dedicated|distributed|public domain", re.IGNORECASE)
+_STATES = re.compile(r"©|\(c\)|copyright|licen[cs]ed|released|available|dedicated|distributed|public domain", re.I)
+_TERMS = (("noncommercial", "-NC"), ("noderiv", "-ND"), ("sharealike", "-SA"))
 MAX_FOOTER = 3000
 LAST_ELEMENTS = 40  # the end of a page is a footer, whatever it is called
 
@@ -67,8 +71,7 @@ def spdx(stated: str) -> str | None:
         return ported if ported in _PORTED else (name if ported == name else None)
     if found := _CC_WORDS.search(stated):
         words = re.sub(r"[\s-]", "", found[1]).lower()
-        parts = [short for word, short in (("noncommercial", "-NC"), ("noderiv", "-ND"), ("sharealike", "-SA")) if word in words]
-        return f"CC-BY{''.join(parts)}-{found[2]}"
+        return f"CC-BY{''.join(short for term, short in _TERMS if term in words)}-{found[2]}"
     if found := _GNU.search(stated):
         return f"{_GNU_NAMES[found[1].lower()]}-{found[2]}-only"
     if found := _GNU_WORDS.search(stated):
@@ -93,7 +96,7 @@ def stated_licence(page: FlatPage, url: str) -> str | None:
 
 
 def licence_in_links(links: Iterable[tuple[str, str]], url: str) -> str | None:
-    """The licence of the first link that says it leads to one, by its rel or by its address; `links` are (href, rel)."""
+    """The licence of the first link with rel=license, else of the first to a known address; `links` are (href, rel)."""
     known = None
     for href, rel in links:
         if href and "license" in rel.lower().split():
@@ -142,7 +145,8 @@ def _footers(page: FlatPage) -> Iterator[str]:
             yield text
             i = page.ends[i] - 1
     last = range(max(0, end - LAST_ELEMENTS), end)
-    yield " ".join(f"{page.texts[i]} {page.tails[i]}" for i in last if page.tags[i] not in ("script", "style"))[-MAX_FOOTER:]
+    pieces = (f"{page.texts[i]} {page.tails[i]}" for i in last if page.tags[i] not in ("script", "style"))
+    yield " ".join(pieces)[-MAX_FOOTER:]
 
 
 def _named(text: str) -> str | None:

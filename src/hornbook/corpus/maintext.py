@@ -37,7 +37,7 @@ MIN_INTRODUCTION = 40  # characters of a sentence that ends in a colon, with whi
 MIN_SHARE = 0.2  # of the page's prose: a container that holds less was the wrong one
 WHOLE_SHARE = 0.5  # of the page's prose: a container that holds less may be one of several of its kind
 SEVERAL = 1.5  # times what the first container holds: from here on its kind, together, is the article
-MIN_LEFT = 1 / 7  # of a container's prose: where less is left, the names were wrong about this page (trafilatura's guard)
+MIN_LEFT = 1 / 7  # of a container's prose: where less is left, the names were wrong about this page
 MAX_BEFORE = 0.1  # of the text before the only h1: what is so little is a breadcrumb or a date
 
 
@@ -211,10 +211,14 @@ def _cut_link_lists(page: FlatPage, own: list[int], part: int) -> None:
         if tag == "a":
             if page.elements[i].get("href") is not None:
                 linked[at], links[at] = characters[at], 1
-        elif links[at] >= MIN_LINKS and tag in LINK_SHARE and linked[at] >= LINK_SHARE[tag] * characters[at]:
-            if not _is_introduced(page, i):
-                page.cut(i)
-                continue
+        elif (
+            links[at] >= MIN_LINKS
+            and tag in LINK_SHARE
+            and linked[at] >= LINK_SHARE[tag] * characters[at]
+            and not _is_introduced(page, i)
+        ):
+            page.cut(i)
+            continue
         up = parents[i] - part
         characters[up] += characters[at]
         linked[up] += linked[at]

@@ -54,13 +54,11 @@ class _Writer:
         page, run = self.page, self.run
         if page.texts[element]:
             run.append(page.texts[element])
-        child, end = element + 1, page.ends[element]
-        while child < end:
+        for child in page.held(element):
             if not page.gone[child] and child != skip:
                 self.child(child, depth)
             if page.tails[child]:
                 self.run.append(page.tails[child])
-            child = page.ends[child]
         self.flush()
 
     def child(self, child: int, depth: int) -> None:
@@ -186,7 +184,8 @@ class _Writer:
                 inner = "\n".join(writer.blocks)
             if inner:
                 first, *rest = inner.split("\n")
-                lines += [f"{number}. {first}" if ordered else f"- {first}", *("  " + line if line else "" for line in rest)]
+                lines.append(f"{number}. {first}" if ordered else f"- {first}")
+                lines += ["  " + line if line else "" for line in rest]
                 number += 1
         return lines
 
@@ -211,12 +210,10 @@ class _Writer:
             text = page.texts[element]
         else:
             pieces = [page.texts[element]]
-            child, end = element + 1, page.ends[element]
-            while child < end:
+            for child in page.held(element):
                 if not page.gone[child]:
                     pieces.append(self.inline(child))
                 pieces.append(page.tails[child])
-                child = page.ends[child]
             text = "".join(pieces)
         if tag == "sup":
             if page.first("a", element) is not None and _FOOTNOTE.fullmatch(text.strip()):
@@ -236,14 +233,10 @@ class _Writer:
     def joined(self, element: int) -> str:
         page = self.page
         pieces = [page.texts[element]]
-        for child in page.children(element):  # their tails below
-            pass
-        child, end = element + 1, page.ends[element]
-        while child < end:
+        for child in page.held(element):
             if not page.gone[child]:
                 pieces.append(self.inline(child) if self.is_inline(child) else f" {self.joined(child)} ")
             pieces.append(page.tails[child])
-            child = page.ends[child]
         return "".join(pieces)
 
     def is_bold_question(self, element: int) -> bool:
@@ -270,18 +263,13 @@ class _Writer:
     def preformatted(self, element: int) -> str:
         """Text with its white space, <br> as a line end."""
         page = self.page
+        if page.ends[element] == element + 1:
+            return page.texts[element]
         pieces = [page.texts[element]]
-        child, end = element + 1, page.ends[element]
-        while child < end:
+        for child in page.held(element):
             if not page.gone[child]:
-                if page.tags[child] == "br":
-                    pieces.append("\n")
-                elif page.ends[child] == child + 1:
-                    pieces.append(page.texts[child])
-                else:
-                    pieces.append(self.preformatted(child))
+                pieces.append("\n" if page.tags[child] == "br" else self.preformatted(child))
             pieces.append(page.tails[child])
-            child = page.ends[child]
         return "".join(pieces)
 
 

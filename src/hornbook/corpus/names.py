@@ -1,7 +1,7 @@
 """What the web's class names and ids say of an element: that it is boilerplate, or that it holds the article.
 
-The vocabulary is the one trafilatura gathered over the years (its xpaths.py; Barbaresi 2021,
-https://aclanthology.org/2021.acl-demo.15, Apache-2.0), set down as one table and asked once a name, not once an element.
+The vocabulary is the one trafilatura gathered over the years (its xpaths.py, Apache-2.0; Barbaresi 2021,
+https://aclanthology.org/2021.acl-demo.15), set down as one table and asked once a name, not once an element.
 """
 
 from __future__ import annotations

@@ -27,7 +27,9 @@ _SILENT = frozenset({
 _CODE = frozenset({"code", "code-block", "sourcecode", "doctest", "testcode", "testoutput", "productionlist", "prompt"})
 _WITH_LANGUAGE = frozenset({"code", "code-block", "sourcecode"})
 _STYLE = re.compile(r"[a-z][a-z0-9 -]*")  # what the directive class is given where it names a style and no class
-_OURS = frozenset({"class", "code", "code-block", "sourcecode", "contents", "image", "meta", "date", "role"})  # not docutils'
+_OURS = frozenset({  # where docutils has one of this name, ours is taken
+    "class", "code", "code-block", "sourcecode", "contents", "image", "meta", "date", "role",
+})  # fmt: skip
 _PLAIN = frozenset({"only", "glossary", "centered", "rst-class", "hlist", "tabs", "cssclass", "impl-detail"})
 _LABELS = {
     "versionadded": "New in version {}", "versionchanged": "Changed in version {}",
@@ -62,7 +64,7 @@ def read_restructured(text: str, check: Check) -> str:
     if any(len(line) > MAX_LINE for line in text.splitlines()):
         raise PageFault("too big", f"a line of more than {MAX_LINE:,} characters")
     _register(text)
-    settings = frontend.get_default_settings(Parser)
+    settings = frontend.get_default_settings(Parser())
     settings.file_insertion_enabled = settings.raw_enabled = False
     settings.report_level = settings.halt_level = 5
     settings.syntax_highlight = "none"
