@@ -27,11 +27,11 @@ class HtmlText:
 
 def read_html(text: str, url: str, check: Check) -> HtmlText:
     """The document of an HTML page. Raises PageFault where it is more than can be read."""
-    if reason := too_much(text):
-        raise PageFault("too big", reason)
     tree = parse_html(text)
     check()
     if tree is None:
+        if reason := too_much(text):
+            raise PageFault("too big", reason)
         return HtmlText()
     page = FlatPage(tree)
     check()

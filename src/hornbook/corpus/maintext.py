@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from itertools import accumulate
+from operator import mul, not_
 
 from lxml import etree  # pyright: ignore[reportAttributeAccessIssue]  (no stubs)
 
@@ -78,7 +79,7 @@ def _without_links(page: FlatPage, own: list[int], body: int) -> list[int]:
 
 def _sums(page: FlatPage, own: list[int]) -> list[int]:
     """The characters left before each element: those of a range are the difference of two."""
-    return [0, *accumulate(0 if gone else length for length, gone in zip(own, page.gone, strict=True))]
+    return [0, *accumulate(map(mul, own, map(not_, page.gone)))]
 
 
 def _cut_unread(page: FlatPage, own: list[int], body: int) -> None:
