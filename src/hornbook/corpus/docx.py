@@ -40,16 +40,16 @@ def read_docx(body: bytes, check: Check) -> tuple[str, str]:
 class _Reader:
     def __init__(self, styles: dict[str, tuple[str, int]], ordered: set[tuple[str, int]], check: Check):
         self.styles, self.ordered, self.check = styles, ordered, check
+        self.counts: dict[str, list[int]] = {}
 
     def blocks(self, container: etree._Element, depth: int) -> list[str]:
-        """Paragraphs and tables; paragraphs of one list are one block, lines of code another."""
+        """Paragraphs and tables; the items of a list are one block, lines of code another."""
         blocks: list[str] = []
-        kind = ""
-        counts: dict[int, int] = {}
+        kind = listed = ""  # of the paragraph before; the number of the list it belongs to
         for element in _children(container):
             self.check()
             if element.tag == f"{_W}tbl":
-                kind, counts = "", {}
+                kind = ""
                 blocks.append(self.table(element, depth))
                 continue
             text = _text(element)
@@ -60,19 +60,27 @@ class _Reader:
             if kind == "heading":
                 blocks.append(f"{'#' * min(level, 6)} {' '.join(text.split())}")
             elif kind == "list":
-                counts = {above: count for above, count in counts.items() if above <= level and before == "list"}
-                counts[level] = counts.get(level, 0) + 1
-                mark = f"{counts[level]}. " if (number, level) in self.ordered else "- "
-                line = "  " * level + mark + " ".join(text.split())
-                blocks[-1:] = [f"{blocks[-1]}\n{line}"] if before == "list" and blocks else [*blocks[-1:], line]
-            elif kind == "code":
-                if before == "code":
-                    blocks[-1] = f"{blocks[-1].removesuffix(chr(10) + '```')}\n{text.rstrip()}\n```"
+                line = "  " * level + self.mark(number, level) + " ".join(text.split())
+                if before == "list" and (level or number == listed):
+                    blocks[-1] += f"\n{line}"
                 else:
-                    blocks.append(f"```\n{text.rstrip()}\n```")
+                    blocks.append(line)
+                listed = listed if level else number
+            elif kind == "code" and before == "code":
+                blocks[-1] = f"{blocks[-1].removesuffix('```')}{text.rstrip()}\n```"
+            elif kind == "code":
+                blocks.append(f"```\n{text.rstrip()}\n```")
             else:
                 blocks.append("\n".join(" ".join(line.split()) for line in text.strip().split("\n")))
         return [block for block in blocks if block]
+
+    def mark(self, number: str, level: int) -> str:
+        """What stands before a list's item. A list goes on counting wherever it goes on, as Word does."""
+        counts = self.counts.setdefault(number, [])
+        del counts[level + 1 :]
+        counts += [0] * (level + 1 - len(counts))
+        counts[level] += 1
+        return f"{counts[level]}. " if (number, level) in self.ordered else "- "
 
     def kind(self, paragraph: etree._Element) -> tuple[str, int, str]:
         """heading, list, code or text; the level of a heading or list; the list's number."""

@@ -115,6 +115,7 @@ def _html(text: str, charset: str, url: str, mode: str, check: Check) -> Extract
         from hornbook.corpus.fast import read_html_fast
 
         found = read_html_fast(text, url)
+        check()
     else:
         from hornbook.corpus.htmlpage import read_html
 

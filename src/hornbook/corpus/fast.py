@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from hornbook.corpus.faults import PageFault
 from hornbook.corpus.htmlpage import HtmlText, title_without_site
-from hornbook.corpus.htmltree import too_much
+from hornbook.corpus.htmltree import MAX_DEPTH, too_much
 from hornbook.corpus.licences import licence_in_links
+
+DEEP_TAGS = 5_000  # resiliparse's time is quadratic in the depth of a page: up to so many tags it is a second at most
+_TOO_DEEP = ">".join("*" * MAX_DEPTH)
+_LICENCES = ('[rel~="license"]', '[href*="creativecommons.org/"]', '[href*="gnu.org/licenses"]')
 
 
 def read_html_fast(text: str, url: str) -> HtmlText:
@@ -19,13 +23,16 @@ def read_html_fast(text: str, url: str) -> HtmlText:
     if reason := too_much(text):
         raise PageFault("too big", reason)
     tree = HTMLTree.parse(text)
-    if tree.body is None:
+    if tree.document is None or tree.body is None:
         return HtmlText()
-    headings = [" ".join((found.text or "").split()) for found in tree.body.get_elements_by_tag_name("h1")]
-    title = headings[0] if len(headings) == 1 else title_without_site(tree.title or "", headings)
-    links = tree.body.get_elements_by_tag_name("a")
-    linked = sum(len((link.text or "").strip()) for link in links)
+    if text.count("<") > DEEP_TAGS and tree.body.query_selector(_TOO_DEEP) is not None:
+        raise PageFault("damaged", f"elements nested more than {MAX_DEPTH} deep")
     main = extract_plain_text(tree, main_content=True, alt_texts=False).strip()
-    everything = len(" ".join((tree.body.text or "").split()))
-    licence = licence_in_links(((link.getattr("href") or "", link.getattr("rel") or "") for link in links), url)
-    return HtmlText(title, main, licence, min(linked / max(everything, 1), 1.0))
+    everything = extract_plain_text(tree, alt_texts=False)
+    without_links = extract_plain_text(tree, alt_texts=False, skip_elements=["a"])
+    headings = tree.body.get_elements_by_tag_name("h1")
+    heading = " ".join((headings[0].text or "").split()) if headings else ""
+    title = heading if len(headings) == 1 else title_without_site(tree.title or "", [heading] if heading else [])
+    found = filter(None, map(tree.document.query_selector, _LICENCES))
+    licence = licence_in_links([(link.getattr("href") or "", link.getattr("rel") or "") for link in found], url)
+    return HtmlText(title, main, licence, 1 - len(without_links) / max(len(everything), 1))

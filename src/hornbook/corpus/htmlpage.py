@@ -6,12 +6,11 @@ import re
 from dataclasses import dataclass
 
 from hornbook.corpus.faults import Check, PageFault
-from hornbook.corpus.htmltree import FlatPage, parse_html, too_much
+from hornbook.corpus.htmltree import MAX_DEPTH, FlatPage, parse_html, too_much
 from hornbook.corpus.licences import stated_licence
 from hornbook.corpus.maintext import main_part
 from hornbook.corpus.markdown import to_markdown
 
-MAX_DEPTH = 255  # libxml2 stops reading at an element nested deeper
 _SITE_NAME = re.compile(r"\s+[|·•»–—:-]+\s+")
 
 

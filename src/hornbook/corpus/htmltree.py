@@ -11,6 +11,8 @@ MAX_CHARACTERS = 20_000_000
 MAX_TAGS = 500_000  # some 600 bytes each; the largest manual on one page that was seen has 360,000
 MAX_ATTRIBUTES = 2000  # libxml2's time is quadratic in those of one tag: 80,000 take eight seconds
 LONG_TAG = 20_000
+MAX_TEXT = 9_000_000  # bytes between two tags: libxml2 stops reading at ten million
+MAX_DEPTH = 255  # libxml2 stops reading at an element nested deeper
 _ILLEGAL = bytes({*range(0x20)} - {0x09, 0x0A, 0x0D})  # no XML may hold them
 _QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'")
 
@@ -27,9 +29,12 @@ def too_much(text: str) -> str | None:
     step = LONG_TAG // 2
     if all("<" in text[at : at + step] for at in range(0, len(text) - step, step)):
         return None
-    for piece in text.split("<"):
-        if len(piece) > LONG_TAG and len(_QUOTED.sub("", piece.partition(">")[0]).split()) > MAX_ATTRIBUTES:
+    for at, piece in enumerate(text.split("<")):
+        is_tag = at and len(piece) > LONG_TAG and piece[0].isalpha()
+        if is_tag and len(_QUOTED.sub("", piece.partition(">")[0]).split()) > MAX_ATTRIBUTES:
             return f"a tag with more than {MAX_ATTRIBUTES:,} attributes"
+        if len(piece) > MAX_TEXT // 4 and len(piece.encode("utf-8", "ignore")) > MAX_TEXT:
+            return f"more than {MAX_TEXT:,} bytes without a tag"
     return None
 
 

@@ -36,8 +36,7 @@ LINK_SHARE = {"ul": 0.75, "ol": 0.75, "div": 0.8, "section": 0.8, "p": 0.9, "tab
 MIN_LINKS = 2
 MIN_INTRODUCTION = 40  # characters of a sentence that ends in a colon, with which a list of links is part of the text
 MIN_SHARE = 0.2  # of the page's prose: a container that holds less was the wrong one
-WHOLE_SHARE = 0.5  # of the page's prose: a container that holds less may be one of several of its kind
-SEVERAL = 1.5  # times what the first container holds: from here on its kind, together, is the article
+WHOLE_SHARE = 0.5  # of the page's prose: where one container holds less, and all of its kind more, they are the article
 MIN_LEFT = 1 / 7  # of a container's prose: where less is left, the names were wrong about this page
 MAX_BEFORE = 0.1  # of the text before the only h1: what is so little is a breadcrumb or a date
 
@@ -130,7 +129,7 @@ def _is_note(page: FlatPage, i: int) -> bool:
     """A footnote, a remark or a box with a title of its own, as documentation has them, and no sidebar of a site."""
     if page.get(i, "role") == "note" or _NOTE.search(page.classes[i]):
         return True
-    return any(name in _NOTE_TITLES for name in page.classes[i + 1 : i + 4 if i + 4 < page.ends[i] else page.ends[i]])
+    return not _NOTE_TITLES.isdisjoint(page.classes[i : min(i + 4, page.ends[i])])
 
 
 def _container(page: FlatPage, own: list[int], prose: list[int], body: int) -> int:
@@ -158,7 +157,7 @@ def _container(page: FlatPage, own: list[int], prose: list[int], body: int) -> i
             continue
         first, left = found[0], unwanted(found[0])[1]
         alike = [i for i in found if (tags[i], classes[i]) == (tags[first], classes[first])]
-        if left < WHOLE_SHARE * whole and sum(unwanted(i)[1] for i in alike) > SEVERAL * left:
+        if left < WHOLE_SHARE * whole <= sum(unwanted(i)[1] for i in alike):
             above = set(page.ancestors(first))
             first = next(up for up in page.ancestors(alike[-1]) if up in above)
         found_boxes, left = unwanted(first)

@@ -16,8 +16,8 @@ from hornbook.corpus.faults import Check, PageFault
 
 Node = Any  # docutils' own types do not tell elements from text
 MAX_LINE = 10_000  # docutils looks for markup in a line with expressions that are quadratic in its length
-_NAME = r"([a-zA-Z][\w:+.-]*?)"
-_DIRECTIVE = re.compile(rf"^\s*\.\. {_NAME}::(?:\s|$)", re.MULTILINE)
+_NAME = r"([a-zA-Z][\w:+.-]{0,60}?)"
+_DIRECTIVE = re.compile(rf"^[ \t]*\.\. {_NAME}::(?:\s|$)", re.MULTILINE)
 _ROLE = re.compile(rf":{_NAME}:`|`:{_NAME}:")
 _SILENT = frozenset({
     "audit-event", "contents", "currentmodule", "date", "default-domain", "highlight", "image", "index",
