@@ -1,9 +1,10 @@
-"""Training a BPE tokenizer and applying it, against Hugging Face's tokenizers and tiktoken on the same text.
+"""Training a BPE tokenizer and applying it, against Hugging Face's tokenizers and tiktoken on the same text; and the
+stream of batches, stopped and gone on with at other numbers of processes.
 
     python -m benchmarks.tokenizer --json
 
 Training: the same texts, pattern and size, all threads. Encoding: the same vocabulary, one thread, texts one after the
-other. The two take turns; times are medians.
+other; with gigatoken where it is installed, as Hornbook then does, and without it. They take turns; medians.
 """
 
 from __future__ import annotations
@@ -11,16 +12,21 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks.results import keep
+from benchmarks.results import Absent, against, figure, keep
+from benchmarks.stream import elastic_equal
 from benchmarks.texts import prose
-from hornbook.tokens.tokenizer import SPECIAL, SPLIT, Tokenizer
+from hornbook.tokens.special import special_tokens
+from hornbook.tokens.split import SPLIT
+from hornbook.tokens.tokenizer import Tokenizer
+
+NAMES = ("bpe_train_vs_hf", "encode_vs_tiktoken", "encode_vs_hf", "encode_plain_vs_tiktoken")
+ENCODED = 4e6  # bytes of text that one turn of encoding takes, spread over all
 
 
 def main() -> None:
@@ -28,27 +34,34 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="one object a figure")
     parser.add_argument("--megabytes", type=float, default=50.0, help="text to train on, at most")
     parser.add_argument("--vocabulary", type=int, default=32_768, help="tokens to learn")
-    parser.add_argument("--repeats", type=int, default=3, help="times each is measured")
+    parser.add_argument("--repeats", type=int, default=5, help="times each is measured")
     options = parser.parse_args()
     os.environ["TOKENIZERS_PARALLELISM"] = "true"
-    texts = prose(round(options.megabytes * 1e6))
-    figures = [*_training(texts, options), *_encoding(texts, options)]
-    for figure in figures:
-        print(json.dumps(figure) if options.json else f"{figure['figure']:20} {figure['value']:.2f} {figure['unit']}")
+    try:
+        texts = prose(round(options.megabytes * 1e6))
+    except Absent as absent:
+        figures = [figure(name, None, "", why=str(absent)) for name in NAMES]
+    else:
+        figures = [_training(texts, options), *_encoding(texts, options)]
+    figures.append(elastic_equal())
+    for found in figures:
+        print(json.dumps(found) if options.json else f"{found['figure']:26} {found['value']} {found['unit']}")
     keep("tokenizer", figures)
 
 
-def _training(texts: list[str], options: argparse.Namespace) -> list[dict]:
+def _training(texts: list[str], options: argparse.Namespace) -> dict:
     def ours() -> None:
         Tokenizer.train(texts, options.vocabulary)
 
     def theirs() -> None:
-        _peer().train_from_iterator(texts, _trainer(options.vocabulary - len(SPECIAL)))
+        ordinary = options.vocabulary - len(special_tokens(options.vocabulary))
+        _peer().train_from_iterator(texts, _trainer(ordinary), length=len(texts))
 
-    return [_figure("bpe_train_vs_hf", "tokenizers", texts, *_timed(options.repeats, ours, theirs))]
+    seconds = _timed(min(3, options.repeats), ours, theirs)
+    return against("bpe_train_vs_hf", "tokenizers", *seconds, megabytes=_megabytes(texts))
 
 
-def _encoding(texts: list[str], options: argparse.Namespace) -> list[dict]:
+def _encoding(texts: list[str], options: argparse.Namespace) -> Iterator[dict]:
     import tiktoken
     import tokenizers
 
@@ -56,26 +69,29 @@ def _encoding(texts: list[str], options: argparse.Namespace) -> list[dict]:
     with tempfile.TemporaryDirectory() as folder:
         tokenizer.save(Path(folder))
         fast = tokenizers.Tokenizer.from_file(f"{folder}/tokenizer.json")
-    ranks = {tokenizer.decode_bytes([token]): token for token in range(tokenizer.vocab_size - len(SPECIAL))}
+    ordinary = tokenizer.vocab_size - len(tokenizer.special)
+    ranks = {tokenizer.pieces[token]: token for token in range(ordinary)}
     plain = tiktoken.Encoding("peer", pat_str=SPLIT, mergeable_ranks=ranks, special_tokens={})
-    some = texts[:: max(1, len(texts) // 2000)]
-    for text in some[:50]:
-        assert tokenizer.encode(text) == plain.encode_ordinary(text) == fast.encode(text).ids
+    some = texts[:: max(1, round(_megabytes(texts) * 1e6 / ENCODED))]
+    for text, ids in zip(some, tokenizer.encode_batch(some, threads=1), strict=True):
+        assert tokenizer.encode(text) == plain.encode_ordinary(text) == ids.tolist()
+    assert all(tokenizer.encode(text) == fast.encode(text).ids for text in some[:50])
 
-    def each(encode: Callable[[str], Any]) -> Callable[[], None]:
-        def run() -> None:
-            for text in some:
-                encode(text)
+    def ours() -> None:
+        tokenizer.encode_batch(some, threads=1)
 
-        return run
+    def one_by_one(encode: Callable[[str], Any]) -> Callable[[], None]:
+        return lambda: [encode(text) for text in some] and None
 
-    figures = []
-    for figure, peer, encode in (
-        ("encode_vs_tiktoken", "tiktoken", plain.encode_ordinary), ("encode_vs_hf", "tokenizers", fast.encode),
-    ):  # fmt: skip
-        seconds = _timed(options.repeats, each(tokenizer.encode), each(encode))
-        figures.append(_figure(figure, peer, some, *seconds))
-    return figures
+    more = {"megabytes": _megabytes(some)}
+    for name, peer, own, encode in (
+        ("encode_vs_tiktoken", "tiktoken", ours, plain.encode_ordinary),
+        ("encode_vs_hf", "tokenizers", ours, fast.encode),
+        ("encode_plain_vs_tiktoken", "tiktoken", one_by_one(tokenizer.encode), plain.encode_ordinary),
+    ):
+        by = "tiktoken" if "plain" in name else tokenizer.encoder
+        repeats = options.repeats if peer == "tokenizers" else 3 * options.repeats
+        yield against(name, peer, *_timed(repeats, own, one_by_one(encode)), **more, encoder=by)
 
 
 def _peer() -> Any:
@@ -108,16 +124,8 @@ def _timed(repeats: int, *calls: Callable[[], None]) -> list[list[float]]:
     return seconds
 
 
-def _figure(name: str, peer: str, texts: list[str], ours: list[float], theirs: list[float]) -> dict:
-    """How many times as fast as the peer, and the megabytes a second of both."""
-    size = sum(len(text.encode()) for text in texts) / 1e6
-    ratios = [other / own for own, other in zip(ours, theirs, strict=True)]
-    return {
-        "figure": name, "value": round(statistics.median(ratios), 3), "unit": f"times as fast as {peer}",
-        "peer": round(size / statistics.median(theirs), 3), "ratio": round(statistics.median(ratios), 3),
-        "n": len(ratios), "interval": [round(min(ratios), 3), round(max(ratios), 3)], "megabytes": round(size, 1),
-        "megabytes_per_second": round(size / statistics.median(ours), 3),
-    }  # fmt: skip
+def _megabytes(texts: list[str]) -> float:
+    return round(sum(len(text.encode()) for text in texts) / 1e6, 1)
 
 
 if __name__ == "__main__":

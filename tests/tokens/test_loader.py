@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from hornbook.core.errors import InputError
 from hornbook.tokens.loader import PackedBatches
+from hornbook.tokens.packing import best_fit
 
 # Sequence i holds 1000 i, 1000 i + 1, ...: every token tells where it came from.
 LENGTHS = st.lists(st.integers(0, 30), min_size=1, max_size=20).filter(lambda lengths: max(lengths) > 1)
@@ -44,36 +45,91 @@ def test_each_token_but_the_first_is_predicted_once_an_epoch(lengths, window, ro
     assert predicted == {token: epochs for sequence in sequences for token in sequence[1:].tolist()}
 
 
+NAMES = ("ids_BT", "targets_BT", "positions_BT", "documents_BT", "weights_BT")
+
+
+def equal(one, other) -> bool:
+    return all((getattr(one, name) == getattr(other, name)).all() for name in NAMES)
+
+
 @settings(max_examples=50, deadline=None)
 @given(LENGTHS, st.integers(0, 30))
-def test_a_cursor_is_a_place(lengths, cursor):
+def test_a_cursor_is_a_place(lengths, steps):
     def batches(**more):
         return PackedBatches(sequences_of(lengths), None, window=8, rows=3, seed=5, **more)
 
     straight = batches()
-    for _ in range(cursor):
+    for _ in range(steps):
         next(straight)
-    assert straight.cursor == cursor
+    cursor = straight.cursor
     resumed = batches(cursor=cursor)
-    for one, other in islice(zip(straight, resumed, strict=False), 3):
-        for name in ("ids_BT", "targets_BT", "positions_BT", "documents_BT", "weights_BT"):
-            assert (getattr(one, name) == getattr(other, name)).all()
+    assert all(equal(one, other) for one, other in islice(zip(straight, resumed, strict=False), 3))
     assert straight.cursor == resumed.cursor
     resumed.cursor = straight.cursor = cursor
-    assert (next(straight).ids_BT == next(batches(cursor=cursor)).ids_BT).all()
+    assert equal(next(straight), next(batches(cursor=cursor)))
+
+
+@settings(max_examples=50, deadline=None)
+@given(LENGTHS, st.lists(st.tuples(st.sampled_from([1, 2, 4]), st.integers(1, 9)), min_size=1, max_size=5))
+def test_a_run_goes_on_with_more_or_fewer_processes(lengths, phases):
+    """Each phase is a run at some world size that stops after some steps and hands its cursor on."""
+    def batches(cursor, **more):
+        return PackedBatches(sequences_of(lengths), None, window=8, rows=4, seed=5, cursor=cursor, **more)
+
+    straight, cursor = batches(0), 0
+    for world, steps in phases:
+        ranks = [batches(cursor, rank=rank, world=world) for rank in range(world)]
+        for _ in range(steps):
+            whole, shares = next(straight), [next(own) for own in ranks]
+            for name in NAMES:
+                together = np.concatenate([getattr(share, name) for share in shares])
+                assert (getattr(whole, name) == together).all()
+        assert {own.cursor for own in ranks} == {straight.cursor}
+        cursor = ranks[-1].cursor
+
+
+def test_the_last_batch_ends_every_process_at_once():
+    shares = [list(PackedBatches(sequences_of([9] * 5), None, window=8, rows=4, seed=0, epochs=1, rank=rank, world=2))
+              for rank in range(2)]
+    assert [len(own) for own in shares] == [2, 2]
+    filled = [int((batch.documents_BT >= 0).any(1).sum()) for own in shares for batch in own]
+    assert filled == [2, 1, 2, 0]
+
+
+@pytest.mark.parametrize(("rank", "world"), [(0, 3), (2, 2), (-1, 2)])
+def test_rows_that_cannot_be_shared_are_refused(rank, world):
+    with pytest.raises(ValueError, match="4 rows cannot be shared"):
+        PackedBatches(sequences_of([9]), None, window=8, rows=4, seed=0, rank=rank, world=world)
+
+
+def test_a_place_far_on_costs_one_group(monkeypatch):
+    """A place is a group and a row of it: nothing before it is packed again."""
+    import hornbook.tokens.loader as loader
+
+    monkeypatch.setattr(loader, "GROUP", 16)
+    straight = PackedBatches(sequences_of([7, 30, 2, 15] * 40), None, window=8, rows=4, seed=2)
+    for _ in range(400):
+        next(straight)
+    packed = []
+    monkeypatch.setattr(loader, "best_fit", lambda lengths, window: packed.append(1) or best_fit(lengths, window))
+    resumed = PackedBatches(straight.sequences, None, window=8, rows=4, seed=2, cursor=straight.cursor)
+    assert equal(next(resumed), next(straight))
+    assert len(packed) <= 2
 
 
 def test_order_differs_by_epoch_and_seed_and_is_held():
     sequences = sequences_of([9] * 64)
 
-    def order(seed: int, cursor: int = 0) -> list[int]:
-        batch = next(PackedBatches(sequences, None, window=8, rows=64, seed=seed, cursor=cursor))
-        return (batch.ids_BT[:, 0] // 1000).tolist()
+    def order(seed: int, epoch: int = 0) -> list[int]:
+        batches = PackedBatches(sequences, None, window=8, rows=64, seed=seed)
+        for _ in range(epoch):
+            next(batches)
+        return (next(batches).ids_BT[:, 0] // 1000).tolist()
 
     assert sorted(order(0)) == list(range(64))
     assert order(0) == order(0)
     assert order(0) != order(1)
-    assert order(0) != order(0, cursor=1)
+    assert order(0) != order(0, epoch=1)
 
 
 def test_dtypes_and_the_padding_of_the_last_batch():

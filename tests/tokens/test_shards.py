@@ -60,6 +60,8 @@ def test_a_killed_writer_goes_on_to_the_same_files(tmp_path):
     (MANIFEST, lambda data: data[:40], "not JSON"),
     (MANIFEST, lambda data: b"{}", "not a list of token shards"),
     (MANIFEST, lambda data: data.replace(b"uint16", b"uint17"), "not a list of token shards"),
+    (MANIFEST, lambda data: data.replace(b'"documents": 25,\n', b'"documents": 26,\n', 1), "in its shards and 26"),
+    (MANIFEST, lambda data: b"[1]", "not a list of token shards"),
 ])
 def test_damage_is_one_line(tmp_path, name, damage, says):
     write_tokens(tmp_path, DOCUMENTS)
@@ -76,6 +78,16 @@ def test_names_are_checked_against_their_number_even_unverified(tmp_path):
     write_tokens(tmp_path, DOCUMENTS)
     (tmp_path / "00000.ids").write_text("one\n")
     with pytest.raises(DamagedError, match="names 1 documents of 25"):
+        TokenShards(tmp_path, verify=False)
+
+
+def test_ends_out_of_order_are_refused_even_unverified(tmp_path):
+    write_tokens(tmp_path, DOCUMENTS)
+    path = tmp_path / "00000.idx"
+    ends = np.fromfile(path, "<u8")
+    ends[3], ends[4] = ends[4] + 1, ends[3]
+    path.write_bytes(ends.tobytes())
+    with pytest.raises(DamagedError, match="out of order"):
         TokenShards(tmp_path, verify=False)
 
 

@@ -16,18 +16,20 @@ from hornbook.pipeline.artifact import Artifact
 from hornbook.pipeline.record import RECORD_NAME, Record
 from hornbook.pipeline.workspace import runs_folder
 
-SAMPLE = 400  # documents a tokenizer's cost is measured on
-
 
 def show(
     artifact: Annotated[str, typer.Argument(help="NAME/STEP for the current one, or an artifact's folder.")],
     refused: Annotated[str | None, typer.Option(help="Of a corpus: ten pages refused for this reason.")] = None,
     against: Annotated[str | None, typer.Option(help="Of a corpus: what this one decides otherwise.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The record as it is.")] = False,
+    against: Annotated[list[Path] | None, typer.Option(help="A tokenizer.json to compare a tokenizer with.")] = None,
+    picture: Annotated[Path | None, typer.Option(help="Draw a tokenizer there: .svg, .png or .html.")] = None,
 ) -> None:
     """Show an artifact: its record, then a corpus's funnel, a tokenizer's cost by language, a model's card."""
     folder = _found(artifact)
     record = Record.read(folder)
+    if record.kind != "TokenizerArtifact" and (against or picture):
+        raise InputError("only a tokenizer is compared and drawn", where=folder, fix="leave out --against, --picture")
     if as_json:
         print_json(record.model_dump())
         return
@@ -53,7 +55,15 @@ def show(
             *(("note", note) for note in record.notes),
         ]
     )
-    if record.kind in VIEWS:
+    if record.kind == "TokenizerArtifact":
+        from hornbook.cli.show_tokenizer import draw, lines, survey
+
+        found = survey(folder, record, against or [])
+        print()
+        print_table(lines(found))
+        if picture is not None:
+            draw(found, picture)
+    elif record.kind in VIEWS:
         print()
         print_table(VIEWS[record.kind](folder, record))
 
@@ -98,25 +108,6 @@ def _corpus(folder: Path, record: Record) -> Iterator[tuple[object, ...]]:
     return funnel(Corpus(folder))
 
 
-def _tokenizer(folder: Path, record: Record) -> Iterator[tuple[object, ...]]:
-    """Bytes a token, by language, on documents of the corpus it was trained on: more is cheaper."""
-    from hornbook.road.artifacts import Corpus, TokenizerArtifact
-
-    tokenizer = TokenizerArtifact(folder).load()
-    yield "tokens", f"{tokenizer.vocab_size:,}"
-    if "corpus" not in record.inputs:
-        return
-    table = Corpus(folder.parent.parent / record.inputs["corpus"].artifact).documents()
-    languages = table.column("language").to_pylist() if "language" in table.column_names else ["all"] * table.num_rows
-    by_language: dict[str, list[str]] = {}
-    for language, text in zip(languages, table.column("text").to_pylist(), strict=True):
-        by_language.setdefault(language, []).append(text)
-    for language, texts in sorted(by_language.items()):
-        written = sum(len(text.encode()) for text in texts[:SAMPLE])
-        tokens = sum(len(tokenizer.encode(text)) for text in texts[:SAMPLE])
-        yield f"{language}: bytes a token", f"{written / max(tokens, 1):.2f}"
-
-
 def _model(folder: Path, record: Record) -> Iterator[tuple[object, ...]]:
     """The card: shape and size."""
     config = json.loads((folder / "config.json").read_bytes())
@@ -147,6 +138,4 @@ def _seconds(artifact: Artifact, counted: set[Path]) -> float:
 
 
 View = Callable[[Path, Record], Iterator[tuple[object, ...]]]
-VIEWS: dict[str, View] = {
-    "Corpus": _corpus, "TokenizerArtifact": _tokenizer, "Model": _model, "RewardModelArtifact": _model,
-}  # fmt: skip
+VIEWS: dict[str, View] = {"Corpus": _corpus, "Model": _model, "RewardModelArtifact": _model}

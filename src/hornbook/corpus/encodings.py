@@ -6,6 +6,9 @@ import codecs
 import re
 import zlib
 
+_CHUNK = 16_384
+_HIGH = bytes(range(0x80, 0x100))
+_NO_CHARACTER_SETS = {"idna", "punycode", "undefined", "unicode_escape", "raw_unicode_escape", "mbcs", "oem"}
 _BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
          (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 _META = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([\w:.-]{2,40})", re.IGNORECASE)
@@ -39,11 +42,12 @@ def unpacked(body: bytes, encoding: str, limit: int) -> bytes:
 
 
 def _inflated(body: bytes, window: int, limit: int) -> bytes:
-    pieces, total = [], 0
-    while body:
-        stream = zlib.decompressobj(window)
+    pieces, total, at = [], 0, 0
+    stream = zlib.decompressobj(window)
+    while at < len(body):
+        given = body[at : at + _CHUNK]  # a stream copies what it has not used: of many small members, all that follow
         try:
-            piece = stream.decompress(body, limit + 1 - total)
+            piece = stream.decompress(given, limit + 1 - total)
         except zlib.error as error:
             if window == 15:
                 return _inflated(body, -15, limit)  # "deflate" without its zlib header, as some servers send it
@@ -52,9 +56,13 @@ def _inflated(body: bytes, window: int, limit: int) -> bytes:
         total += len(piece)
         if total > limit:
             raise TooBig
-        if not stream.eof:
-            raise ValueError("damaged compression (it ends too early)")
-        body = stream.unused_data if stream.unused_data[:2] == b"\x1f\x8b" else b""  # several gzip members
+        at += len(given) - len(stream.unused_data)
+        if stream.eof:
+            if body[at : at + 2] != b"\x1f\x8b":
+                break
+            stream = zlib.decompressobj(window)  # several gzip members
+    if body and not stream.eof:
+        raise ValueError("damaged compression (it ends too early)")
     return b"".join(pieces)
 
 
@@ -85,7 +93,8 @@ def _guess(body: bytes, *, declared: bool) -> str:
     """The set of a page that is no whole UTF-8. With next to no bytes above ASCII it is UTF-8 with a few broken ones if
     its sequences say so, else Windows-1252; where nothing was declared and there are many, resiliparse looks at them.
     """
-    high = sum(byte >= 0x80 for byte in body[:100_000]) / max(len(body[:100_000]), 1)
+    head = body[:100_000]
+    high = 1 - len(head.translate(None, _HIGH)) / max(len(head), 1)
     broken = body.decode("utf-8", errors="replace").count("\ufffd")
     if high < 0.1:
         return "utf-8" if broken * 200 <= len(body) and _has_utf8(body) else "cp1252"
@@ -106,6 +115,8 @@ def _codec(name: str) -> str | None:
         info = codecs.lookup(name)
     except (LookupError, ValueError):
         return None
+    if name.replace("-", "_") in _NO_CHARACTER_SETS or info.name.replace("-", "_") in _NO_CHARACTER_SETS:
+        return None  # they are text to Python; the time they take is quadratic, or what they give is no text
     # a page that is read as ASCII bytes up to its <meta> cannot be UTF-16 or UTF-32
     return info.name if info._is_text_encoding and not info.name.startswith(("utf-16", "utf-32", "utf-7")) else None
 

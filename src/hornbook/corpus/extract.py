@@ -3,40 +3,36 @@
 from __future__ import annotations
 
 import re
-import signal
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-
-from lxml.html import HtmlElement
+from typing import Literal
 
 from hornbook.corpus.encodings import decoded
-from hornbook.corpus.htmltree import parse_html
-from hornbook.corpus.maintext import link_share, main_part
-from hornbook.corpus.markdown import to_markdown
-from hornbook.corpus.urls import canonical_url
+from hornbook.corpus.faults import Check, PageFault, cpu_budget
 
 CPU_SECONDS = 10.0
 MAX_CHARACTERS = 5_000_000
+DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+EPUB = "application/epub+zip"
+PDF = "application/pdf"
+_RESTRUCTURED = frozenset({"text/x-rst", "text/prs.fallenstein.rst"})
+_PLAIN = frozenset({"text/plain", "text/markdown", "text/x-markdown"})
 _MAGIC = (
     b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"PK\x03\x04", b"\x7fELF", b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"Rar!",
     b"MZ\x90", b"OggS", b"ID3", b"\x00\x00\x01\x00", b"RIFF", b"SQLite format 3",
 )  # fmt: skip
+_ODD_BYTES = bytes({*range(32)} - {9, 10, 12, 13, 27})
+_CONTROLS = dict.fromkeys({*range(32), 127} - {9, 10, 11, 12})
 _OPEN_TAG = re.compile(r"<[a-zA-Z/!][^<>]{0,4000}$")
 _CONTAINERS = re.compile(r"<(/?)(div|main|article|section|table|ul|ol|script|style)\b", re.IGNORECASE)
-_LICENCE = re.compile(r"(creativecommons\.org/(licenses|publicdomain)|gnu\.org/(licenses|copyleft))/[\w./-]+", re.I)
-_SITE_NAME = re.compile(r"\s+[|·•»–—:-]+\s+")
-_MARKDOWN_TITLE = re.compile(r"^#\s+(.+?)\s*#*\s*$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Extracted:
-    """`fault` is None, or what is wrong with the page: binary, truncated, empty, damaged, cpu time.
+    """`fault` is None, or what is wrong with the page: binary, truncated, empty, damaged, too big, cpu time.
 
-    `link_share` is the share of the whole page's text that lies in links, 0 to 1. `ended` says that the HTML
-    has its </body> or </html>, `unclosed` that it has not and ends with containers open: such a page broke off, unless
-    the whole site is written so.
+    `license` is an SPDX identifier, or the address of a licence that has none. `link_share` is the share of the whole
+    page's text that lies in links, 0 to 1. `ended` says that the HTML has its </body> or </html>, `unclosed` that it
+    has not and ends with containers open: such a page broke off, unless the whole site is written so.
     """
 
     title: str = ""
@@ -50,118 +46,113 @@ class Extracted:
     unclosed: bool = False
 
 
-class _Budget(Exception):
-    """The page used up its processor time."""
+def extract(
+    body: bytes, content_type: str, url: str = "", *, cpu_seconds: float = CPU_SECONDS,
+    mode: Literal["main", "fast"] = "main",
+) -> Extracted:
+    """The document of one page: HTML, Markdown, plain text, reStructuredText, PDF, DOCX or EPUB.
 
-
-def extract(body: bytes, content_type: str, url: str = "", *, cpu_seconds: float = CPU_SECONDS) -> Extracted:
-    """The document of one page. Never raises for what a page holds; a page that takes longer than `cpu_seconds` of
-    processor time (not of wall clock: a busy machine refuses nothing) has the fault "cpu time".
-
-    The budget needs the main thread of a process, where signals arrive; elsewhere it does not bind.
+    Never raises for what a page holds; MissingExtraError where a format's library is not installed. A page that takes
+    longer than `cpu_seconds` of this thread's processor time has the fault "cpu time". `mode` "fast" reads HTML with
+    resiliparse: several times as fast, without headings, tables and code.
     """
+    check = cpu_budget(cpu_seconds)
     try:
-        with _cpu_budget(cpu_seconds):
-            return _extract(body, content_type, url)
-    except _Budget:
-        return Extracted(fault="cpu time", detail=f"more than {cpu_seconds:g} s")
+        return _extract(body, content_type, url, mode, check)
+    except PageFault as fault:
+        return Extracted(fault=fault.fault, detail=fault.detail)
     except (RecursionError, MemoryError) as error:
         return Extracted(fault="damaged", detail=type(error).__name__)
 
 
-def _extract(body: bytes, content_type: str, url: str) -> Extracted:
-    media = content_type.partition(";")[0].strip().lower()
-    if media == "application/pdf" or body[:5] == b"%PDF-":
-        return _pdf(body)
+def _extract(body: bytes, content_type: str, url: str, mode: str, check: Check) -> Extracted:
+    media = _media(body, content_type)
+    if media == PDF:
+        from hornbook.corpus.pdf import read_pdf
+
+        return _plain(*read_pdf(body, check), charset="pdf")
+    if media == DOCX:
+        from hornbook.corpus.docx import read_docx
+
+        return _document(*read_docx(body, check), charset="docx")
+    if media == EPUB:
+        from hornbook.corpus.epub import read_epub
+
+        return _document(*read_epub(body, check), charset="epub")
     if _is_binary(body):
         return Extracted(fault="binary", detail="the bytes are no text")
     text, charset = decoded(body, content_type)
+    check()
     if not text.strip("\0 \t\r\n"):
         return Extracted(fault="empty", charset=charset)
-    if media in ("text/plain", "text/markdown", "text/x-markdown") or (not media and "<" not in text[:2000]):
-        return _plain(text, charset)
-    return _html(text, charset, url)
+    if media in _RESTRUCTURED:
+        from hornbook.corpus.restructured import read_restructured
+
+        return _document("", read_restructured(text, check), charset=charset)
+    if media in _PLAIN or (not media and "<" not in text[:2000]):
+        return _plain("", text, charset=charset)
+    return _html(text, charset, url, mode, check)
 
 
-def _html(text: str, charset: str, url: str) -> Extracted:
-    if _breaks_off_in_tag(text):
+def _media(body: bytes, content_type: str) -> str:
+    """What a page is: by its first bytes where those tell, else by what it was sent as."""
+    if body[:5] == b"%PDF-":
+        return PDF
+    if body[:4] == b"PK\x03\x04":
+        if b"mimetypeapplication/epub+zip" in body[:100]:
+            return EPUB
+        if b"word/document.xml" in body[-65_536:]:
+            return DOCX
+    return content_type.partition(";")[0].strip().lower()
+
+
+def _html(text: str, charset: str, url: str, mode: str, check: Check) -> Extracted:
+    tail = text[-4000:].rstrip()
+    closes = "</html" in tail.lower()
+    if not closes and _OPEN_TAG.search(tail):
         return Extracted(fault="truncated", detail="the HTML breaks off", charset=charset)
-    tree = parse_html(text)
-    if tree is None:
-        return Extracted(fault="empty", charset=charset)
-    held = list(tree.iter())  # lxml makes an element anew each time it is met unless somebody holds it: twice as fast
-    title, licence, share = page_title(tree), _licence(tree, url), link_share(tree)
-    markdown = _with_title(to_markdown(main_part(tree))[:MAX_CHARACTERS], title)
-    fault = None if markdown else "empty"
-    del held
-    ended = "</html" in text[-4000:].lower() or "</body" in text[-4000:].lower()
-    return Extracted(title, markdown, fault, charset=charset, license=licence, link_share=share,
-                     ended=ended, unclosed=not ended and _is_unclosed(text))
+    if mode == "fast":
+        from hornbook.corpus.fast import read_html_fast
+
+        found = read_html_fast(text, url)
+        check()
+    else:
+        from hornbook.corpus.htmlpage import read_html
+
+        found = read_html(text, url, check)
+    page = _document(found.title, found.text, charset=charset)
+    ended = closes or "</body" in tail.lower()
+    return Extracted(page.title, page.text, page.fault, charset=charset, license=found.license,
+                     link_share=found.link_share, ended=ended, unclosed=not ended and _is_unclosed(text))  # fmt: skip
 
 
-def _with_title(markdown: str, title: str) -> str:
-    """The text under its title, where it has none yet."""
-    if not markdown or not title or _MARKDOWN_TITLE.search(markdown):
-        return markdown
-    first, _, rest = markdown.partition("\n")
-    return f"# {title}\n{rest}" if first.lstrip("# ") == title else f"# {title}\n\n{markdown}"
+def _document(title: str, markdown: str, *, charset: str) -> Extracted:
+    """Markdown under its title, where it has no heading to be its title yet."""
+    text = markdown[:MAX_CHARACTERS]
+    heading = _first_heading(text)
+    if text and title and not heading:
+        first, _, rest = text.partition("\n")
+        text = f"# {title}\n{rest}" if first.lstrip("# ") == title else f"# {title}\n\n{text}"
+    return Extracted(title or heading, text, None if text else "empty", charset=charset)
 
 
-def _plain(text: str, charset: str) -> Extracted:
-    clean = re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f]", "", text.replace("\r\n", "\n").replace("\r", "\n"))
-    lines = [line.rstrip() for line in clean.expandtabs(4).split("\n")]
-    clean = re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip("\n")[:MAX_CHARACTERS]
-    heading = _MARKDOWN_TITLE.search(clean[:4000])
+def _plain(title: str, text: str, *, charset: str) -> Extracted:
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").translate(_CONTROLS).expandtabs(4).split("\n")
+    clean = re.sub(r"\n{3,}", "\n\n", "\n".join(map(str.rstrip, lines))).strip("\n")[:MAX_CHARACTERS]
     first = clean.strip().split("\n", 1)[0].strip("#=*- ")
-    title = heading[1] if heading else (first if 0 < len(first) <= 120 else "")
+    title = title or _first_heading(clean[:4000]) or (first if 0 < len(first) <= 120 else "")
     return Extracted(title, clean, None if clean.strip() else "empty", charset=charset)
 
 
-def _pdf(body: bytes) -> Extracted:
-    import pypdfium2
-
-    try:
-        document = pypdfium2.PdfDocument(body)
-        try:
-            pages = [page.get_textpage().get_text_bounded() for page in document]
-            title = (document.get_metadata_dict().get("Title") or "").strip()
-        finally:
-            document.close()
-    except (pypdfium2.PdfiumError, ValueError, OSError) as error:
-        return Extracted(fault="damaged", detail=f"the PDF cannot be read ({str(error)[:80]})")
-    found = _plain(_unwrapped("\n\n".join(pages).encode("utf-8", "replace").decode("utf-8")), "pdf")
-    return Extracted(title or found.title, found.text, found.fault, charset="pdf")
-
-
-def _unwrapped(text: str) -> str:
-    """A PDF's lines joined to paragraphs: a line that ends in mid-sentence goes on with the next."""
-    text = text.replace("\r\n", "\n").replace("\ufffe\n", "").replace("\ufffe", "").replace("\u00ad\n", "")
-    text = re.sub(r"(?<=[a-z])-\n(?=[a-z])", "", text)
-    return re.sub(r"(?<=[^\n.!?:])\n(?=[a-z(,;])", " ", text)
-
-
-def page_title(tree: HtmlElement) -> str:
-    """The page's own title: its only h1, else og:title, else <title> without the site's name, else the first h1."""
-    headings = [title for title in (" ".join(found.text_content().split()) for found in tree.iter("h1")) if title]
-    if len(headings) == 1:
-        return headings[0].rstrip("¶# ")
-    for found in tree.iterfind(".//meta[@property='og:title']"):
-        if found.get("content", "").strip():
-            return " ".join(found.get("content", "").split())
-    whole = " ".join((tree.findtext(".//title") or "").split())
-    if whole:
-        return _SITE_NAME.split(whole)[0] if not headings else whole
-    return headings[0].rstrip("¶# ") if headings else ""
-
-
-def _licence(tree: HtmlElement, url: str) -> str | None:
-    for element in tree.iter("a", "link"):
-        href = element.get("href", "")
-        if "license" in element.get("rel", "").lower().split() and href:
-            return canonical_url(href, url) or href
-        if found := _LICENCE.search(href):
-            return found[0].rstrip("/.")
-    return None
+def _first_heading(markdown: str) -> str:
+    """The first heading of level 1 that stands in no code."""
+    in_code = False
+    for line in markdown.split("\n"):
+        if line.startswith("```"):
+            in_code = not in_code
+        elif not in_code and line.startswith(("# ", "#\t")):
+            return line[2:].strip().rstrip("#").rstrip()
+    return ""
 
 
 def _is_binary(body: bytes) -> bool:
@@ -170,12 +161,7 @@ def _is_binary(body: bytes) -> bool:
     if body[:2] in (b"\xff\xfe", b"\xfe\xff") or body[:4] in (b"\xff\xfe\0\0", b"\0\0\xfe\xff"):
         return False  # UTF-16 and UTF-32 are full of zero bytes
     head = body[:65536]
-    odd = sum(head.count(byte) for byte in range(32) if byte not in (9, 10, 12, 13, 27))
-    return odd > max(0.003 * len(head), 4)
-
-
-def _breaks_off_in_tag(text: str) -> bool:
-    return "</html" not in text[-4000:].lower() and _OPEN_TAG.search(text[-4000:].rstrip()) is not None
+    return len(head) - len(head.translate(None, _ODD_BYTES)) > max(0.003 * len(head), 4)
 
 
 def _is_unclosed(text: str) -> bool:
@@ -184,21 +170,3 @@ def _is_unclosed(text: str) -> bool:
         return False
     count = sum(-1 if found[1] else 1 for found in _CONTAINERS.finditer(text))
     return count > 0 or not text.rstrip().endswith((">", ".", "!", "?"))
-
-
-@contextmanager
-def _cpu_budget(seconds: float) -> Iterator[None]:
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(*_: object) -> None:
-        raise _Budget
-
-    before = signal.signal(signal.SIGVTALRM, stop)
-    signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
-        signal.signal(signal.SIGVTALRM, before)

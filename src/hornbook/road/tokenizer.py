@@ -1,52 +1,90 @@
-"""Step 3, the tokenizer: byte-level BPE learnt from the pages, with the chat protocol's special tokens."""
+"""Step 3, the tokenizer: learnt from the pages, byte-level BPE unless another kind is asked for; or another model's."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from hornbook.pipeline.config import Dial, StageConfig
+from hornbook.pipeline.config import Dial, InputPath, StageConfig
 from hornbook.pipeline.run import Run
 from hornbook.pipeline.stage import stage
 from hornbook.road.artifacts import Corpus, TokenizerArtifact
+from hornbook.road.reading import DOCUMENTS, count, texts
+
+if TYPE_CHECKING:
+    from hornbook.tokens.tokenizer import Tokenizer
 
 # A small model cannot afford a large head. With 4,096 entries a name on the pages is mostly one token, which a small
 # model repeats without a slip, and a name that is on none falls into pieces, by which it is known (docs/log.md).
 VOCABULARY = {"tiny": 1024, "laptop": 4096}
 LARGE_VOCABULARY = 32768
+LARGEST = 1 << 17
 
 
 class TokenizerConfig(StageConfig):
     """The section `[tokenizer]`."""
 
-    vocab_size: int | None = Field(None, ge=265, le=1 << 20, description="how many tokens, special ones included")
-    at_most: int = Field(4096, ge=265, le=1 << 20, description="so many where that is left out, or what the text fills")
+    kind: Literal["bpe", "wordpiece", "unigram", "characters", "bytes"] = Field(
+        "bpe", description="how words are cut: bpe, wordpiece, unigram, characters, bytes"
+    )
+    vocab_size: int | None = Field(None, ge=265, le=LARGEST, description="how many tokens, special ones included")
+    at_most: int = Field(4096, ge=265, le=LARGEST, description="so many where that is left out, or what the text fills")
+    init: InputPath | None = Field(None, description="a tokenizer.json, or its folder, to take instead of learning one")
 
     @classmethod
     def defaults(cls, dial: Dial) -> dict[str, Any]:
         return {"at_most": VOCABULARY.get(dial.size, LARGE_VOCABULARY)}
 
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if self.init is not None and (self.vocab_size is not None or self.kind != "bpe"):
+            raise ValueError("init brings its own kind and vocab_size: leave them out")
+        if self.kind == "bytes" and self.vocab_size is not None:
+            raise ValueError("bytes are 256 tokens and the special ones: leave vocab_size out")
+        return self
+
     def label(self) -> str:
+        if self.init is not None:
+            return "import"
         size = self.vocab_size or self.at_most
-        return f"{size / 1024:g}k" if size % 1024 == 0 else str(size)
+        shown = f"{size / 1024:g}k" if size % 1024 == 0 else str(size)
+        return {"bpe": shown, "bytes": "bytes"}.get(self.kind, f"{self.kind}-{shown}")
 
     def about_seconds(self) -> float:
         return 3.0
 
 
-@stage(version=2)
+@stage(version=3)
 def tokenizer(config: TokenizerConfig, corpus: Corpus, run: Run) -> TokenizerArtifact:
-    """Train on the documents to train on; those held out play no part. Raises InputError when they are too few to fill
-    the vocabulary that was asked for."""
+    """Train on the documents to train on; those held out play no part. Or take the tokenizer of `init`, giving it the
+    special tokens it lacks. Raises InputError when the documents are too few to fill the vocabulary that was asked for,
+    or when `init` cannot be used."""
+    made = _trained(config, corpus, run) if config.init is None else _imported(config.init, run)
+    made.save(run.out)
+    ordinary = set(range(256, made.vocab_size)) - set(made.special.values())
+    longest = sorted((made.decode([token]) for token in ordinary), key=len)[-20:]
+    run.metric(vocab_size=made.vocab_size, longest_tokens=longest[::-1], lossless=made.lossless)
+    run.count(inputs=count(corpus, DOCUMENTS), outputs=made.vocab_size)
+    return TokenizerArtifact(run.out)
+
+
+def _trained(config: TokenizerConfig, corpus: Corpus, run: Run) -> Tokenizer:
     from hornbook.tokens.tokenizer import Tokenizer
 
-    texts = list(corpus.texts())
-    trained = Tokenizer.train(texts, config.vocab_size or config.at_most, fill=config.vocab_size is not None)
-    if trained.vocab_size < config.at_most and config.vocab_size is None:
-        run.note(f"the text fills a vocabulary of {trained.vocab_size:,} tokens, no more")
-    trained.save(run.out)
-    longest = sorted((trained.decode([token]) for token in range(256, trained.vocab_size)), key=len)[-20:]
-    run.metric(vocab_size=trained.vocab_size, longest_tokens=longest[::-1])
-    run.count(inputs=len(texts), outputs=trained.vocab_size)
-    return TokenizerArtifact(run.out)
+    asked = config.vocab_size or config.at_most
+    made = Tokenizer.train(texts(corpus), asked, kind=config.kind, fill=config.vocab_size is not None)
+    if made.vocab_size < asked and config.kind != "bytes":
+        run.note(f"the text fills a vocabulary of {made.vocab_size:,} tokens, no more")
+    return made
+
+
+def _imported(path: InputPath, run: Run) -> Tokenizer:
+    from hornbook.tokens.imported import import_tokenizer
+
+    made, given = import_tokenizer(path)
+    if given:
+        run.note(f"the tokenizer was given the special tokens {', '.join(given)}, after its own")
+    if not made.lossless:
+        run.warn("not every text comes back from this tokenizer as it was: what it cannot write is lost to the model")
+    return made

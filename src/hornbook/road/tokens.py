@@ -12,14 +12,12 @@ from hornbook.pipeline.config import StageConfig
 from hornbook.pipeline.run import Run
 from hornbook.pipeline.stage import stage
 from hornbook.road.artifacts import Corpus, TokenizerArtifact, Tokens
+from hornbook.road.reading import DOCUMENTS, HELDOUT, batches, count
 
 if TYPE_CHECKING:
     import numpy as np
-    import pyarrow
 
     from hornbook.tokens.tokenizer import Tokenizer
-
-DOCUMENTS_AT_ONCE = 512
 
 
 class TokensConfig(StageConfig):
@@ -33,44 +31,53 @@ class TokensConfig(StageConfig):
 
 @stage(version=1)
 def tokens(config: TokensConfig, corpus: Corpus, tokenizer: TokenizerArtifact, run: Run) -> Tokens:
-    """Write `train/` and `heldout/`: each document's ids and `<|endoftext|>`, under the document's id.
+    """Write `train/` and `heldout/`: each document's ids and the end of text, under the document's id.
 
-    What an interrupted attempt finished is kept. Metrics: documents, tokens and bytes of each, and bytes a token.
+    What an interrupted attempt finished is kept. Memory does not grow with the corpus. Metrics: documents, tokens and
+    bytes of each, and bytes a token where the tokenizer keeps every byte; the library that encoded.
     """
     from hornbook.tokens.shards import finished, write_tokens
 
     encoder = tokenizer.load()
     figures: dict[str, dict[str, Any]] = {}
-    for name, table in (("train", corpus.documents()), ("heldout", corpus.heldout())):
+    for name, pattern in (("train", DOCUMENTS), ("heldout", HELDOUT)):
         folder = run.out / name
-        rest = table.select(["id", "text"]).slice(finished(folder))
-        with run.progress(f"tokens: {name}", rest.num_rows, "documents") as bar:
-            encoded = _encoded(rest, encoder, run.threads, bar)
+        done = finished(folder)
+        with run.progress(f"tokens: {name}", count(corpus, pattern) - done, "documents") as bar:
+            encoded = _encoded(corpus, pattern, done, encoder, run.threads, bar)
             manifest = write_tokens(folder, encoded, vocab_size=encoder.vocab_size, shard_tokens=config.shard_tokens)
-        figures[name] = _figures(manifest, table)
-    run.metric(**figures)
+        figures[name] = _figures(manifest, corpus, pattern, encoder)
+    run.metric(**figures, encoder=encoder.encoder)
     total = sum(figure["tokens"] for figure in figures.values())
     run.count(inputs=sum(figure["documents"] for figure in figures.values()), outputs=total, tokens=total)
     return Tokens(run.out)
 
 
-def _encoded(table: pyarrow.Table, encoder: Tokenizer, threads: int, bar: Bar) -> Iterator[tuple[str, np.ndarray]]:
+def _encoded(
+    corpus: Corpus, pattern: str, done: int, encoder: Tokenizer, threads: int, bar: Bar
+) -> Iterator[tuple[str, np.ndarray]]:
     import numpy as np
 
-    for batch in table.to_batches(DOCUMENTS_AT_ONCE):
+    for batch in batches(corpus, pattern, ["id", "text"], skip=done):
         columns = batch.to_pydict()
         for document, ids in zip(columns["id"], encoder.encode_batch(columns["text"], threads), strict=True):
             yield document, np.append(ids, encoder.end_of_document)
         bar.advance(batch.num_rows)
 
 
-def _figures(manifest: dict[str, Any], table: pyarrow.Table) -> dict[str, Any]:
+def _figures(manifest: dict[str, Any], corpus: Corpus, pattern: str, encoder: Tokenizer) -> dict[str, Any]:
     """Bytes a token leave out the ends of documents, which are no text."""
-    written = sum(len(text.encode("utf-8")) for text in table.column("text").to_pylist())
+    written = sum(_bytes(batch.column(0)) for batch in batches(corpus, pattern, ["text"]))
     words = manifest["tokens"] - manifest["documents"]
     return {
         "documents": manifest["documents"],
         "tokens": manifest["tokens"],
         "bytes": written,
-        "bytes_per_token": round(written / words, 4) if words else None,
+        "bytes_per_token": round(written / words, 4) if words and encoder.lossless else None,
     }
+
+
+def _bytes(texts: Any) -> int:
+    from pyarrow import compute
+
+    return compute.sum(compute.binary_length(texts)).as_py() or 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Protocol
 
 import numpy as np
@@ -12,6 +13,7 @@ from hornbook.tokens.batch import Batch
 from hornbook.tokens.packing import Piece, best_fit
 from hornbook.tokens.permutation import permuted
 
+ROWS = 1 << 32  # more than a group ever packs into
 GROUP = 8192  # sequences packed together: enough that rows fill, few enough that packing them takes milliseconds
 
 
@@ -32,17 +34,25 @@ class PackedBatches:
     (seed, epoch), and packs them anew. Rows run on from epoch to epoch; only the last batch of the last epoch may hold
     empty rows. With `epochs=None` there is no last.
 
-    `cursor` counts the batches given so far: set to a value it once had, here or in a new object, the same next batch
-    comes again.
+    Of `world` processes the one of number `rank` is given its share of every batch, rows / world rows: put together in
+    the order of the ranks they are the batch that one process alone would be given. So a run may go on with more or
+    fewer processes and see the same samples in the same order.
+
+    `cursor` is a place in the stream, the same for all ranks: set to a value it once had, here or in a new object, the
+    same next batch comes again, at the cost of packing one group. It tells a group of GROUP sequences (counted on
+    from epoch to epoch) and a row of it: group * 2**32 + row.
     Raises InputError when no sequence has two tokens, for there is nothing to predict.
     """
 
     def __init__(
         self, sequences: Sequences, weights: Sequence[Sequence[float]] | None, *,
-        window: int, rows: int, seed: int, epochs: int | None = None, cursor: int = 0,
+        window: int, rows: int, seed: int, epochs: int | None = None, cursor: int = 0, rank: int = 0, world: int = 1,
     ):
+        if rows % world or not 0 <= rank < world:
+            raise ValueError(f"{rows} rows cannot be shared by {world} processes, of which this is number {rank}")
         self.sequences, self.weights = sequences, weights
         self.window, self.rows, self.seed, self.epochs = window, rows, seed, epochs
+        self.rank, self.world = rank, world
         lengths = getattr(sequences, "lengths", None)
         if lengths is None:
             lengths = [len(sequences[index]) for index in range(len(sequences))]
@@ -56,41 +66,39 @@ class PackedBatches:
         return self._cursor
 
     @cursor.setter
-    def cursor(self, batches: int) -> None:
-        self._cursor = batches
-        self._stream: Iterator[list[Piece]] | None = None
+    def cursor(self, place: int) -> None:
+        self._cursor = place
+        self._stream: Iterator[tuple[int, list[Piece]]] | None = None
 
     def __iter__(self) -> Iterator[Batch]:
         return self
 
     def __next__(self) -> Batch:
         if self._stream is None:
-            self._stream = self._rows(skip=self._cursor * self.rows)
-        taken = [row for _, row in zip(range(self.rows), self._stream, strict=False)]
+            self._stream = self._rows(*divmod(self._cursor, ROWS))
+        taken = list(islice(self._stream, self.rows))
         if not taken:
             raise StopIteration
-        self._cursor += 1
-        return self._batch(taken)
+        self._cursor = taken[-1][0]
+        share = self.rows // self.world
+        return self._batch([row for _, row in taken[self.rank * share : (self.rank + 1) * share]], share)
 
     def epoch_batches(self) -> float:
         """How many batches the first epoch fills: what a horizon in epochs is reckoned from."""
         groups = range(0, len(self._predictions), GROUP)
         return sum(len(self._packed(0, start)[0]) for start in groups) / self.rows
 
-    def _rows(self, skip: int) -> Iterator[list[Piece]]:
-        """The stream of rows from the place `skip` on. What is skipped is packed, which is quick, but never read."""
-        epoch = 0
-        while self.epochs is None or epoch < self.epochs:
-            for start in range(0, len(self._predictions), GROUP):
-                packed, members = self._packed(epoch, start)
-                if skip >= len(packed):
-                    skip -= len(packed)
-                    continue
-                order = permuted(np.arange(skip, len(packed)), len(packed), self.seed, "rows", epoch, start)
-                skip = 0
-                for row in order:
-                    yield [Piece(int(members[piece.sequence]), piece.start, piece.end) for piece in packed[row]]
-            epoch += 1
+    def _rows(self, group: int, row: int) -> Iterator[tuple[int, list[Piece]]]:
+        """The rows of the stream from that place on, each with the cursor that stands after it."""
+        starts = range(0, len(self._predictions), GROUP)
+        while self.epochs is None or group < self.epochs * len(starts):
+            epoch, start = group // len(starts), starts[group % len(starts)]
+            packed, members = self._packed(epoch, start)
+            order = permuted(np.arange(row, len(packed)), len(packed), self.seed, "rows", epoch, start)
+            for place, chosen in enumerate(order, row + 1):
+                pieces = [Piece(int(members[piece.sequence]), piece.start, piece.end) for piece in packed[chosen]]
+                yield group * ROWS + place, pieces
+            group, row = group + 1, 0
 
     def _packed(self, epoch: int, start: int) -> tuple[list[list[Piece]], np.ndarray]:
         """The packed rows of one group of an epoch, and the sequences its pieces count from."""
@@ -98,8 +106,8 @@ class PackedBatches:
         members = permuted(np.arange(start, min(start + GROUP, count)), count, self.seed, "sequences", epoch)
         return best_fit(self._predictions[members].tolist(), self.window), members
 
-    def _batch(self, rows: list[list[Piece]]) -> Batch:
-        batch = Batch.empty(self.rows, self.window)
+    def _batch(self, rows: list[list[Piece]], share: int) -> Batch:
+        batch = Batch.empty(share, self.window)
         places = np.arange(self.window, dtype=np.int32)
         for row, pieces in enumerate(rows):
             at = 0

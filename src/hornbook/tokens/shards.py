@@ -19,6 +19,7 @@ from hornbook.core.files import write_bytes, write_text
 
 MANIFEST = "tokens.json"
 SHARD_TOKENS = 1 << 25
+_ITEMS = {"uint16": "<u2", "uint32": "<u4"}
 _FIX = "make the tokens again"
 
 
@@ -35,9 +36,10 @@ def write_tokens(
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     dtype = "uint16" if vocab_size <= 1 << 16 else "uint32"
+    stored = ((name, _stored(ids, dtype, vocab_size)) for name, ids in documents)
     entries = _finished(folder)
-    for shard in _shards(documents, shard_tokens):
-        entries.append(_write_shard(folder, f"{len(entries):05d}", shard, dtype, vocab_size))
+    for shard in _shards(stored, shard_tokens):
+        entries.append(_write_shard(folder, f"{len(entries):05d}", shard))
     manifest = {
         "format": "hornbook-tokens-1",
         "dtype": dtype,
@@ -70,14 +72,22 @@ class TokenShards:
         except (KeyError, TypeError, ValueError) as error:
             path = self.folder / MANIFEST
             raise DamagedError(f"not a list of token shards ({error})", where=path, fix=_FIX) from None
+        self._check(manifest)
         per_shard = [len(ends) for _, ends, _ in self._shards]
         starts = np.cumsum([0, *(len(ids) for ids, _, _ in self._shards)])
-        ends = [ends.astype(np.int64) + start for (_, ends, _), start in zip(self._shards, starts, strict=False)]
+        ends = [ends + start for (_, ends, _), start in zip(self._shards, starts, strict=False)]
         self._ends = np.concatenate([np.zeros(1, np.int64), *ends])
         self._first_document = np.cumsum([0, *per_shard])
         self._first_token = starts
         self.lengths = np.diff(self._ends)
         self.names: list[str] = [name for _, _, names in self._shards for name in names]
+
+    def _check(self, manifest: dict) -> None:
+        for what, found in (("tokens", sum(len(ids) for ids, _, _ in self._shards)),
+                            ("documents", sum(len(ends) for _, ends, _ in self._shards))):
+            if manifest.get(what) != found:
+                says = f"it lists {found:,} {what} in its shards and {manifest.get(what)} in all"
+                raise DamagedError(says, where=self.folder / MANIFEST, fix=_FIX)
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -111,15 +121,21 @@ def _shards(documents: Iterable[tuple[str, np.ndarray]], shard_tokens: int) -> I
         yield shard
 
 
-def _write_shard(folder: Path, stem: str, shard: list[tuple[str, np.ndarray]], dtype: str, vocab_size: int) -> dict:
-    ids = np.concatenate([np.asarray(ids, np.int64) for _, ids in shard])
+def _stored(ids: np.ndarray, dtype: str, vocab_size: int) -> np.ndarray:
+    """The ids as they lie on the disk, two or four bytes each: a shard waits in no more memory than it fills there."""
+    ids = np.asarray(ids)
     if ids.size and not 0 <= ids.min() <= ids.max() < vocab_size:
         raise ValueError(f"token ids must lie in 0..{vocab_size - 1}")
+    return ids.astype(_ITEMS[dtype])
+
+
+def _write_shard(folder: Path, stem: str, shard: list[tuple[str, np.ndarray]]) -> dict:
     names = [name for name, _ in shard]
     if any("\n" in name for name in names):
         raise ValueError("a document's name must be one line")
+    ids = np.concatenate([ids for _, ids in shard])
     parts = {
-        "bin": ids.astype(np.dtype(dtype).newbyteorder("<")).tobytes(),
+        "bin": ids.tobytes(),
         "idx": np.cumsum([len(ids) for _, ids in shard], dtype=np.uint64).astype("<u8").tobytes(),
         "ids": "".join(f"{name}\n" for name in names).encode("utf-8"),
     }
@@ -140,7 +156,7 @@ def _finished(folder: Path) -> list[dict]:
 
 def _open(folder: Path, entry: dict, dtype: str, verify: bool) -> tuple[np.ndarray, np.ndarray, list[str]]:
     """The ids, the documents' ends and their names of one shard."""
-    item = {"uint16": "<u2", "uint32": "<u4"}[dtype]
+    item = _ITEMS[dtype]
     paths = {ending: folder / f"{entry['shard']}.{ending}" for ending in ("bin", "idx", "ids")}
     sizes = {"bin": entry["tokens"] * np.dtype(item).itemsize, "idx": entry["documents"] * 8}
     for ending, path in paths.items():
@@ -155,7 +171,10 @@ def _open(folder: Path, entry: dict, dtype: str, verify: bool) -> tuple[np.ndarr
         raise DamagedError(f"it names {len(names):,} documents of {entry['documents']:,}", where=paths["ids"], fix=_FIX)
     # An empty file cannot be mapped; a shard of nothing but empty documents is one.
     ids = np.memmap(paths["bin"], dtype=item, mode="r") if entry["tokens"] else np.zeros(0, item)
-    return ids, np.fromfile(paths["idx"], "<u8"), names
+    ends = np.fromfile(paths["idx"], "<u8").astype(np.int64)
+    if (ends[-1] if len(ends) else 0) != entry["tokens"] or (np.diff(ends, prepend=0) < 0).any():
+        raise DamagedError("the ends of its documents are out of order", where=paths["idx"], fix=_FIX)
+    return ids, ends, names
 
 
 def _read_json(path: Path) -> dict:
