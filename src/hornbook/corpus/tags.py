@@ -6,11 +6,12 @@ import pyarrow
 
 from hornbook.corpus.language import identify
 from hornbook.corpus.personal import PLACEHOLDERS, count_personal, find_personal
+from hornbook.corpus.plain import code_share, plain_text
 from hornbook.corpus.spam import spam_score
 from hornbook.corpus.statistics import COLUMNS, statistics
 
 PERSONAL = tuple(f"personal_{kind}" for kind in PLACEHOLDERS)
-NUMBERS = (*COLUMNS, *PERSONAL, "spam", "quality", "language_score", "link_share")
+NUMBERS = (*COLUMNS, "code_share", *PERSONAL, "spam", "quality", "language_score", "link_share")
 
 
 def tag(batch: pyarrow.RecordBatch) -> pyarrow.RecordBatch:
@@ -19,9 +20,11 @@ def tag(batch: pyarrow.RecordBatch) -> pyarrow.RecordBatch:
 
 
 def tag_statistics(batch: pyarrow.RecordBatch) -> pyarrow.RecordBatch:
-    """Adds the columns of `statistics.COLUMNS`, float64."""
-    rows = [statistics(text) for text in _texts(batch)]
-    return _added(batch, {name: pyarrow.array([row[name] for row in rows], pyarrow.float64()) for name in COLUMNS})
+    """Adds the columns of `statistics.COLUMNS`, counted of the text without Markdown's signs, and `code_share`."""
+    texts = _texts(batch)
+    rows = [statistics(plain_text(text)) for text in texts]
+    columns = {name: pyarrow.array([row[name] for row in rows], pyarrow.float64()) for name in COLUMNS}
+    return _added(batch, columns | {"code_share": pyarrow.array(map(code_share, texts), pyarrow.float64())})
 
 
 def tag_language(batch: pyarrow.RecordBatch) -> pyarrow.RecordBatch:
