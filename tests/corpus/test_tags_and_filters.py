@@ -121,7 +121,7 @@ def test_the_web_as_fineweb_filters_it() -> None:
     german = " ".join([LANGUAGES["de"]] * 2 + ["Niemand weiß mehr, wann die Lampe zum ersten Mal brannte."] * 2)
     code = page.replace("Fish", "{Fish}")
     reasons = judged("web", page, PROSE, SPAM, "Too short.", code, f"{german} {LANGUAGES['de'].lower()}")
-    assert reasons == [None, "few sentences", "one 3-gram", "thin", "curly bracket", "language"]
+    assert reasons == [None, "few sentences", "repeated 5-grams", "thin", "curly bracket", "language"]
 
 
 def test_code_and_lists_are_no_faults_of_a_manual() -> None:
