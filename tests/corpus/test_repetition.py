@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from hornbook.corpus import repetition
 from hornbook.corpus.repetition import duplicate_ngrams, duplicates, top_ngrams
+from hornbook.corpus.words import spelled
 
 # Few short words, so that n-grams come again, and "a" + "bc" is "ab" + "c".
 WORDS = st.lists(st.sampled_from(["a", "b", "ab", "bc", "c", ".", "ä", "\ud800", "中"]), max_size=60)
@@ -39,22 +41,31 @@ def plain_duplicates(words: list[str], n: int) -> int:
 
 @given(WORDS)
 def test_ngrams_are_counted_as_by_hand(words: list[str]) -> None:
-    assert top_ngrams(words, SIZES) == {n: plain_top(words, n) for n in SIZES}
-    assert duplicate_ngrams(words, SIZES) == {n: plain_duplicates(words, n) for n in SIZES}
+    check(words)
 
 
-def test_many_different_words() -> None:
-    """More kinds of 4-grams than 64 bits can number: they are numbered anew on the way."""
-    words = [f"w{number}" for number in range(70_000)] + ["w1", "w2", "w3", "w4"]
-    assert top_ngrams(words, (2, 4)) == {2: 2 * len("w1 w2"), 4: 2 * len("w1 w2 w3 w4")}
+def check(words: list[str]) -> None:
+    assert top_ngrams(spelled(words), SIZES) == {n: plain_top(words, n) for n in SIZES}
+    assert duplicate_ngrams(spelled(words), SIZES) == {n: plain_duplicates(words, n) for n in SIZES}
 
 
-@given(WORDS)
-def test_a_collision_of_hashes_costs_time_and_no_wrong_count(words: list[str]) -> None:
-    expected = duplicate_ngrams(words, SIZES)
+def test_a_long_text() -> None:
+    check([f"w{number % 997}x{number % 3}" for number in range(20_000)])
+
+
+@given(WORDS, st.integers(1, 4))
+def test_a_collision_of_hashes_costs_time_and_no_wrong_count(words: list[str], kinds: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(repetition, "_prefix_hashes", lambda text, starts: (np.zeros_like(starts),) * 2)
-        assert duplicate_ngrams(words, SIZES) == expected
+        whole = repetition._ngram_hashes
+        patch.setattr(repetition, "_ngram_hashes", lambda at, unit, n: whole(at, unit, n) % np.uint32(kinds))
+        check(words)
+
+
+def test_a_spelling() -> None:
+    found = spelled(["one", "中\ud800", "x"])
+    assert [found.text[start:end] for start, end in pairwise(found.starts)] == ["one", "中\ud800", "x"]
+    assert found.letters.tolist() == [ord(letter) for letter in found.text]
+    assert spelled([]).starts.tolist() == [0]
 
 
 def test_duplicates() -> None:

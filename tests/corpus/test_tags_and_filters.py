@@ -22,6 +22,11 @@ PROSE = (
     "hills to buy them. Nobody remembers when the lamp was first lit, but it has burned ever since."
 )
 SPAM = "BUY NOW!!! Cheap pills and free spins at our online casino! Click here to claim your prize, act now! " * 4
+GERMAN = (
+    "Die Fischer der Insel fahren jeden Morgen hinaus, und abends verkaufen sie ihren Fang auf dem Markt. Im Winter "
+    "liegen die Boote hinter der Mauer. Die Netze werden dann in den warmen Stuben geflickt, während draußen der Wind "
+    "um die Häuser geht. Niemand weiß mehr, wann die Lampe zum ersten Mal brannte. Sie brennt noch immer."
+)
 LANGUAGES = {
     "en": PROSE,
     "de": "Die Fischer der Insel fahren jeden Morgen hinaus, und abends verkaufen sie ihren Fang auf dem Markt.",
@@ -118,9 +123,8 @@ def test_presets(preset: str) -> None:
 
 def test_the_web_as_fineweb_filters_it() -> None:
     page = f"{PROSE} Who lit it first?"
-    german = " ".join([LANGUAGES["de"]] * 2 + ["Niemand weiß mehr, wann die Lampe zum ersten Mal brannte."] * 2)
     code = page.replace("Fish", "{Fish}")
-    reasons = judged("web", page, PROSE, SPAM, "Too short.", code, f"{german} {LANGUAGES['de'].lower()}")
+    reasons = judged("web", page, PROSE, SPAM, " ".join(PROSE.split()[:40]), code, GERMAN)
     assert reasons == [None, "few sentences", "repeated 5-grams", "thin", "curly bracket", "language"]
 
 

@@ -90,7 +90,6 @@ PRESETS: dict[str, tuple[Threshold, ...]] = {
         Threshold("few words with letters", "alphabetic_word_share", low=0.02),
         Threshold("repeated lines", "duplicate_line_share", high=0.6),
         Threshold("repeated paragraphs", "duplicate_paragraph_share", high=0.5),
-        Threshold("one 2-gram", "top_2gram", high=0.6),  # a name in every line
         Threshold("repeated 10-grams", "duplicate_10gram", high=0.5),
         Threshold("line breaks", "newline_ratio", high=0.8),
         Threshold("placeholder text", "placeholders", high=0),

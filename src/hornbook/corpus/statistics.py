@@ -8,20 +8,24 @@ to the last digit, so that with the same words the verdicts are the same.
 from __future__ import annotations
 
 import re
-from collections import Counter
+import sys
 from collections.abc import Sequence
+from functools import cache
 from itertools import chain
+
+import numpy as np
 
 from hornbook.corpus.damage import control_share, garbled_share, notice_share
 from hornbook.corpus.lines import Lines, clean_lines
 from hornbook.corpus.punctuation import SYMBOLS, TERMINAL
 from hornbook.corpus.repetition import duplicate_ngrams, duplicates, top_ngrams
-from hornbook.corpus.words import REGEX, Words
+from hornbook.corpus.words import REGEX, Spelling, Words, spelled
 
 STOP_WORDS = frozenset({"the", "be", "to", "of", "and", "that", "have", "with"})  # Gopher's eight
 SHORT_LINE = 30
 TOP, LONG = (2, 3, 4), (5, 6, 7, 8, 9, 10)  # n of the n-grams
 _PARAGRAPHS, _LINES = re.compile(r"\n{2,}"), re.compile(r"\n+")
+_LETTERED, _ALPHABETIC = 1, 2  # of a letter, as bits
 _FINEWEB = ("line_end_share", "short_line_share", "repeated_line_characters", "newline_ratio")
 _C4 = ("curly_brackets", "placeholders", "sentences")
 
@@ -48,13 +52,13 @@ def statistics(text: str, words: Words = REGEX) -> dict[str, float]:
         return dict.fromkeys(COLUMNS, 0.0)
     lines = text.splitlines()
     by_line = [words.split(line) for line in lines]
-    found = list(chain.from_iterable(by_line))
+    spelling = spelled(list(chain.from_iterable(by_line)))
     clean = clean_lines(text, words, by_line)
     figures = {
-        **_gopher_quality(text, lines, found),
-        **_gopher_repetition(text, found),
+        **_gopher_quality(text, lines, spelling),
+        **_gopher_repetition(text, spelling),
         **_c4(clean),
-        **_fineweb(text, len(found)),
+        **_fineweb(text, len(spelling.words)),
         **{f"clean_{name}": value for name, value in _fineweb(clean.text, clean.words).items()},
         "characters": len(text), "garbled_share": garbled_share(text), "control_share": control_share(text),
         "notice_share": notice_share(text),
@@ -62,30 +66,34 @@ def statistics(text: str, words: Words = REGEX) -> dict[str, float]:
     return {name: float(figures[name]) for name in COLUMNS}
 
 
-def _gopher_quality(text: str, lines: Sequence[str], words: Sequence[str]) -> dict[str, float]:
+def _gopher_quality(text: str, lines: Sequence[str], spelling: Spelling) -> dict[str, float]:
     """Words are those that are not of symbols alone, except where they divide: there all count."""
-    counts = Counter(words)
-    real = letters = alphabetic = 0
-    for word, times in counts.items():
-        if not SYMBOLS.issuperset(word):
-            real += times
-            letters += times * len(word)
-        if word.isalpha() or any(map(str.isalpha, word)):
-            alphabetic += times
-    every = max(len(words), 1)
+    kinds = np.bitwise_or.reduceat(_kinds()[spelling.letters], spelling.starts[:-1]) if spelling.words else _kinds()[:0]
+    real = kinds & _LETTERED > 0
+    count, alphabetic = np.count_nonzero(real), np.count_nonzero(kinds & _ALPHABETIC)
+    every = max(len(spelling.words), 1)
     return {
-        "words": real,
-        "mean_word_length": letters / max(real, 1),
+        "words": count,
+        "mean_word_length": int(np.diff(spelling.starts)[real].sum()) / max(count, 1),
         "hash_ratio": text.count("#") / every,
         "ellipsis_ratio": (text.count("...") + text.count("…")) / every,
         "bullet_line_share": sum(line.lstrip().startswith(("•", "-")) for line in lines) / len(lines),
         "ellipsis_line_share": sum(line.rstrip().endswith(("...", "…")) for line in lines) / len(lines),
         "alphabetic_word_share": alphabetic / every,
-        "stop_words": sum(word in counts for word in STOP_WORDS),
+        "stop_words": len(STOP_WORDS.intersection(spelling.words)),
     }
 
 
-def _gopher_repetition(text: str, words: Sequence[str]) -> dict[str, float]:
+@cache
+def _kinds() -> np.ndarray:
+    """For every code point whether it makes a word more than symbols, and whether it is alphabetic."""
+    alphabetic = np.fromiter((chr(point).isalpha() for point in range(sys.maxunicode + 1)), np.uint8)
+    kinds = alphabetic * _ALPHABETIC | _LETTERED
+    kinds[[ord(sign) for sign in SYMBOLS]] &= _ALPHABETIC
+    return kinds
+
+
+def _gopher_repetition(text: str, spelling: Spelling) -> dict[str, float]:
     """Lines and paragraphs that came before, and n-grams, by characters of the whole text."""
     characters = len(text)
     figures: dict[str, float] = {}
@@ -93,8 +101,8 @@ def _gopher_repetition(text: str, words: Sequence[str]) -> dict[str, float]:
         count, size = duplicates(parts)
         figures[f"duplicate_{name}_share"] = count / len(parts)
         figures[f"duplicate_{name}_characters"] = size / characters
-    figures |= {f"top_{n}gram": size / characters for n, size in top_ngrams(words, TOP).items()}
-    figures |= {f"duplicate_{n}gram": size / characters for n, size in duplicate_ngrams(words, LONG).items()}
+    figures |= {f"top_{n}gram": size / characters for n, size in top_ngrams(spelling, TOP).items()}
+    figures |= {f"duplicate_{n}gram": size / characters for n, size in duplicate_ngrams(spelling, LONG).items()}
     return figures
 
 
