@@ -11,6 +11,7 @@ from hornbook.core.errors import RecipeError
 from hornbook.corpus.boilerplate import frequent_lines, line_keys, without_lines
 from hornbook.corpus.filters import PRESETS, Threshold, thresholds, verdicts
 from hornbook.corpus.language import identify
+from hornbook.corpus.plain import code_share, plain_text
 from hornbook.corpus.spam import spam_score
 from hornbook.corpus.statistics import COLUMNS, statistics
 from hornbook.corpus.tags import NUMBERS, tag
@@ -21,6 +22,11 @@ PROSE = (
     "hills to buy them. Nobody remembers when the lamp was first lit, but it has burned ever since."
 )
 SPAM = "BUY NOW!!! Cheap pills and free spins at our online casino! Click here to claim your prize, act now! " * 4
+GERMAN = (
+    "Die Fischer der Insel fahren jeden Morgen hinaus, und abends verkaufen sie ihren Fang auf dem Markt. Im Winter "
+    "liegen die Boote hinter der Mauer. Die Netze werden dann in den warmen Stuben geflickt, während draußen der Wind "
+    "um die Häuser geht. Niemand weiß mehr, wann die Lampe zum ersten Mal brannte. Sie brennt noch immer."
+)
 LANGUAGES = {
     "en": PROSE,
     "de": "Die Fischer der Insel fahren jeden Morgen hinaus, und abends verkaufen sie ihren Fang auf dem Markt.",
@@ -47,14 +53,28 @@ def test_language_of_what_has_none(monkeypatch) -> None:
 
 
 def test_statistics_by_hand() -> None:
-    found = statistics("## Head line\n\none two three. one two three.\n\n- item one\n- item one\n")
-    assert found["words"] == 12
+    text = "Head line\n\none two three. one two three.\n\n- item one\n- item one"
+    found = statistics(text)
+    assert found["words"] == 12  # of 16: full stops and list marks are none
+    assert found["mean_word_length"] == len("Headlineonetwothreeonetwothreeitemoneitemone") / 12
+    assert found["alphabetic_word_share"] == 12 / 16
+    assert found["bullet_line_share"] == 2 / 6
     assert found["duplicate_line_share"] == 0.25
-    assert found["bullet_line_share"] == 0.5
+    assert found["duplicate_line_characters"] == len("- item one") / len(text)
+    assert found["top_3gram"] == 2 * len("one two three") / len(text)
     assert found["line_end_share"] == 0.25
     assert found["short_line_share"] == 1.0
-    assert found["alphabetic_word_share"] == 1.0
-    assert found["top_3gram"] == round(2 * len("one two three") / found["characters"], 6)
+    assert found["newline_ratio"] == 5 / 16
+    assert found["sentences"] == 4
+    assert found["clean_newline_ratio"] == 2 / 14  # C4 takes the line of two words out
+
+
+def test_markdown_is_counted_as_plain_text() -> None:
+    markdown = "## Head `one`\n\n> Said so.\n\n| a | b |\n|---|---|\n| 1 \\| 2 | |\n\n```c\n# x[`a`] | y\n```\n- item"
+    assert plain_text(markdown) == "Head one\n\nSaid so.\n\na b\n1 | 2\n\n# x[`a`] | y\n- item"
+    assert code_share(markdown) == len("```c\n# x[`a`] | y\n```") / len(markdown)
+    assert plain_text(PROSE) == PROSE
+    assert code_share(PROSE) == 0
 
 
 def test_spam() -> None:
@@ -90,7 +110,7 @@ def judged(preset: str, *texts: str) -> list[str | None]:
     return verdicts(table, thresholds(preset), frozenset({"en"}), 0.4)[0]
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("preset", ["docs", "language"])
 def test_presets(preset: str) -> None:
     foreign = " ".join(LANGUAGES[language] for language in ("de", "fr", "es"))
     reasons = judged(preset, PROSE, SPAM, "Too short.", foreign, "Ã¤Ã¶Ã¼ " + PROSE[:100].replace("e", "Ã©"))
@@ -99,6 +119,13 @@ def test_presets(preset: str) -> None:
     assert reasons[2] == "thin"
     assert reasons[3] == "language"
     assert reasons[4] == "garbled"
+
+
+def test_the_web_as_fineweb_filters_it() -> None:
+    page = f"{PROSE} Who lit it first?"
+    code = page.replace("Fish", "{Fish}")
+    reasons = judged("web", page, PROSE, SPAM, " ".join(PROSE.split()[:40]), code, GERMAN)
+    assert reasons == [None, "few sentences", "repeated 5-grams", "thin", "curly bracket", "language"]
 
 
 def test_code_and_lists_are_no_faults_of_a_manual() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow
@@ -28,58 +28,83 @@ _BROKEN = (
     Threshold("spam", "spam", high=0.5),
     Threshold("boilerplate", "notice_share", high=0.35),
 )
-# Gopher's and FineWeb's published values (Rae et al. 2021, table A1; Penedo et al. 2024, section 3.5).
-_REPETITION = (
-    Threshold("repetition", "duplicate_line_share", high=0.30),
-    Threshold("repetition", "duplicate_paragraph_share", high=0.30),
-    Threshold("repetition", "duplicate_line_characters", high=0.20),
-    Threshold("repetition", "duplicate_paragraph_characters", high=0.20),
-    Threshold("repetition", "top_2gram", high=0.20),
-    Threshold("repetition", "top_3gram", high=0.18),
-    Threshold("repetition", "top_4gram", high=0.16),
-    *(Threshold("repetition", f"duplicate_{n}gram", high=limit)
-      for n, limit in zip(range(5, 11), (0.15, 0.14, 0.13, 0.12, 0.11, 0.10), strict=True)),
-)  # fmt: skip
+# The published values, each table with the verdicts of the filter that datatrove names so, reasons in its order.
+_DUPLICATES = (
+    Threshold("repeated paragraphs", "duplicate_paragraph_share", high=0.30),
+    Threshold("text in repeated paragraphs", "duplicate_paragraph_characters", high=0.20),
+    Threshold("repeated lines", "duplicate_line_share", high=0.30),
+    Threshold("text in repeated lines", "duplicate_line_characters", high=0.20),
+)
+_DUPLICATE_NGRAMS = tuple(
+    Threshold(f"repeated {n}-grams", f"duplicate_{n}gram", high=limit)
+    for n, limit in zip(range(5, 11), (0.15, 0.14, 0.13, 0.12, 0.11, 0.10), strict=True)
+)
+GOPHER_REPETITION = (  # Rae et al. 2021, table A1
+    *_DUPLICATES,
+    Threshold("one 2-gram", "top_2gram", high=0.20),
+    Threshold("one 3-gram", "top_3gram", high=0.18),
+    Threshold("one 4-gram", "top_4gram", high=0.16),
+    *_DUPLICATE_NGRAMS,
+)
+GOPHER_QUALITY = (
+    Threshold("thin", "words", low=50),
+    Threshold("long", "words", high=100_000),
+    Threshold("short words", "mean_word_length", low=3),
+    Threshold("long words", "mean_word_length", high=10),
+    Threshold("hash signs", "hash_ratio", high=0.1),
+    Threshold("ellipses", "ellipsis_ratio", high=0.1),
+    Threshold("mostly a list", "bullet_line_share", high=0.9),
+    Threshold("lines that trail off", "ellipsis_line_share", high=0.3),
+    Threshold("few words with letters", "alphabetic_word_share", low=0.8),
+    Threshold("few stop words", "stop_words", low=2),
+)
+C4 = (  # Raffel et al. 2020, section 2.2: of lines that end as sentences do
+    Threshold("curly bracket", "ended_curly_brackets", high=0),
+    Threshold("placeholder text", "ended_placeholders", high=0),
+    Threshold("few sentences", "ended_sentences", low=5),
+)
+C4_ALL_LINES = (  # as FineWeb has it
+    Threshold("curly bracket", "curly_brackets", high=0),
+    Threshold("placeholder text", "placeholders", high=0),
+    Threshold("few sentences", "sentences", low=5),
+)
+FINEWEB = (  # Penedo et al. 2024, section 3.5
+    Threshold("lines without an end", "line_end_share", low=0.12),
+    Threshold("short lines", "short_line_share", high=0.67),
+    Threshold("characters in repeated lines", "repeated_line_characters", high=0.01),
+    Threshold("line breaks", "newline_ratio", high=0.3),
+)
 PRESETS: dict[str, tuple[Threshold, ...]] = {
+    # FineWeb's pipeline, in its order and no more; its own rules read what C4's rules leave of the lines.
     "web": (
-        *_BROKEN,
-        Threshold("thin", "words", low=50, high=100_000),
-        Threshold("word length", "mean_word_length", low=3, high=10),
-        Threshold("symbols", "symbol_word_ratio", high=0.1),
-        Threshold("mostly a list", "bullet_line_share", high=0.9),
-        Threshold("ellipses", "ellipsis_line_share", high=0.3),
-        Threshold("few words with letters", "alphabetic_word_share", low=0.8),
-        Threshold("few stop words", "stop_words", low=2),
-        *_REPETITION,
-        Threshold("lines without an end", "line_end_share", low=0.12),
-        Threshold("short lines", "short_line_share", high=0.67),
-        Threshold("line breaks", "newline_ratio", high=0.3),
-        Threshold("placeholder text", "lorem_ipsum", high=0),
-        Threshold("code", "curly_bracket_share", high=0.02),
+        *GOPHER_REPETITION, *GOPHER_QUALITY, *C4_ALL_LINES,
+        *(replace(rule, column=f"clean_{rule.column}") for rule in FINEWEB),
     ),
     # Code, short lines, lists, tables and repeated wordings are no faults of a manual or an exercise book.
     "docs": (
         *_BROKEN,
-        Threshold("thin", "words", low=30, high=200_000),
-        Threshold("word length", "mean_word_length", high=14),
-        Threshold("ellipses", "ellipsis_line_share", high=0.5),
+        Threshold("thin", "words", low=30),
+        Threshold("long", "words", high=200_000),
+        Threshold("long words", "mean_word_length", high=14),
+        Threshold("lines that trail off", "ellipsis_line_share", high=0.5),
         Threshold("few words with letters", "alphabetic_word_share", low=0.02),
-        Threshold("repetition", "duplicate_line_share", high=0.6),
-        Threshold("repetition", "duplicate_paragraph_share", high=0.5),
-        Threshold("repetition", "top_2gram", high=0.6),  # a name in every line
-        Threshold("repetition", "duplicate_10gram", high=0.5),
+        Threshold("repeated lines", "duplicate_line_share", high=0.6),
+        Threshold("repeated paragraphs", "duplicate_paragraph_share", high=0.5),
+        Threshold("repeated 10-grams", "duplicate_10gram", high=0.5),
         Threshold("line breaks", "newline_ratio", high=0.8),
-        Threshold("placeholder text", "lorem_ipsum", high=0),
+        Threshold("placeholder text", "placeholders", high=0),
     ),
-    # For a small language: nothing that knows English words, Latin script or European punctuation.
+    # For a small language: nothing that knows English words, Latin script or European punctuation. The most frequent
+    # n-gram is left out, since three long words can be a fifth of a short page.
     "language": (
         *_BROKEN,
-        Threshold("thin", "characters", low=120),
+        Threshold("thin", "words", low=15),
         Threshold("mostly a list", "bullet_line_share", high=0.95),
-        *_REPETITION,
-        Threshold("placeholder text", "lorem_ipsum", high=0),
+        *_DUPLICATES,
+        *_DUPLICATE_NGRAMS,
+        Threshold("placeholder text", "placeholders", high=0),
     ),
-}
+}  # fmt: skip
 LANGUAGE_SCORE = {"web": 0.65, "docs": 0.4, "language": 0.3}
 
 

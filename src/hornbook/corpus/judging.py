@@ -9,10 +9,9 @@ from dataclasses import dataclass
 import pyarrow
 
 from hornbook.corpus.filters import Threshold, verdicts
-from hornbook.corpus.scores import Shard
+from hornbook.corpus.scores import NAMED, Shard
 from hornbook.corpus.tags import PERSONAL
 
-NAMED = ("blocklist", "benchmark")  # columns that say what a page is refused for, where it is
 CLOSED_SITE = 0.8  # the share of a site's pages with </html>, from which on one without it broke off
 
 

@@ -21,11 +21,10 @@ from hornbook.corpus.documents import write_table
 from hornbook.corpus.judge import load_judge
 from hornbook.corpus.perplexity import READ, PageModel
 from hornbook.corpus.shards import processor_seconds
+from hornbook.corpus.tags import SCORES
 
-SCORES = {
-    "bits_per_character": pyarrow.float64(), "quality": pyarrow.float64(),
-    "benchmark": pyarrow.string(), "blocklist": pyarrow.string(),
-}  # fmt: skip
+NAMED = ("blocklist", "benchmark")  # columns that say what a page is refused for, where it is
+COLUMNS = dict.fromkeys(SCORES, pyarrow.float64()) | dict.fromkeys(NAMED, pyarrow.string())
 
 
 @dataclass(frozen=True)
@@ -38,8 +37,8 @@ class Shard:
     def read(self, columns: Sequence[str] | None = None) -> pyarrow.Table:
         """All columns of both, or some."""
         wanted = None if columns is None else set(columns)
-        table = pyarrow.parquet.read_table(self.tags, columns=wanted and [*(wanted - SCORES.keys())])
-        scores = pyarrow.parquet.read_table(self.scores, columns=wanted and [*(wanted & SCORES.keys())])
+        table = pyarrow.parquet.read_table(self.tags, columns=wanted and [*(wanted - COLUMNS.keys())])
+        scores = pyarrow.parquet.read_table(self.scores, columns=wanted and [*(wanted & COLUMNS.keys())])
         for name, column in zip(scores.column_names, scores.columns, strict=True):
             table = table.append_column(name, column)
         return table
@@ -88,7 +87,7 @@ def score_shard(path: Path, tagged: Path, scoring: Scoring) -> float:
         "quality": form if scoring.judge is None else _judge(scoring.judge)(texts),
         "benchmark": [found and f"{found.benchmark}: {found.ngram}" for found in overlaps],
         "blocklist": [blocklist.refusal(url) for url in urls],
-    }, schema=pyarrow.schema(SCORES)))  # fmt: skip
+    }, schema=pyarrow.schema(COLUMNS)))  # fmt: skip
     return processor_seconds() - started
 
 
