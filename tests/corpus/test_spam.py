@@ -4,10 +4,10 @@ import random
 import re
 
 import pytest
+from benchmarks import webspam
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks import webspam
 from hornbook.corpus.spam import BITS, WEIGHTS, classifier, phrase_score, spam_score
 from hornbook.demo import rubbish
 
