@@ -184,7 +184,8 @@ def test_spans_stand_where_they_are_said_to() -> None:
     "piece",
     ["a@", "1", "@", "(", "1.", "12 ", "password=", ":", "2001:", "+1", "AB12", "a (at) ", "tel ", "://a:", "eyJa",
      "0171-",
-     "a at b dot ", "-----BEGIN PRIVATE KEY-----", "0 "],
+     "a at b dot ", "-----BEGIN PRIVATE KEY-----", "0 ", "sk-ab-",
+     "token='" + "Aaaa" * 45 + "!' "],
 )  # fmt: skip
 def test_no_line_takes_long(piece: str) -> None:
     """Time grows with the length alone: a line of ten million signs would take seconds, not for ever."""

@@ -29,7 +29,7 @@ BITS = 16
 FOLDS = 5
 ROUND = 10  # pages asked about before the model learns again
 LOOKED_AT = 500  # pages among which the least sure are sought
-WORDS = {"good": 5, "bad": 0}
+LABELS = {"good": 5, "bad": 0, **{str(number): number for number in range(6)}}
 
 
 @dataclass(frozen=True)
@@ -139,13 +139,10 @@ def _least_sure(pages: Mapping[str, str], among: list[str], judgements: list[Jud
 
 
 def _judgement(row: dict[str, Any], where: str) -> Judgement:
-    label = WORDS.get(row.get("label"), row.get("label")) if isinstance(row.get("label"), str) else row.get("label")
-    try:
-        number = float(label) if not isinstance(label, bool) else math.nan
-    except (TypeError, ValueError):
-        number = math.nan
-    if not 0 <= number <= 5:
-        raise InputError(f"no label {row.get('label')!r}", where=where, fix='a label is 0 to 5, "good" or "bad"')
+    label = row.get("label")
+    number = float(LABELS.get(str(label), math.nan)) if isinstance(label, str | int) else label
+    if not isinstance(number, float) or not 0 <= number <= 5:
+        raise InputError(f"no label {label!r}", where=where, fix='a label is 0 to 5, "good" or "bad"')
     for name in ("id", "text"):
         if not isinstance(row.get(name), str):
             raise InputError(f"no {name}", where=where, fix="a judgement is {id, text, label, judge, time}")
@@ -156,7 +153,7 @@ def _learnt(examples: Sequence[tuple[np.ndarray, np.ndarray]], labels: np.ndarra
     """Both sides of the middle weigh the same, however many each are."""
     good = labels >= 0.5
     weights = np.where(good, 0.5 / max(good.mean(), 1e-9), 0.5 / max(1 - good.mean(), 1e-9))
-    return learn(examples, labels, bits=BITS, weights=weights)
+    return learn(examples, labels.tolist(), bits=BITS, weights=weights.tolist())
 
 
 def _folds(good: Sequence[bool]) -> list[int]:

@@ -36,7 +36,7 @@ _GAP = r"(?: ?[.\-/] ?| )"  # one sign, or a blank
 _GROUP = r"\(?\d++\)?"
 _ALONE = r"(?<![\w.,:+$€£¥#=/*^-])"
 _COUNTRY = (  # the country codes in use (ITU-T E.164, annex of 2016)
-    r"(?:1|7|2(?:0|7|[1-6]\d|9[0179])|3(?:[0-469]|[57]\d|8[0-35-79])|4(?:[013-9]|2[013])|5(?:[1-8]|[09]\d)"
+    r"(?:1|7|2(?:0|7|[1-6]\d|9[01789])|3(?:[0-469]|[57]\d|8[0-35-79])|4(?:[013-9]|2[013])|5(?:[1-8]|[09]\d)"
     r"|6(?:[0-6]|[78]\d|9[0-2])|8(?:[1246]|0[08]|5[02356]|7[0-9]|8[0-36])|9(?:[0-58]|[67]\d|9[2-689]))"
 )
 _INTERNATIONAL = re.compile(
@@ -44,7 +44,7 @@ _INTERNATIONAL = re.compile(
     rf"|{_ALONE}(?<!\d[ -])00 ?(?={_COUNTRY})[1-9]\d*+(?:{_GAP}{_GROUP}){{2,7}}+{_NEXT}"
 )
 _NORTH_AMERICAN = re.compile(
-    rf"{_ALONE}(?:1[ .-])?(?:\([2-9]\d\d\) ?-?|[2-9]\d\d([.-]))[2-9]\d\d(?:\1|[ .-])\d{{4}}{_NEXT}"
+    rf"{_ALONE}(?:1(?:[ .-]|(?=\()))?(?:\([2-9]\d\d\) ?-?|[2-9]\d\d([.-]))[2-9]\d\d(?:\1| - |[ .-])\d{{4}}{_NEXT}"
 )
 _TRUNK = re.compile(
     rf"{_ALONE}(?<!\d[ -])(?:\(0[1-9]\d{{0,4}}\)|0[1-9]\d{{0,4}})(?:{_GAP}?(?<!\d){_GROUP}){{1,5}}+{_NEXT}"
@@ -53,7 +53,7 @@ _BRACKETED = re.compile(
     rf"{_ALONE}(?:8[ -]?)?(?:\((?!1[5-9]\d\d|20\d\d)[1-9]\d{{1,3}}\)|(?<=8[ -])800[ -])"
     rf" ?\d{{3,5}}(?:[ .-]\d{{2,4}}){{1,3}}{_NEXT}"
 )
-_SAID = re.compile(rf"(?<![\w.,:+$€£¥#=*^-])\(?\d++\)?(?:{_GAP}{_GROUP}){{0,6}}+{_NEXT}")
+_SAID = re.compile(rf"(?<![\w.,:+$€£¥#=*^])\(?\d++\)?(?:{_GAP}{_GROUP}){{0,6}}+{_NEXT}")
 _TELEPHONE = re.compile(
     r"(?<![^\W_])(?:tele?(?:ph|f)[oó]o?n\w*|t[eé]l[eé]phone|tel|tél|phones?|fax|mobile?|mobil\w+|m[oó]vil"
     r"|cell|cell ?phone|celular|cellulare|handy\w*|gsm|whatsapp|viber|sms|hotline|rufnummer|durchwahl|puh\w*|tlf|tfn"
@@ -66,8 +66,8 @@ _CALLING = re.compile(
     re.I,
 )
 _OTHERWISE = re.compile(
-    r"\b(?:isbn(?:-1[03])?|issn|doi|rfc|version|revision|serial|part|bug|issue|ticket|order|account|port|id|pid|uid"
-    r"|pages?|pp|lines?|rows?|bytes?|range|between|date|dates|years?|from)\W{0,3}$",
+    r"\b(?:isbn(?:-1[03])?|issn|doi|rfc|version|revision|serial|part|bug|issue|ticket|port|id|pid|uid"
+    r"|pages?|pp|range|between|date|dates|years?)\W{0,3}$",
     re.I,
 )
 _DATE = re.compile(r"\d{4}([-/.])\d{1,2}\1\d{1,2}|\d{1,2}([-/.])\d{1,2}\2(?:\d{4}|\d{2})(?!\2)|\d{4} ?- ?\d{4}$")
@@ -153,8 +153,9 @@ def _phones(text: str, plain: str, start: int, end: int) -> Iterator[tuple[int, 
         place = _cut(found)
         number = plain[slice(*place)]
         digits = _digits(number)
-        least = 11 if digits[0] == "0" else 8 if number.strip("+(0123456789") else 10  # +1000000 is a figure
-        if least <= len(digits) <= 15 and len(set(digits)) > 2 and not _is_fiction(digits):
+        figures = 3 if number.strip("+(0123456789") else 4  # +10000000 is a number
+        least = 11 if digits[0] == "0" else 8
+        if least <= len(digits) <= 15 and len(set(digits)) >= figures and not _is_fiction(digits):
             yield place
     for found in _NORTH_AMERICAN.finditer(plain, start, end):
         before = text[max(0, found.start() - 16) : found.start()]

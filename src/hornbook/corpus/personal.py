@@ -1,7 +1,7 @@
 """Personal data found, counted, masked: e-mail, IBAN, cards, telephone, IP addresses, and secrets that open a door.
 
 What a standard reserves for examples is nobody's and is left alone: the domains of RFC 2606 and 6761 (example.org and
-what is under it, `.example`, `.test`, `.invalid`, `.localhost`), the addresses of RFC 5737 and 3849 (192.0.2.0/24,
+what is under it, `.example`, `.test`, `.invalid`, `.localhost`, `.local`), the addresses of RFC 5737 and 3849 (192.0.2.0/24,
 2001:db8::/32, and all that is private or not routed), North America's 555-0100 to 555-0199.
 """
 

@@ -25,7 +25,7 @@ _PREFIXED = tuple((hints, re.compile(_BEFORE + "(?:" + look + ")" + _AFTER)) for
     (("AIza",), r"AIza[\w-]{35}"),
     (("GOCSPX-",), r"GOCSPX-[\w-]{28}"),
     (("_live_", "_test_"), r"(?:sk|rk|whsec)_(?:live|test)_[A-Za-z0-9]{16,250}"),
-    (("sk-",), r"sk-(?:[a-z0-9]{2,8}-)*[A-Za-z0-9_-]{32,250}"),
+    (("sk-",), r"sk-(?=[\w-]{0,64}[0-9])[\w-]{32,250}"),
     (("hf_",), r"hf_[A-Za-z0-9]{34,40}"),
     (("npm_",), r"npm_[A-Za-z0-9]{36}"),
     (("pypi-AgE",), r"pypi-AgE[\w-]{50,250}"),
@@ -60,7 +60,9 @@ _PLACEHOLDER = re.compile(
 _UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.I)
 _HUMP = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
 # Names, calls and paths, whose parts are words with a number at their end at most.
-_NAME = re.compile(r"[^A-Za-z0-9]*+(?:(?:(?:[A-Z]?[a-z]{3,}+|[A-Z]++)+\d{0,3}|\d{1,3})[.:/()_-]*+)+")
+_NAME = re.compile(
+    r"[^A-Za-z0-9]*+(?:(?:(?:[A-Z]++(?:[a-z]{3,}+)?|[a-z]{3,}+)++\d{0,3}+|\d{1,3}+)(?!\d)[.:/()_-]*+)++"
+)
 _DIGEST = re.compile(r"(?:md5|sha\d{1,3}|blake\w{1,3}|scrypt|bcrypt|argon2\w{0,2}|pbkdf2\w{0,8})[\W_]", re.I)
 
 
