@@ -30,7 +30,7 @@ NAMES = ("extract_f1_text", "extract_f1_markdown", "extract_rst", "extract_vs_tr
 REPOSITORY = "https://github.com/scrapinghub/article-extraction-benchmark"
 MANUAL = Path("/usr/share/doc/python3.11/html")
 DOCUMENTATION = ("python3.11/html", "sqlite3", "debian-handbook/html/en-US", "libxslt1-dev")
-MANUAL_PAGES = 200
+MANUAL_PAGES = 150
 DOCUMENTATION_PAGES = 40  # of each
 TURNS = 5
 RESAMPLES = 1000
@@ -79,13 +79,15 @@ def _peers() -> dict[str, Extractor]:
 
 def _manual(peer: Extractor) -> dict:
     """Python's manual: the HTML of a page against the text of its source."""
-    sources = sorted((MANUAL / "_sources").rglob("*.rst.txt"))
-    if not sources:
+    folder = MANUAL / "_sources"
+    sources = sorted(folder.rglob("*.rst.txt"))
+    found = [(source, MANUAL / f"{str(source.relative_to(folder))[: -len('.rst.txt')]}.html") for source in sources]
+    found = [(source, page) for source, page in found if page.exists()]
+    if not found:
         return figure("extract_rst", None, "F1", why="no python3.11-doc here; run: apt-get install python3.11-doc")
-    sources = random.Random(0).sample(sources, MANUAL_PAGES)
-    names = [str(path.relative_to(MANUAL / "_sources")).replace(".rst.txt", ".html") for path in sources]
-    pages = [(MANUAL / name).read_text(encoding="utf-8") for name in names]
-    labels = [read_restructured(path.read_text(encoding="utf-8"), lambda: None) for path in sources]
+    found = random.Random(0).sample(found, min(MANUAL_PAGES, len(found)))
+    labels = [read_restructured(source.read_text(encoding="utf-8"), lambda: None) for source, _ in found]
+    pages = [page.read_text(encoding="utf-8") for _, page in found]
     pairs = _pairs(labels, (extract(page.encode(), "text/html").text for page in pages))
     theirs = _f1(_pairs(labels, map(peer, pages)))
     return figure("extract_rst", _f1(pairs), "F1", peer=theirs, n=len(pairs), interval=_interval(pairs))
