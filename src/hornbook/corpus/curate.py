@@ -14,6 +14,7 @@ import pyarrow
 import pyarrow.compute
 
 from hornbook.corpus.deduplicate import one_of_each, sign_shard
+from hornbook.corpus.extract import Mode
 from hornbook.corpus.filters import Threshold
 from hornbook.corpus.judge import Agreement, learn_judgements, read_judgements, save_judge
 from hornbook.corpus.judging import Judge, closed_sites
@@ -37,6 +38,7 @@ class Curation:
     personal: str = "mask"
     near_copy: float = 0.45
     holdout: float = 0.02
+    extraction: Mode = "main"
     cpu_seconds: float = 10.0
     judgements: tuple[Path, ...] = ()
     benchmarks: tuple[Path, ...] = ()
@@ -77,7 +79,7 @@ def curate(
     """
     taken = pages.filter(pyarrow.compute.equal(pages.column("outcome"), "taken"))
     personal = "keep" if curation.personal == "page" else curation.personal
-    reading = Reading(personal=personal, cpu_seconds=curation.cpu_seconds)
+    reading = Reading(personal, curation.extraction, curation.cpu_seconds)
     seconds = Seconds()
     work.mkdir(parents=True, exist_ok=True)
     with workers(processes, preload=["hornbook.corpus.reading", "hornbook.corpus.deduplicate"], engine=engine) as pool:

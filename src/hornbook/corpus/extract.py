@@ -9,6 +9,7 @@ from typing import Literal
 from hornbook.corpus.encodings import decoded
 from hornbook.corpus.faults import Check, PageFault, cpu_budget
 
+Mode = Literal["main", "fast"]
 CPU_SECONDS = 10.0
 MAX_CHARACTERS = 5_000_000
 DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
@@ -48,7 +49,7 @@ class Extracted:
 
 def extract(
     body: bytes, content_type: str, url: str = "", *, cpu_seconds: float = CPU_SECONDS,
-    mode: Literal["main", "fast"] = "main",
+    mode: Mode = "main",
 ) -> Extracted:
     """The document of one page: HTML, Markdown, plain text, reStructuredText, PDF, DOCX or EPUB.
 

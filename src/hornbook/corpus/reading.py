@@ -23,7 +23,7 @@ import pyarrow.parquet
 from hornbook.core.files import atomic_writer, write_text
 from hornbook.corpus.boilerplate import frequent_lines, line_keys, without_lines
 from hornbook.corpus.documents import write_table
-from hornbook.corpus.extract import extract
+from hornbook.corpus.extract import Mode, extract
 from hornbook.corpus.personal import find_personal, treat_personal
 from hornbook.corpus.shards import Task, Workers, processor_seconds
 from hornbook.corpus.tags import tag
@@ -49,9 +49,11 @@ EXTRACTED = pyarrow.schema([
 
 @dataclass(frozen=True)
 class Reading:
-    """How pages are read. `personal` data is masked, loses its lines or is kept (`personal.POLICIES`)."""
+    """How pages are read. `personal` data is masked, loses its lines or is kept (`personal.POLICIES`);
+    `extraction` is extract's mode."""
 
     personal: str = "mask"
+    extraction: Mode = "main"
     cpu_seconds: float = 10.0
 
 
@@ -91,7 +93,7 @@ def read_shards(
     cut = work / "pages.parquet"
     counts = _cut(pages, cut)
     drafts = [work / f"extract-{number:05d}.parquet" for number in range(len(counts))]
-    given = [(cut, number, warcs, reading.cpu_seconds) for number in range(len(counts))]
+    given = [(cut, number, warcs, reading) for number in range(len(counts))]
     tasks = zip(drafts, given, strict=True)
     seconds.of("extract", workers, extract_shard, tasks, lambda index: on_pages(counts[index]))
     with seconds.of_this("lines of the sites"):
@@ -126,11 +128,11 @@ def reading_key(reading: Reading, crawl: str) -> dict:
     return {"crawl": crawl, "version": VERSION, **asdict(reading)}
 
 
-def extract_shard(path: Path, cut: Path, number: int, warcs: Path, cpu_seconds: float) -> float:
+def extract_shard(path: Path, cut: Path, number: int, warcs: Path, reading: Reading) -> float:
     """Extract the pages of shard `number` of the table `cut` into `path`; the processor seconds it took."""
     started = processor_seconds()
     rows = pyarrow.parquet.ParquetFile(cut).read_row_group(number).to_pylist()
-    found = [_document(row, warcs, cpu_seconds) for row in rows]
+    found = [_document(row, warcs, reading) for row in rows]
     write_table(path, pyarrow.Table.from_pylist(found, schema=EXTRACTED))
     return processor_seconds() - started
 
@@ -175,7 +177,7 @@ def _cut(pages: pyarrow.Table, path: Path) -> list[int]:
     return counts
 
 
-def _document(row: dict, warcs: Path, cpu_seconds: float) -> dict:
+def _document(row: dict, warcs: Path, reading: Reading) -> dict:
     known = {name: row[name] for name in ("url", "site", "depth", "inlinks", "bytes", "fetched_at")}
     known["own"] = (row["canonical"] or row["url"]) == row["url"]
     try:
@@ -183,7 +185,7 @@ def _document(row: dict, warcs: Path, cpu_seconds: float) -> dict:
         body, kind = _payload(stored.body, stored.headers), stored.content_type
     except (OSError, ValueError) as error:
         return known | {"fault": "damaged", "detail": f"the WARC record cannot be read ({error})"[:200]}
-    page = extract(body, kind, row["url"], cpu_seconds=cpu_seconds)
+    page = extract(body, kind, row["url"], cpu_seconds=reading.cpu_seconds, mode=reading.extraction)
     return known | {
         "title": page.title, "text": page.text, "fault": page.fault, "detail": page.detail, "license": page.license,
         "link_share": page.link_share, "ended": page.ended, "unclosed": page.unclosed,

@@ -19,11 +19,12 @@ from hornbook.corpus.blocklist import Blocklist
 from hornbook.corpus.decontaminate import Benchmarks
 from hornbook.corpus.documents import write_table
 from hornbook.corpus.judge import load_judge
-from hornbook.corpus.perplexity import READ, PageModel
+from hornbook.corpus.perplexity import PageModel
 from hornbook.corpus.shards import processor_seconds
 from hornbook.corpus.tags import SCORES
 
 NAMED = ("blocklist", "benchmark")  # columns that say what a page is refused for, where it is
+READ = 500_000  # bytes of the plainest pages that the model of pages learns from
 COLUMNS = dict.fromkeys(SCORES, pyarrow.float64()) | dict.fromkeys(NAMED, pyarrow.string())
 
 
@@ -55,7 +56,7 @@ class Scoring:
     blocklists: tuple[Path, ...]
 
 
-def learn_pages(tagged: Sequence[Path], path: Path, read: int = READ) -> None:
+def learn_pages(tagged: Sequence[Path], path: Path) -> None:
     """Write the model of the corpus's own plainest pages to `path`. What is there is left: it was made of the same."""
     if path.exists():
         return
@@ -65,13 +66,13 @@ def learn_pages(tagged: Sequence[Path], path: Path, read: int = READ) -> None:
         np.concatenate([table.column(name).to_numpy() for table in columns]) for name in ("form", "characters")
     )
     order = np.argsort(-form, kind="stable")
-    chosen = np.sort(order[: np.searchsorted(np.cumsum(characters[order]), read) + 1])
+    chosen = np.sort(order[: np.searchsorted(np.cumsum(characters[order]), READ) + 1])
     starts = np.cumsum([0, *(table.num_rows for table in columns)])
     texts: list[str] = []
     for owner in np.unique(owners[chosen]).tolist():
         rows = pyarrow.array(chosen[owners[chosen] == owner] - starts[owner])
         texts += pyarrow.parquet.read_table(tagged[owner], columns=["text"]).column("text").take(rows).to_pylist()
-    PageModel.trained(texts, form[chosen].tolist(), read).save(path)
+    PageModel.trained(texts, form[chosen].tolist(), READ).save(path)
 
 
 def score_shard(path: Path, tagged: Path, scoring: Scoring) -> float:

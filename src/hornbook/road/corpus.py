@@ -31,6 +31,9 @@ class CorpusConfig(StageConfig):
         "mask", description="personal data: mask it, drop its lines, drop its pages, keep it"
     )
     holdout: float = Field(0.02, ge=0, lt=1, description="the share of documents kept from training")
+    extraction: Literal["main", "fast"] = Field(
+        "main", description="main: a page's text as Markdown; fast: plainer, several times as fast"
+    )
     cpu_seconds: float = Field(10.0, gt=0, description="processor seconds for one page at most")
     judgements: list[InputPath] = Field([], description="pages judged by people, from which quality is learned")
     benchmarks: list[InputPath] = Field([], description="files of texts that no document may hold")
@@ -64,7 +67,8 @@ def corpus(config: CorpusConfig, crawl: Pages, run: Run) -> Corpus:
     curation = Curation(
         rules=thresholds(config.preset, config.thresholds), languages=frozenset(config.languages),
         language_score=LANGUAGE_SCORE[config.preset] if config.language_score is None else config.language_score,
-        personal=config.personal, near_copy=config.near_copy, holdout=config.holdout, cpu_seconds=config.cpu_seconds,
+        personal=config.personal, near_copy=config.near_copy, holdout=config.holdout, extraction=config.extraction,
+        cpu_seconds=config.cpu_seconds,
         judgements=tuple(config.judgements), benchmarks=tuple(config.benchmarks), blocklists=tuple(config.blocklists),
     )
     pages = crawl.rows()
