@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,26 +16,45 @@ from hornbook.pipeline.artifact import Artifact
 from hornbook.pipeline.record import RECORD_NAME, Record
 from hornbook.pipeline.workspace import runs_folder
 
+# What more may be asked of an artifact, by its kind.
+OPTIONS = {"Corpus": ("against", "refused"), "TokenizerArtifact": ("against", "picture")}
+
 
 def show(
     artifact: Annotated[str, typer.Argument(help="NAME/STEP for the current one, or an artifact's folder.")],
-    refused: Annotated[str | None, typer.Option(help="Of a corpus: ten pages refused for this reason.")] = None,
-    against: Annotated[str | None, typer.Option(help="Of a corpus: what this one decides otherwise.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The record as it is.")] = False,
-    against: Annotated[list[Path] | None, typer.Option(help="A tokenizer.json to compare a tokenizer with.")] = None,
+    against: Annotated[
+        list[str] | None, typer.Option(help="Another corpus or tokenizer (also a tokenizer.json) to compare with.")
+    ] = None,
+    refused: Annotated[str | None, typer.Option(help="Of a corpus: ten pages refused for this reason.")] = None,
     picture: Annotated[Path | None, typer.Option(help="Draw a tokenizer there: .svg, .png or .html.")] = None,
 ) -> None:
     """Show an artifact: its record, then a corpus's funnel, a tokenizer's cost by language, a model's card."""
     folder = _found(artifact)
     record = Record.read(folder)
-    if record.kind != "TokenizerArtifact" and (against or picture):
-        raise InputError("only a tokenizer is compared and drawn", where=folder, fix="leave out --against, --picture")
+    asked = {"against": against, "refused": refused, "picture": picture}
+    wrong = [name for name, value in asked.items() if value and name not in OPTIONS.get(record.kind, ())]
+    if wrong:
+        raise InputError(f"--{wrong[0]} says nothing of a {record.kind}", where=folder, fix="leave it out")
     if as_json:
         print_json(record.model_dump())
         return
-    if refused is not None or against is not None:
-        print_table(list(_asked_of_corpus(folder, record, refused, against)))
-        return
+    if not any(asked.values()):
+        _show_record(folder, record)
+    if record.kind == "Corpus":
+        print_table(list(_corpus(folder, refused, against or [])))
+    elif record.kind == "TokenizerArtifact":
+        from hornbook.cli.show_tokenizer import draw, lines, survey
+
+        found = survey(folder, record, [_tokenizer_file(name) for name in against or []])
+        print_table(lines(found))
+        if picture is not None:
+            draw(found, picture)
+    elif record.kind in ("Model", "RewardModelArtifact"):
+        print_table(_model(folder))
+
+
+def _show_record(folder: Path, record: Record) -> None:
     attempts, files = counted(record.attempts, "attempt"), counted(len(record.files), "file")
     used = sum(entry.size for entry in record.files.values())
     print_table(
@@ -55,33 +74,7 @@ def show(
             *(("note", note) for note in record.notes),
         ]
     )
-    if record.kind == "TokenizerArtifact":
-        from hornbook.cli.show_tokenizer import draw, lines, survey
-
-        found = survey(folder, record, against or [])
-        print()
-        print_table(lines(found))
-        if picture is not None:
-            draw(found, picture)
-    elif record.kind in VIEWS:
-        print()
-        print_table(VIEWS[record.kind](folder, record))
-
-
-def _asked_of_corpus(
-    folder: Path, record: Record, refused: str | None, against: str | None
-) -> Iterator[tuple[object, ...]]:
-    from hornbook.cli.corpus_view import differences, refusals
-    from hornbook.road.artifacts import Corpus
-
-    others = [] if against is None else [_found(against)]
-    for place, kind in [(folder, record.kind), *((other, Record.read(other).kind) for other in others)]:
-        if kind != "Corpus":
-            raise InputError("this is no corpus", where=place, fix="name NAME/corpus")
-    if refused is not None:
-        yield from refusals(Corpus(folder), refused)
-    for other in others:
-        yield from differences(Corpus(folder), Corpus(other))
+    print()
 
 
 def _found(name: str) -> Path:
@@ -100,15 +93,29 @@ def _short(value: Any) -> str:
     return text if len(text) <= 120 else f"{text[:117]}..."
 
 
-def _corpus(folder: Path, record: Record) -> Iterator[tuple[object, ...]]:
-    """The funnel: what was kept, and what was refused by which rule."""
-    from hornbook.cli.corpus_view import funnel
+def _corpus(folder: Path, refused: str | None, against: list[str]) -> Iterator[tuple[object, ...]]:
+    """The funnel, or what was asked for instead: examples of a refusal, differences from other corpora."""
+    from hornbook.cli.corpus_view import differences, funnel, refusals
     from hornbook.road.artifacts import Corpus
 
-    return funnel(Corpus(folder))
+    corpus = Corpus(folder)
+    if refused is not None:
+        yield from refusals(corpus, refused)
+    for name in against:
+        other = _found(name)
+        if Record.read(other).kind != "Corpus":
+            raise InputError("this is no corpus", where=other, fix="name NAME/corpus")
+        yield from differences(corpus, Corpus(other))
+    if refused is None and not against:
+        yield from funnel(corpus)
 
 
-def _model(folder: Path, record: Record) -> Iterator[tuple[object, ...]]:
+def _tokenizer_file(name: str) -> Path:
+    """A `tokenizer.json`, named as it is or as an artifact."""
+    return Path(name) if Path(name).is_file() else _found(name) / "tokenizer.json"
+
+
+def _model(folder: Path) -> Iterator[tuple[object, ...]]:
     """The card: shape and size."""
     config = json.loads((folder / "config.json").read_bytes())
     for key in ("model_type", "num_hidden_layers", "hidden_size", "intermediate_size", "vocab_size"):
@@ -135,7 +142,3 @@ def _seconds(artifact: Artifact, counted: set[Path]) -> float:
     run = artifact.path.parent.parent
     before = sum(_seconds(Artifact(run / entry.artifact), counted) for entry in artifact.record.inputs.values())
     return artifact.record.seconds + before
-
-
-View = Callable[[Path, Record], Iterator[tuple[object, ...]]]
-VIEWS: dict[str, View] = {"Corpus": _corpus, "Model": _model, "RewardModelArtifact": _model}
