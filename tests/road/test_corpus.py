@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -196,6 +197,42 @@ def test_personal_data_and_languages_by_policy(pages, tmp_path) -> None:
     kept = corpus(CorpusConfig(personal="keep", holdout=0), pages, Run(tmp_path / "keep"))
     assert any(PERSONAL in text for text in kept.texts())
     assert kept.heldout().num_rows == 0
+
+
+def test_pages_that_hold_a_benchmark_or_stand_on_a_list_are_refused(pages, tmp_path) -> None:
+    asked = " ".join(story(4)[:3])
+    (tmp_path / "island-exam.jsonl").write_text(json.dumps({"question": asked, "answer": "three"}) + "\n")
+    (tmp_path / "hosts.txt").write_text("good.example\n")
+    config = CorpusConfig(benchmarks=[tmp_path / "island-exam.jsonl"], blocklists=[tmp_path / "hosts.txt"])
+    made = corpus(config, pages, Run(tmp_path / "run"))
+    rows = {row["url"].removeprefix("folder:///"): row for row in made.refused().to_pylist()}
+    assert rows["good-04.html"]["reason"] == "benchmark"
+    assert rows["good-04.html"]["detail"].startswith("island-exam: ")
+    assert [name for name, row in rows.items() if row["reason"] == "benchmark"] == ["good-04.html"]
+
+
+def test_quality_is_what_people_judged(pages, made, tmp_path) -> None:
+    """Short sentences about goats are good, the rest is not: the model learns it, and a threshold filters by it."""
+    rows = []
+    for number in range(60):
+        good = number % 2 == 0
+        text = " ".join(sentence for sentence in story(3000 + number) if ("goats" in sentence) == good)
+        rows.append({"id": str(number), "text": text or "Nothing of the kind.", "label": "good" if good else "bad"})
+    (tmp_path / "judged.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    run = Run(tmp_path / "judged")
+    config = CorpusConfig(holdout=0.2, judgements=[tmp_path / "judged.jsonl"])
+    judged = corpus(config, pages, run)
+    assert run.metrics["judgements"]["judgements"] == 60
+    assert run.metrics["judgements"]["share"] > 0.8
+    before, after = (dict(zip(*each.documents().select(["url", "quality"]).to_pydict().values(), strict=True))
+                     for each in (made[0], judged))  # fmt: skip
+    assert before.keys() == after.keys()
+    assert before != after
+    assert (judged.path / "judge" / "judge.safetensors").exists()
+    middle = sorted(after.values())[len(after) // 2]
+    sieved = corpus(config.model_copy(update={"thresholds": {"quality": (middle, None)}}), pages, Run(tmp_path / "b"))
+    assert 0 < sieved.documents().num_rows < judged.documents().num_rows
+    assert "quality" in reasons(sieved).values()
 
 
 def test_nothing_kept_is_one_line(pages, tmp_path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Literal
 
 from pydantic import Field, field_validator
@@ -53,12 +54,13 @@ class CorpusConfig(StageConfig):
         return 30.0
 
 
-@stage(version=1)
+@stage(version=2)
 def corpus(config: CorpusConfig, crawl: Pages, run: Run) -> Corpus:
     """Write `documents.parquet`, `heldout.parquet` and `refused.parquet`.
 
-    Metrics: `funnel` (rows of the crawl, pages, kept, heldout, refused by reason), `personal` masked by kind, `seconds`
-    by part, `pages_per_second`. Raises InputError when nothing is kept.
+    Metrics: `funnel` (rows of the crawl, pages, those read now, kept, heldout, refused by reason), `personal` masked by
+    kind, `seconds` by part, `pages_per_second`, `judgements` (how the model learnt from them agrees with them). Raises
+    InputError when nothing is kept.
     """
     from hornbook.corpus.curate import Curation, curate
     from hornbook.corpus.deduplicate import ALIKE
@@ -94,5 +96,7 @@ def corpus(config: CorpusConfig, crawl: Pages, run: Run) -> Corpus:
         personal=funnel.personal, boilerplate_lines=funnel.boilerplate_lines, seconds=funnel.seconds,
         pages_per_second=round(funnel.pages / max(seconds, 1e-9), 1),
     )
+    if funnel.agreement is not None:
+        run.metric(judgements=asdict(funnel.agreement))
     run.count(inputs=funnel.pages, outputs=funnel.kept + funnel.heldout)
     return Corpus(run.out)
