@@ -11,7 +11,6 @@ from hornbook.corpus.words import Words, sentences
 _CITATION = re.compile(r"\[\d*]|\[edit]|\[citation needed]")
 _POLICY = ("terms of use", "privacy policy", "cookie policy", "uses cookies", "use of cookies", "use cookies")
 _PLACEHOLDER, _SCRIPT = "lorem ipsum", "javascript"
-_TELLING = (_PLACEHOLDER, _SCRIPT, *_POLICY, "[")  # without any of these in a text no line is judged by what it says
 _ENDS = (".", "?", "!", '"', "'")
 MIN_WORDS = 3  # in a line, parted by white space
 MAX_WORD = 1000
@@ -42,7 +41,7 @@ def clean_lines(text: str, words: Words, words_by_line: Sequence[Sequence[str]])
     """Drop lines of fewer than three words, with a word of over 1,000 letters, with JavaScript or a site's policies;
     take citation marks out of the others. `words_by_line` are those of `text.splitlines()`."""
     lowered = text.lower()
-    telling = any(sign in lowered for sign in _TELLING)
+    telling = any(phrase in lowered for phrase in (_PLACEHOLDER, _SCRIPT, *_POLICY)) or _CITATION.search(text)
     kept: list[str] = []
     counts, ended_counts = [0, 0, 0], [0, 0, 0]
     word_count = 0

@@ -7,7 +7,6 @@ to the last digit, so that with the same words the verdicts are the same.
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Sequence
 from functools import cache
@@ -24,7 +23,6 @@ from hornbook.corpus.words import REGEX, Spelling, Words, spelled
 STOP_WORDS = frozenset({"the", "be", "to", "of", "and", "that", "have", "with"})  # Gopher's eight
 SHORT_LINE = 30
 TOP, LONG = (2, 3, 4), (5, 6, 7, 8, 9, 10)  # n of the n-grams
-_PARAGRAPHS, _LINES = re.compile(r"\n{2,}"), re.compile(r"\n+")
 _LETTERED, _ALPHABETIC = 1, 2  # of a letter, as bits
 _FINEWEB = ("line_end_share", "short_line_share", "repeated_line_characters", "newline_ratio")
 _C4 = ("curly_brackets", "placeholders", "sentences")
@@ -97,7 +95,10 @@ def _gopher_repetition(text: str, spelling: Spelling) -> dict[str, float]:
     """Lines and paragraphs that came before, and n-grams, by characters of the whole text."""
     characters = len(text)
     figures: dict[str, float] = {}
-    for name, parts in (("paragraph", _PARAGRAPHS.split(text.strip())), ("line", _LINES.split(text))):
+    paragraphs = [part.lstrip("\n") for part in text.strip().split("\n\n")]  # parted by two line breaks or more
+    lines = [""] * (text.startswith("\n") + text.endswith("\n"))  # parted by one or more: empty at the ends alone
+    lines += filter(None, text.split("\n"))
+    for name, parts in (("paragraph", [*filter(None, paragraphs)] or [""]), ("line", lines)):
         count, size = duplicates(parts)
         figures[f"duplicate_{name}_share"] = count / len(parts)
         figures[f"duplicate_{name}_characters"] = size / characters

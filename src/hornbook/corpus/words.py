@@ -53,13 +53,14 @@ REGEX = Words("regex", 2, _split)
 
 @dataclass(frozen=True)
 class Spelling:
-    """Words laid end to end, for counting in bulk: word i is `text[starts[i] : starts[i + 1]]`, and `letters` are the
-    code points of the text, uint32."""
+    """Words laid end to end, for counting in bulk: word i is `text[starts[i] : starts[i + 1]]`. `letters` are the code
+    points of the text, uint32, and `lines` the same with a line break after each word."""
 
     words: Sequence[str]
     text: str
-    letters: np.ndarray
     starts: np.ndarray
+    letters: np.ndarray
+    lines: np.ndarray
 
 
 def spelled(words: Sequence[str]) -> Spelling:
@@ -68,7 +69,7 @@ def spelled(words: Sequence[str]) -> Spelling:
     breaks = lines == ord("\n")
     starts = np.zeros(len(words) + 1, np.int64)
     starts[1:] = np.flatnonzero(breaks) - np.arange(len(words))
-    return Spelling(words, "".join(words), lines[~breaks], starts)
+    return Spelling(words, "".join(words), starts, lines[~breaks], lines)
 
 
 def sentences(words: Sequence[str]) -> int:
