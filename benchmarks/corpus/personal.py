@@ -44,8 +44,8 @@ def figures() -> Iterator[dict]:
     both = [one + other for one, other in zip(planted, real, strict=True)]
     for name, wanted in (("pii_recall", 1), ("pii_precision", 2)):
         apart = {"planted": _share(planted, wanted), "real": _share(real, wanted), "n_real": real[wanted]}
-        interval = wilson(both[0], both[wanted])
-        yield figure(name, _share(both, wanted), "share", n=both[wanted], interval=interval, **apart)
+        right, of = both[0], both[wanted]
+        yield figure(name, _share(both, wanted), "share", n=of, interval=_interval(right, of), **apart)
     yield _speed(prose)
     yield from _spam(prose)
 
@@ -79,6 +79,10 @@ def _share(counts: tuple[int, ...] | list[int], of: int) -> float:
     return round(counts[0] / max(counts[of], 1), 4)
 
 
+def _interval(right: int, of: int) -> list[float]:
+    return [round(end, 4) for end in wilson(right, of)]
+
+
 def _speed(prose: list[str]) -> dict:
     """Milliseconds for 6,000 characters in which there is nothing: the median of 200 pages."""
     pages = [part for text in prose if not find_personal(part := text[:6000]) and len(part) == 6000][:200]
@@ -101,4 +105,4 @@ def _spam(prose: list[str]) -> Iterator[dict]:
         refused = sum(spam_score(text) > 0.5 for text in found)
         apart = {"phrases": round(sum(phrase_score(text) > 0.5 for text in found) / len(found), 5)}
         yield figure(name, round(refused / len(found), 5), "share refused", n=len(found),
-                     interval=wilson(refused, len(found)), **apart)  # fmt: skip
+                     interval=_interval(refused, len(found)), **apart)  # fmt: skip

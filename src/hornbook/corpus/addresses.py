@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 _LOCAL = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._%+-")  # what people do use of atext
 _DOMAIN = re.compile(r"(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.){1,8}(?:[^\W\d_]{2,24}|xn--[a-z0-9-]{2,59})(?![\w-])")
-_DOT = r"(?:\.|\s?[(\[{<]\s?dot\s?[)\]}>]\s?|\sdot\s)"
+_DOT = r"(?:\.|\s?[(\[]\s?dot\s?[)\]]\s?|\sdot\s)"
 _DISGUISED = re.compile(
     r"(?<![\w.+-])[A-Za-z0-9][\w.+%-]{0,63}"
-    rf"(?:\s?[(\[{{<]\s?at\s?[)\]}}>]\s?([A-Za-z0-9-]{{1,63}}(?:{_DOT}[A-Za-z0-9-]{{1,63}}){{1,4}})"
+    rf"(?:\s?[(\[]\s?at\s?[)\]]\s?([A-Za-z0-9-]{{1,63}}(?:{_DOT}[A-Za-z0-9-]{{1,63}}){{1,4}})"
     r"|\sat\s([A-Za-z0-9-]{1,63}(?:\sdot\s[A-Za-z0-9-]{1,63}){1,4}))(?![\w-])",
     re.I,
 )
@@ -34,14 +34,14 @@ TOP = """
     joburg quebec rio lat рф укр срб бел мкд бг ελ ею
 """
 _TOP = frozenset(TOP.split())
-_HINTS = ("(at", "[at", "{at", "<at", "( at", "[ at", " dot ")
+_HINTS = ("at)", "at]", "at )", " dot ")
 _RESERVED = re.compile(r"(?:^|\.)(?:example\.(?:com|net|org|edu)|example|test|invalid|localhost|local|localdomain)$")
 _MESSAGE = re.compile(r"(?:message-id|in-reply-to|references|msgid|msg-id)\W{0,6}(?:\S+\s+){0,3}<?$", re.I)
 
 
-def emails(text: str, plain: str) -> Iterator[tuple[int, int]]:
-    """Where e-mail addresses stand; disguised ones (`name (at) host.org`, `name at host dot org`) too. `plain` is the
-    text in ASCII, a character for a character."""
+def emails(text: str, low: str) -> Iterator[tuple[int, int]]:
+    """Where e-mail addresses stand; disguised ones (`name (at) host.org`, `name at host dot org`) too. `low` is the
+    text in small letters, ASCII, a character for a character."""
     at = text.find("@")
     while at >= 0:
         start = at
@@ -53,7 +53,6 @@ def emails(text: str, plain: str) -> Iterator[tuple[int, int]]:
         if host and start < at and text[at - 1] != "." and _is_mailbox(text, start, at, host):
             yield start, host.end()
         at = text.find("@", at + 1)
-    low = plain.lower()
     if any(sign in low for sign in _HINTS):
         for found in _DISGUISED.finditer(text):
             host = re.sub(_DOT, ".", found[1] or found[2], flags=re.I).lower()

@@ -24,7 +24,7 @@ _IBAN_LENGTHS = dict(re.findall(r"([A-Z]{2})(\d\d)", """
 """))  # fmt: skip
 _NEXT = r"(?![^\W\dxX]|[.,:]?\d|-\w)"  # what follows a number: no letter but an extension's x, no more digits
 _CARD = re.compile(
-    r"(?<![\w.,+-])(?:\d{4}([ -])\d{4}\1\d{4}\1\d{4}(?:\1\d{1,3})?|3\d{3}([ -])\d{6}\2\d{4,5}|\d{13,19}+)" + _NEXT
+    r"(?<![\w.,+-])(?:\d{4}([ -])\d{4}\1\d{4}\1\d{4}|3\d{3}([ -])\d{6}\2\d{4,5}|\d{13,19}+)" + _NEXT
 )
 _ISSUERS = re.compile(r"4|5|2[2-7]|3[04-8]|6(?:011|[24579])")  # Visa, Mastercard, Maestro, Amex, Diners, JCB, Discover
 _CARD_SAID = re.compile(r"\b(?:cards?|visa|master ?card|maestro|amex|american express|discover|diners|jcb)\b", re.I)
@@ -32,7 +32,7 @@ _IPV4 = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w]|\.\w|/(?!32\b)\d)"
 _VERSION = re.compile(r"(?:version|release|ver\.?|v|sqlite|section|chapter|build|[a-z]-|update|upgrade to)\s*$", re.I)
 _ADDRESS = re.compile(r"\b(?:ip|ipv4|address|host|server|client|from|ping|dns)\W{0,3}$", re.I)
 
-_GAP = r"(?: ?[.\-/] ?| )"  # one sign, or a blank
+_GAP = r"(?: ?[-/] ?|[. ])"  # one sign, or a blank
 _GROUP = r"\(?\d++\)?"
 _ALONE = r"(?<![\w.,:+$€£¥#=/*^-])"
 _COUNTRY = (  # the country codes in use (ITU-T E.164, annex of 2016)

@@ -66,8 +66,9 @@ _NAME = re.compile(
 _DIGEST = re.compile(r"(?:md5|sha\d{1,3}|blake\w{1,3}|scrypt|bcrypt|argon2\w{0,2}|pbkdf2\w{0,8})[\W_]", re.I)
 
 
-def secrets(text: str) -> Iterator[tuple[int, int]]:
-    """Where secrets stand in an ASCII text; of a setting or an address, its value alone. Places may overlap."""
+def secrets(text: str, low: str) -> Iterator[tuple[int, int]]:
+    """Where secrets stand in an ASCII text; of a setting or an address, its value alone. Places may overlap. `low` is
+    the text in small letters."""
     long = " ".join(word for word in text.split() if len(word) >= SHORTEST)
     for hints, look in _PREFIXED:
         if any(hint in long for hint in hints):
@@ -80,7 +81,6 @@ def secrets(text: str) -> Iterator[tuple[int, int]]:
         for found in _IN_ADDRESS.finditer(text):
             if not found[1].isalpha() and not found[1].isdigit() and not _PLACEHOLDER.search(found[1]):
                 yield found.span(1)
-    low = text.lower()
     if "authorization" in low:
         yield from (found.span(1) for found in _BEARER.finditer(text) if looks_random(found[1]))
     for name in [name for stem, names in _NAMES.items() if stem in low for name in names]:
