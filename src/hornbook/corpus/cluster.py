@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from typing import Any
 
 from hornbook.core.errors import MissingExtraError
@@ -22,7 +23,8 @@ class RayWorkers:
     def __init__(self) -> None:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # read when Ray is imported: it would report home
         try:
-            import ray
+            ray = import_module("ray")
+            self._errors = import_module("ray.exceptions")
         except ImportError:
             raise MissingExtraError("engine = \"ray\" needs Ray", fix="run: pip install 'hornbook[ray]'") from None
         self._ray = ray
@@ -51,7 +53,7 @@ class RayWorkers:
             self._ray.shutdown()
 
     def _result(self, reference: Any, task: Task) -> float:
-        errors = self._ray.exceptions
+        errors = self._errors
         try:
             return self._ray.get(reference)
         except errors.RayTaskError as error:

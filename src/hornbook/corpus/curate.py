@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow
-import pyarrow.compute
 
 from hornbook.corpus.deduplicate import one_of_each, sign_shard
 from hornbook.corpus.extract import Mode
@@ -77,7 +76,7 @@ def curate(
     in how pages are read. What the crawl refused is in the refused table too, so that the funnel is whole. `on_pages`
     hears of pages done, twice each page.
     """
-    taken = pages.filter(pyarrow.compute.equal(pages.column("outcome"), "taken"))
+    taken = pages.filter(pyarrow.array([outcome == "taken" for outcome in pages.column("outcome").to_pylist()]))
     personal = "keep" if curation.personal == "page" else curation.personal
     reading = Reading(personal, curation.extraction, curation.cpu_seconds)
     seconds = Seconds()

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow
-import pyarrow.compute
 import pyarrow.parquet
 
 from hornbook.corpus.documents import write_table
@@ -75,7 +74,7 @@ class GoodPages:
         pairs = zip(self.shards, self.good, strict=True)
         table = pyarrow.concat_tables([shard.read(columns).take(pyarrow.array(rows)) for shard, rows in pairs])
         keys = (
-            pyarrow.compute.utf8_length(table.column("url")).to_numpy(), table.column("depth").to_numpy(),
+            np.array([len(url) for url in table.column("url").to_pylist()]), table.column("depth").to_numpy(),
             -table.column("inlinks").to_numpy().astype(np.int64), ~table.column("own").to_numpy(zero_copy_only=False),
         )  # fmt: skip
         ranks = np.empty(table.num_rows, np.int64)

@@ -41,7 +41,7 @@ def rules(refused: pyarrow.Table) -> list[Rule]:
         pages[step, reason] += 1
         sizes[step, reason] += size or 0
     order = ["crawl", "extract", "filter", "deduplicate"]
-    found = [Rule(*key, count, sizes[key]) for key, count in pages.items()]
+    found = [Rule(step, reason, count, sizes[step, reason]) for (step, reason), count in pages.items()]
     return sorted(found, key=lambda rule: (order.index(rule.step), -rule.pages, rule.reason))
 
 
@@ -60,7 +60,7 @@ def changes(was: tuple[pyarrow.Table, ...], now: tuple[pyarrow.Table, ...]) -> l
     for url, outcome in _outcomes(now):
         if before.get(url, outcome) != outcome:
             moved[before[url], outcome].append(url)
-    found = [Change(*key, len(urls), tuple(urls[:EXAMPLES])) for key, urls in moved.items()]
+    found = [Change(one, other, len(urls), tuple(urls[:EXAMPLES])) for (one, other), urls in moved.items()]
     return sorted(found, key=lambda change: (-change.pages, change.was, change.now))
 
 

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow
-import pyarrow.compute
 
 from hornbook.corpus.deduplicate import Left
 from hornbook.corpus.documents import DOCUMENTS, REFUSED, TableWriter, document_id, excerpt, is_held_out
@@ -55,7 +54,7 @@ class Outcomes:
             columns = (table.column(name).to_pylist() for name in ("site", "url", "title", "text", "bytes"))
             rows = zip(self.judge(table), *columns, strict=True)
             for row, (verdict, site, url, title, text, size) in enumerate(rows):
-                verdict = copies.get(row, verdict)
+                verdict = copies[row] if row in copies else verdict
                 if verdict.reason is not None:
                     yield {"id": document_id(url), "url": url, "step": verdict.step, "reason": verdict.reason,
                            "detail": verdict.detail, "title": title, "excerpt": excerpt(text or ""), "bytes": size,
@@ -68,7 +67,7 @@ class Outcomes:
         if self._first_stays and len(held):
             held[0], self._first_stays = False, False
         for name in PERSONAL:
-            self.personal[name.removeprefix("personal_")] += pyarrow.compute.sum(table.column(name)).as_py() or 0
+            self.personal[name.removeprefix("personal_")] += sum(table.column(name).to_pylist())
         table = table.select(DOCUMENTS)
         for writer, mask in zip(writers, (~held, held), strict=True):
             writer.write(table.filter(pyarrow.array(mask)))
@@ -80,7 +79,7 @@ class Outcomes:
 
 
 def _crawl_refusals(pages: pyarrow.Table) -> Iterator[dict]:
-    refused = pages.filter(pyarrow.compute.not_equal(pages.column("outcome"), "taken"))
+    refused = pages.filter(pyarrow.array([outcome != "taken" for outcome in pages.column("outcome").to_pylist()]))
     sites = pyarrow.array([site_of_page(url) for url in refused.column("url").to_pylist()], pyarrow.string())
     refused = refused.append_column("site", sites).sort_by([("site", "ascending"), ("url", "ascending")])
     for batch in refused.select(["url", "site", "reason", "detail", "bytes"]).to_batches(CHUNK):

@@ -17,7 +17,6 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow
-import pyarrow.compute
 import pyarrow.parquet
 
 from hornbook.core.files import atomic_writer, write_text
@@ -25,7 +24,7 @@ from hornbook.corpus.boilerplate import frequent_lines, line_keys, without_lines
 from hornbook.corpus.documents import write_table
 from hornbook.corpus.extract import Mode, extract
 from hornbook.corpus.personal import find_personal, treat_personal
-from hornbook.corpus.shards import Task, Workers, processor_seconds
+from hornbook.corpus.shards import Pool, Task, processor_seconds
 from hornbook.corpus.tags import tag
 from hornbook.corpus.urls import site_of
 from hornbook.corpus.warc import Place, read_at
@@ -71,7 +70,7 @@ class Seconds:
         self.by_step[name] = round(time.perf_counter() - started, 2)
 
     def of(
-        self, name: str, workers: Workers, step: Callable[..., float], tasks: Iterable[Task],
+        self, name: str, workers: Pool, step: Callable[..., float], tasks: Iterable[Task],
         on_done: Callable[[int], None] = lambda index: None,
     ) -> None:
         """Map `step` over `tasks` and note both."""
@@ -81,7 +80,7 @@ class Seconds:
 
 
 def read_shards(
-    pages: pyarrow.Table, warcs: Path, out: Path, work: Path, reading: Reading, key: dict, workers: Workers,
+    pages: pyarrow.Table, warcs: Path, out: Path, work: Path, reading: Reading, key: dict, workers: Pool,
     seconds: Seconds, on_pages: Callable[[int], None],
 ) -> tuple[list[Path], int]:
     """The tagged shards, written to `out` beside their `key`, in the order of site and URL; and how many lines were
@@ -227,8 +226,8 @@ def _frequent(drafts: Sequence[Path]) -> Iterator[tuple[str, frozenset[int]]]:
 
 
 def _of_shard(frequent: dict[str, frozenset[int]], draft: Path) -> dict[str, frozenset[int]]:
-    sites = pyarrow.compute.unique(pyarrow.parquet.read_table(draft, columns=["site"]).column("site")).to_pylist()
-    return {own: frequent[own] for own in sites if own in frequent}
+    sites = set(pyarrow.parquet.read_table(draft, columns=["site"]).column("site").to_pylist())
+    return {own: lines for own, lines in frequent.items() if own in sites}
 
 
 def _with(table: pyarrow.Table, name: str, values: list[str]) -> pyarrow.Table:

@@ -12,14 +12,19 @@ from contextlib import contextmanager
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import wait as wait_for
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from hornbook.core.errors import HornbookError
 
-if TYPE_CHECKING:
-    from hornbook.corpus.cluster import RayWorkers
-
 Task = tuple[Path, tuple[Any, ...]]  # the file a shard ends in, and what the worker is given besides
+
+
+class Pool(Protocol):
+    """Where shards are worked on."""
+
+    def map(self, work: Callable[..., float], tasks: Sequence[Task], on_done: Callable[[int], None]) -> float: ...
+
+    def close(self) -> None: ...
 
 
 class Workers:
@@ -96,13 +101,13 @@ class Workers:
 
 
 @contextmanager
-def workers(count: int, preload: Sequence[str] = (), *, engine: str = "local") -> Iterator[Workers | RayWorkers]:
+def workers(count: int, preload: Sequence[str] = (), *, engine: str = "local") -> Iterator[Pool]:
     """`count` worker processes for the length of the block; the modules `preload` are imported once for all of them.
     With the engine "ray", a cluster's workers instead."""
     if engine == "ray":
         from hornbook.corpus.cluster import RayWorkers
 
-        pool = RayWorkers()
+        pool: Pool = RayWorkers()
     else:
         pool = Workers(count, preload)
     try:
