@@ -18,13 +18,12 @@ import pyarrow
 
 from hornbook.core.errors import InputError
 from hornbook.corpus.folding import FOLDING_VERSION
-from hornbook.corpus.shingles import Hashes, digests, hash_words, mixed, shingles
+from hornbook.corpus.shingles import Hashes, blocks, digests, hash_words, mixed, shingles
 
 SIGNATURE_VERSION = f"{FOLDING_VERSION}.1"
 FOUND = 0.9  # the probability to propose a pair that is exactly as alike as the threshold asks for
 MOST_BANDS, MOST_MINIMA = 64, 256
 CROWD = 64  # how many of its neighbours in a bucket a text is paired with
-_BLOCK = 1 << 18  # characters signed at a time: what is made of them should fit the processor's cache
 _CHUNK = 256  # texts of a bucket order whose pairs are made at a time
 _EMPTY = np.uint32(0xFFFFFFFF)
 
@@ -133,7 +132,7 @@ def check_comparable(one: Signatures, other: Signatures) -> None:
 
 def sign(texts: Sequence[str], bands: int, rows: int) -> Signatures:
     """The signatures of some texts, each by itself: sign shards anywhere, in any size, and join them."""
-    return Signatures.joined((_signed(block, bands, rows) for block in _blocks(texts)), len(texts))
+    return Signatures.joined((_signed(block, bands, rows) for block in blocks(texts)), len(texts))
 
 
 def candidates(keys: np.ndarray, among: np.ndarray | None = None) -> Iterator[np.ndarray]:
@@ -151,16 +150,6 @@ def candidates(keys: np.ndarray, among: np.ndarray | None = None) -> Iterator[np
             pairs = _neighbours(same[start : start + _CHUNK + CROWD])
             if len(pairs):
                 yield among[order[start + pairs]]
-
-
-def _blocks(texts: Sequence[str]) -> Iterator[Sequence[str]]:
-    start = size = 0
-    for index, text in enumerate(texts):
-        size += len(text)
-        if size >= _BLOCK:
-            yield texts[start : index + 1]
-            start, size = index + 1, 0
-    yield texts[start:]
 
 
 def _signed(texts: Sequence[str], bands: int, rows: int) -> Signatures:
