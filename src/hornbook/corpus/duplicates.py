@@ -111,13 +111,15 @@ def _exact(digests: np.ndarray, better: Callable[[int], tuple]) -> np.ndarray:
 def _gathered(blocks: Iterable[np.ndarray], components: Components) -> Iterator[np.ndarray]:
     """The pairs not yet connected, each once in a block of some thousands, the lesser index first."""
     waiting: list[np.ndarray] = []
+    count = 0
     for block in blocks:
         block = block[components.roots(block[:, 0]) != components.roots(block[:, 1])]
         waiting.append(np.sort(block, axis=1))
-        if sum(map(len, waiting)) >= _PAIRS:
+        count += len(block)
+        if count >= _PAIRS:
             yield _arranged(waiting)
-            waiting = []
-    if waiting:
+            waiting, count = [], 0
+    if count:
         yield _arranged(waiting)
 
 
