@@ -29,7 +29,7 @@ DOCUMENTS, COPIES = 20_000, 2_000
 TURNS = 3
 FIELD = 0.75  # what FineWeb's 14 bands of 8 rows are for; THRESHOLD is ours
 ALIKE = (0.8, 0.9)
-SIZES = (10_000, 40_000)  # documents that memory is measured with
+TIMES = 3  # how often the documents stand in the larger corpus that memory is measured with, in other words each time
 SHARD = 1_000
 
 
@@ -54,9 +54,10 @@ def figures() -> Iterator[dict]:
     false = sum(similarity(texts, *pair) < least for least, own in linked.items() for pair in own.pairs.tolist())
     yield figure("minhash_false", false, "pairs linked below the threshold",
                  n=sum(len(own.pairs) for own in linked.values()))  # fmt: skip
-    small, large = (_most_held(texts, count) for count in SIZES)
-    slope = (large - small) / (SIZES[1] - SIZES[0])
-    yield figure("dedup_bytes_per_document", round(slope, 1), "bytes a document", n=SIZES[1], megabytes=large // 10**6)
+    small, large = _most_held(texts, 1), _most_held(texts, TIMES)
+    slope = (large - small) / (len(texts) * (TIMES - 1))
+    yield figure("dedup_bytes_per_document", round(slope, 1), "bytes a document", n=len(texts) * TIMES,
+                 megabytes=round(large / 1e6, 1))  # fmt: skip
 
 
 def passages(count: int) -> list[str]:
@@ -157,14 +158,15 @@ def _their_stages(texts: list[str]) -> tuple[float, list[str], dict[int, int]]:
     return seconds, left, {document: -1 - own for document, own in clusters.tolist()}
 
 
-def _most_held(texts: list[str], count: int) -> int:
-    """The most bytes held while `count` documents are signed from shards on disk, and their copies found."""
+def _most_held(texts: list[str], times: int) -> int:
+    """The most bytes held while the documents are signed from shards on disk, and their copies found."""
     with tempfile.TemporaryDirectory() as folder:
         paths = []
-        for start in range(0, count, SHARD):
-            shard = [f"{texts[index % len(texts)]} {index // len(texts)}" for index in range(start, start + SHARD)]
-            paths.append(Path(folder, f"{start:06d}.parquet"))
-            pyarrow.parquet.write_table(pyarrow.table({"text": shard}), paths[-1])
+        for ending in "abcdefgh"[:times]:
+            for start in range(0, len(texts), SHARD):
+                shard = [text.replace(" ", f"{ending} ") for text in texts[start : start + SHARD]]
+                paths.append(Path(folder, f"{len(paths):06d}.parquet"))
+                pyarrow.parquet.write_table(pyarrow.table({"text": shard}), paths[-1])
 
         def read(number: int) -> list[str]:
             return pyarrow.parquet.read_table(paths[number]).column("text").to_pylist()
@@ -178,7 +180,7 @@ def _most_held(texts: list[str], count: int) -> int:
 
         bands = bands_for(THRESHOLD)
         tracemalloc.start()
-        signatures = Signatures.joined((sign(read(number), *bands) for number in range(len(paths))), count)
+        signatures = Signatures.joined((sign(read(number), *bands) for number in range(len(paths))), len(texts) * times)
         find_signed_copies(signatures, text_of, lambda index: (index,))
         most = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()

@@ -40,9 +40,11 @@ def test_scripts() -> None:
     assert words("हिन्दी भाषा") == ["हिन्दी", "भाषा"]  # vowel signs are parts of their words
     assert words("漢字abcかな。") == ["漢", "字", "abc", "か", "な"]
     assert words("cafe\u0301 “ﬁne”—½") == ["café", "fine", "1", "2"]
+    assert words("co\u00adoper\u200date") == ["cooperate"]
     assert words("\ud800a\udfff \0b") == ["a", "b"]
 
 
 def test_endless_marks_take_no_endless_time() -> None:
     assert len(words("a" + "\u0301\u0323" * 200_000)[0]) <= MOST_MARKS + 1
+    assert len(words("a" + "\u0301\u200d\u0323" * 200_000)[0]) <= MOST_MARKS + 1
     assert len(words("क\u093c" + "\u0941" * 20)[0]) == 22

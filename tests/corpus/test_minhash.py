@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import multiprocessing
 import random
 from collections import defaultdict
+from concurrent.futures import ProcessPoolExecutor
 from itertools import combinations
 
 import numpy as np
@@ -12,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hornbook.core.errors import InputError
-from hornbook.corpus.minhash import CROWD, Signatures, bands_for, candidates, sign
+from hornbook.corpus.minhash import CROWD, Signatures, bands_for, bucket_pairs, candidates, sign
 from hornbook.corpus.shingles import hash_words, jaccard, mixed, shingle_sets, shingles
 
 TEXTS = st.lists(st.lists(st.sampled_from("abcd"), max_size=60).map(" ".join), max_size=12)
@@ -114,6 +116,28 @@ def test_a_crowd_is_bounded_and_copies_in_it_stand_together() -> None:
     assert max(map(len, blocks)) <= 256 * CROWD
     pairs = [tuple(sorted(pair)) for block in blocks for pair in block.tolist()]
     assert pairs.count((11, 3777)) == 2
+
+
+def test_another_process_signs_the_same() -> None:
+    texts = ["one two three four five six", "", "漢字 and some more words", "x" * 300]
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        assert same(pool.submit(sign, texts, 22, 8).result(), sign(texts, 22, 8))
+
+
+def test_a_cluster_may_group_the_keys() -> None:
+    daft = pytest.importorskip("daft")
+    rng = random.Random(3)
+    pages = [[rng.choice("abcdefgh") * rng.randint(1, 3) for _ in range(60)] for _ in range(40)]
+    texts = [" ".join(page) for page in [*pages, *[[*page[:50], *page[:5]] for page in pages]]]
+    keys = sign(texts, 22, 8).keys
+    table = daft.from_pydict({"text": list(range(len(texts))), "key": keys.tolist()}).explode("key")
+    shared = table.groupby("key").agg(daft.col("text").list_agg())
+    rows = shared.sort("key").to_pydict()
+    members = [(text, key) for own, key in zip(rows["text"], rows["key"], strict=True) for text in sorted(own)]
+    grouped = bucket_pairs(*(np.array(column) for column in zip(*members, strict=True)))
+    pairs = {tuple(sorted(pair)) for block in grouped for pair in block.tolist()}
+    assert len(pairs) >= 30
+    assert pairs == {tuple(sorted(pair)) for block in candidates(keys) for pair in block.tolist()}
 
 
 def test_signatures_can_be_stored(tmp_path) -> None:

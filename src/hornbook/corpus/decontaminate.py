@@ -18,7 +18,7 @@ from hornbook.core.errors import InputError
 from hornbook.core.jsonl import read_jsonl
 from hornbook.corpus.folding import words
 from hornbook.corpus.paragraphs import paragraphs
-from hornbook.corpus.shingles import Hashes, hash_words, windows
+from hornbook.corpus.shingles import Hashes, blocks, hash_words, windows
 
 NGRAM, LEAST_NGRAM = 13, 8  # words
 MARGIN = 200  # characters cut on both sides of what is shared: an answer stands beside its question
@@ -61,6 +61,9 @@ class Benchmarks:
 
     def overlaps(self, texts: Sequence[str]) -> list[Overlap | None]:
         """For each text what it shares with the benchmarks, None where that is nothing."""
+        return [overlap for block in blocks(texts) for overlap in self._overlaps(block)]
+
+    def _overlaps(self, texts: Sequence[str]) -> list[Overlap | None]:
         hashed = hash_words(texts)
         hits: dict[int, list[tuple[int, int, int]]] = defaultdict(list)  # text: (first word, words, benchmark)
         for size, table in self._tables.items():

@@ -17,7 +17,7 @@ from hornbook.corpus.minhash import Signatures, bands_for, candidates, sign
 from hornbook.corpus.shingles import jaccard, shingle_sets
 
 THRESHOLD = 0.45  # one word changed in fifteen leaves half of the 5-grams
-_PAIRS = 1 << 16  # gathered before texts are read, so that a pair proposed by many bands is verified once
+_PAIRS = 1 << 14  # gathered before texts are read, so that a pair proposed by many bands is verified once
 _WORDS = 1 << 18  # of the texts that are held at a time
 TextOf = Callable[[Sequence[int]], Sequence[str]]  # the texts of some documents, given by ascending index
 
@@ -98,7 +98,8 @@ def _exact(digests: np.ndarray, better: Callable[[int], tuple]) -> np.ndarray:
     """For each text the best of those with the same digest, int64."""
     first_of = np.arange(len(digests))
     order = np.lexsort((digests[:, 1], digests[:, 0]))
-    borders = np.flatnonzero((digests[order][1:] != digests[order][:-1]).any(axis=1)) + 1
+    ranked = digests[order]
+    borders = np.flatnonzero((ranked[1:] != ranked[:-1]).any(axis=1)) + 1
     starts = np.concatenate([[0], borders])
     sizes = np.diff(starts, append=len(order))
     for start, size in zip(starts[sizes > 1].tolist(), sizes[sizes > 1].tolist(), strict=True):
@@ -108,15 +109,17 @@ def _exact(digests: np.ndarray, better: Callable[[int], tuple]) -> np.ndarray:
 
 
 def _gathered(blocks: Iterable[np.ndarray], components: Components) -> Iterator[np.ndarray]:
-    """The pairs not yet connected, each once in a block of some ten thousands, the lesser index first."""
+    """The pairs not yet connected, each once in a block of some thousands, the lesser index first."""
     waiting: list[np.ndarray] = []
+    count = 0
     for block in blocks:
         block = block[components.roots(block[:, 0]) != components.roots(block[:, 1])]
         waiting.append(np.sort(block, axis=1))
-        if sum(map(len, waiting)) >= _PAIRS:
+        count += len(block)
+        if count >= _PAIRS:
             yield _arranged(waiting)
-            waiting = []
-    if waiting:
+            waiting, count = [], 0
+    if count:
         yield _arranged(waiting)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 FOLDING_VERSION = 1  # signatures that were stored are compared only with those of the same folding
 BETWEEN = "\0"  # stands between folded texts, and in none
-SEPARATOR, LETTER, MARK, ALONE = 1, 2, 3, 4
+SEPARATOR, LETTER, MARK, ALONE, INVISIBLE = 1, 2, 3, 4, 5
 MOST_MARKS = 30  # combining marks in a row; Unicode's Stream-Safe Text Format (UAX 15) allows no more either
 # Thai and Lao; Myanmar; Khmer; kana; ideographs, among them those beyond the first plane.
 _WITHOUT_SPACES = ((0x0E00, 0x0EFF), (0x1000, 0x109F), (0x1780, 0x17FF), (0x3040, 0x30FF), (0x3400, 0x4DBF),
@@ -45,13 +45,15 @@ def words(text: str) -> list[str]:
 
 
 def _words_only(text: str) -> str:
-    """Spaces for what is in no word, which leaves ASCII of most English texts, and no more marks than are sensible:
-    NFKC sorts the marks of a letter by insertion, so a million of them would take it a day."""
+    """Spaces for what is in no word, which leaves ASCII of most English texts; no soft hyphens and the like; and no
+    more marks than are sensible: NFKC sorts the marks of a letter by insertion, so a million would take it a day."""
     codes, foreign, kinds, _ = _classified(text)
     codes[foreign[kinds == SEPARATOR]] = ord(" ")
-    marks = foreign[kinds == MARK]
-    endless = marks[MOST_MARKS:][marks[MOST_MARKS:] - marks[:-MOST_MARKS] == MOST_MARKS]
-    return _text(np.delete(codes, endless) if len(endless) else codes)
+    invisible, marks = foreign[kinds == INVISIBLE], foreign[kinds == MARK]
+    places = marks - np.searchsorted(invisible, marks)
+    endless = marks[MOST_MARKS:][places[MOST_MARKS:] - places[:-MOST_MARKS] == MOST_MARKS]
+    dropped = np.concatenate([invisible, endless])
+    return _text(np.delete(codes, dropped) if len(dropped) else codes)
 
 
 def _small_and_apart(text: str) -> str:
@@ -80,6 +82,8 @@ def _kind(code: int) -> int:
     character = chr(code)
     if unicodedata.category(character).startswith("M"):
         return MARK
+    if unicodedata.category(character) == "Cf":
+        return INVISIBLE
     parts = unicodedata.normalize("NFKC", character)  # of a sign such as ™ or ½ words may come
     if not any(part.isalnum() or unicodedata.category(part).startswith("M") for part in parts):
         return SEPARATOR

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hornbook.corpus.shingles import Hashes, digests, hash_words
+from hornbook.corpus.shingles import Hashes, blocks, digests, hash_words
 
 LEAST = 200  # characters of a paragraph; headings, list items and formulas of politeness may stand in many documents
 _PARTS = 16
@@ -35,9 +35,12 @@ def paragraphs(text: str) -> list[str]:
 
 def hash_paragraphs(texts: Sequence[str], least: int = LEAST) -> Hashes:
     """Eight bytes for each paragraph of at least `least` characters, folded as `folding.fold` does."""
-    long = [[part for part in paragraphs(text) if len(part) >= least] for text in texts]
-    values = digests(hash_words([part for parts in long for part in parts]))[:, 0]
-    return Hashes(values, np.array([len(parts) for parts in long], np.int64))
+    parts = []
+    for block in blocks(texts):
+        long = [[part for part in paragraphs(text) if len(part) >= least] for text in block]
+        values = digests(hash_words([part for own in long for part in own]))[:, 0]
+        parts.append(Hashes(values, np.array([len(own) for own in long], np.int64)))
+    return Hashes.joined(parts)
 
 
 def repeated(hashes: Hashes) -> np.ndarray:
