@@ -276,6 +276,19 @@ def test_a_data_set_saved_to_disk(tmp_path) -> None:
         take(tmp_path / "bad", datasets(tmp_path / "dict", split="test"))
 
 
+def test_what_the_library_itself_saves(tmp_path) -> None:
+    datasets_library = pytest.importorskip("datasets")
+    texts = [{"text": f"text {number}", "label": number} for number in range(2500)]
+    table = datasets_library.Dataset.from_list(texts)
+    table.save_to_disk(str(tmp_path / "one"), num_shards=3)
+    whole = datasets_library.DatasetDict({"train": table, "test": table.select(range(5))})
+    whole.save_to_disk(str(tmp_path / "dict"))
+    for name, split, count in (("one", "train", 2500), ("dict", "train", 2500), ("dict", "test", 5)):
+        out = tmp_path / "out" / name / split
+        found = take(out, datasets(tmp_path / name, split=split))
+        assert {body(out, row).decode() for row in found.values()} == {row["text"] for row in texts[:count]}
+
+
 def test_a_clone_with_a_card(tmp_path) -> None:
     source = tmp_path / "clone"
     for name, text in (("data/train-00000-of-00001.jsonl", "big"), ("data/test-00000-of-00001.jsonl", "test"),

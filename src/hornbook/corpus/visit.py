@@ -74,21 +74,18 @@ class Visitor:
             return self._redirect(row, answer.header("location"), hops)
         if answer.status != 200:
             return _refused(replace(row, reason="status", detail=str(answer.status)))
-        return self._page(row, answer.body, _joined(answer.headers), lambda: self._store(row, answer))
+        return self._page(row, answer.body, _joined(answer.headers), answer)
 
     def _unchanged(self, row: PageRow, answer: Answer, stored: Stored) -> Visit:
         """A page that answers 304: a `revisit` record, and beside it the page itself, for the earlier crawl may go."""
         self.writer.revisit(row.url, answer.date, "304 Not Modified", list(answer.headers), stored, _request(answer))
         newer = {name: value for name in ("etag", "last-modified") if (value := answer.header(name))}
         headers = stored.headers | newer  # RFC 9111 section 4.3.4
+        carried = Answer(row.url, stored.date, 200, "OK", tuple(headers.items()), stored.body)
+        return self._page(replace(row, status=200), stored.body, headers, carried)
 
-        def again() -> Place:
-            return self.writer.exchange(row.url, stored.date, "200 OK", list(headers.items()), stored.body)
-
-        return self._page(replace(row, status=200), stored.body, headers, again)
-
-    def _page(self, row: PageRow, packed: bytes, headers: dict[str, str], store: Callable[[], Place]) -> Visit:
-        """A page that came: read its links, `store` it, unless it asks not to be used or cannot be unpacked."""
+    def _page(self, row: PageRow, packed: bytes, headers: dict[str, str], answer: Answer) -> Visit:
+        """A page that came: read its links, store it, unless it asks not to be used or cannot be unpacked."""
         limit = self.polite.fetcher.max_bytes
         try:
             body = unpacked(packed, headers.get("content-encoding", ""), limit)
@@ -109,11 +106,11 @@ class Visitor:
                       content_type=media or None)  # fmt: skip
         if not found.index:
             return Visit(replace(row, reason="noindex"), links)
-        place = self._twin(row, packed, headers) or store()
+        place = self._twin(row, packed, headers, answer) or self._store(answer)
         row = replace(row, outcome="taken", warc_file=place.file, warc_offset=place.offset, warc_length=place.length)
         return Visit(row, links)
 
-    def _twin(self, row: PageRow, packed: bytes, headers: dict[str, str]) -> Place | None:
+    def _twin(self, row: PageRow, packed: bytes, headers: dict[str, str], answer: Answer) -> Place | None:
         """The place of the same answer to another URL of this crawl, after a `revisit` record that says so."""
         if len(packed) < WORTH_A_REVISIT or (twin := self.frontier.twin(row.sha256 or "")) is None:
             return None
@@ -122,12 +119,12 @@ class Visitor:
         same = all(stored.headers.get(name) == headers.get(name) for name in ("content-type", "content-encoding"))
         if not same or stored.body != packed:
             return None
-        self.writer.revisit(row.url, row.fetched_at or "", f"{row.status} OK", list(headers.items()), stored)
+        self.writer.revisit(row.url, answer.date, _status(answer), list(answer.headers), stored, _request(answer))
         return place
 
-    def _store(self, row: PageRow, answer: Answer) -> Place:
-        status = f"{answer.status} {answer.phrase}".strip()
-        return self.writer.exchange(row.url, answer.date, status, list(answer.headers), answer.body, _request(answer))
+    def _store(self, answer: Answer) -> Place:
+        headers = list(answer.headers)
+        return self.writer.exchange(answer.url, answer.date, _status(answer), headers, answer.body, _request(answer))
 
     def _redirect(self, row: PageRow, location: str, hops: int) -> Visit:
         target = canonical_url(location, row.url) if location else None
@@ -163,7 +160,14 @@ def _refused(row: PageRow) -> Visit:
     return Visit(row)
 
 
-def _request(answer: Answer) -> Request:
+def _status(answer: Answer) -> str:
+    return f"{answer.status} {answer.phrase}".strip()
+
+
+def _request(answer: Answer) -> Request | None:
+    """What was asked; None for what was not asked now, but carried over from an earlier crawl."""
+    if not answer.request_headers:
+        return None
     return Request(f"GET {answer.url.removeprefix(origin_of(answer.url))} HTTP/1.1", list(answer.request_headers))
 
 

@@ -52,7 +52,7 @@ class WarcWriter:
     @property
     def tail(self) -> tuple[str, int] | None:
         """The file that is written now and its bytes so far; None when nothing was written yet."""
-        return (Path(self._file.name).name, self._file.tell()) if self._file is not None else None
+        return (self._name, self._file.tell()) if self._file is not None else None
 
     def exchange(
         self, url: str, date: str, status_line: str, headers: list[tuple[str, str]], body: bytes,
@@ -120,14 +120,18 @@ class WarcWriter:
             file.flush()
         except OSError as error:
             raise explained(error, self.folder) from error
-        return Place(Path(file.name).name, offset, len(data))
+        return Place(self._name, offset, len(data))
+
+    @property
+    def _name(self) -> str:
+        return f"pages-{self._number:05d}.warc.gz"
 
     def _open(self) -> io.BufferedWriter:
         if self._file is not None and self._file.tell() >= self.file_bytes:
             self.close()
             self._number += 1
         if self._file is None:
-            self._file = open(self.folder / f"pages-{self._number:05d}.warc.gz", "ab")  # noqa: SIM115 (open for long)
+            self._file = open(self.folder / self._name, "ab")  # noqa: SIM115 (open for long)
             if self._file.tell() == 0:
                 self._file.write(_packed(self._warcinfo()))
         return self._file
@@ -136,7 +140,7 @@ class WarcWriter:
         fields = {"software": f"hornbook/{version('hornbook')}", "format": "WARC File Format 1.1",
                   "conformsTo": "http://iipc.github.io/warc-specifications/specifications/warc-format/warc-1.1/",
                   **self.about}  # fmt: skip
-        return _builder().create_warcinfo_record(f"pages-{self._number:05d}.warc.gz", fields)
+        return _builder().create_warcinfo_record(self._name, fields)
 
 
 def _builder() -> Any:
