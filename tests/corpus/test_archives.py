@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import gzip
 import io
+import tempfile
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from aiohttp import web
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
@@ -83,6 +87,29 @@ def test_damaged_records_are_rows_too(tmp_path) -> None:
         (tmp_path / name).write_bytes(b"")
         with pytest.raises(InputError, match="there is nothing here"):
             take(tmp_path / name[:-5] / "out", parts(tmp_path / name))
+
+
+PAGES = [(f"http://x.org/{number}", b"<p>page</p>" * 9) for number in range(4)]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
+@given(packed=st.booleans(), noise=st.lists(st.tuples(st.floats(0, 1), st.binary(max_size=9)), min_size=1, max_size=9))
+def test_whatever_lies_in_a_file_is_rows_or_one_line(tmp_path, packed, noise) -> None:
+    data = bytearray(warc(*PAGES) if packed else gzip.decompress(warc(*PAGES)))
+    for share, some in noise:
+        at = int(share * len(data))
+        data[at : at + len(some)] = some
+    path = tmp_path / ("x.warc.gz" if packed else "x.warc")
+    path.write_bytes(bytes(data))
+    with tempfile.TemporaryDirectory() as out:
+        try:
+            found = take(Path(out), parts(path))
+        except InputError as error:
+            assert "damaged" in str(error) or "nothing here" in str(error)  # noqa: PT017
+            return
+        for url, row in found.items():
+            urlsplit(url)
+            assert row.outcome == "refused" or body(Path(out), row)
 
 
 def test_a_list_of_files_on_this_disk(tmp_path) -> None:

@@ -362,6 +362,16 @@ def test_budgets_of_pages_and_time_by_host_and_in_all(site, tmp_path) -> None:
         assert {(row.reason, row.detail) for row in rows.values() if row.reason} == {("time limit", f"of {whose}")}
 
 
+def test_a_wait_longer_than_the_time_left_is_not_begun(site, tmp_path) -> None:
+    site.answers |= {"/": page("start", "/busy", "/p"), "/p": page("p", "/a"), "/a": page("a"),
+                     "/busy": answer(503, **{"Retry-After": "1000"})}  # fmt: skip
+    started = time.monotonic()
+    rows = crawl(site.url, tmp_path, limits={"delay": 0.01, "retries": 0, "max_minutes": 0.5})
+    assert time.monotonic() - started < 10
+    assert rows["/busy"].reason == "status"
+    assert "time limit" in {row.reason for row in rows.values()}  # of what came after, whichever was asked first
+
+
 def test_a_killed_second_chance_keeps_its_patience(site, tmp_path) -> None:
     """Stopped while slow pages have their second chance, a crawl gives them the same time when it goes on."""
 

@@ -160,7 +160,7 @@ def test_two_rows_of_one_url_and_odd_urls(tmp_path) -> None:
     rows = [{"text": "one", "url": "http://x.org/a?utm_source=y"}, {"text": "two", "url": "http://x.org/a"},
             {"text": "three", "url": "urn:\ud800:x"}, {"text": "four", "url": 7}, {"text": "five", "url": "x" * 5000},
             {"text": "\ud800 six"}, {"text": 7}, {"text": "", "url": "http://x.org/b"},
-            {"text": "late", "url": "http://x.org/b"}]  # fmt: skip
+            {"text": "late", "url": "http://x.org/b"}, {"text": "nine", "url": "http://[oops"}]  # fmt: skip
     (tmp_path / "t.jsonl").write_bytes(lines(rows))
     found = take(tmp_path / "out", tables(tmp_path / "t.jsonl"))
     refused = {url: (row.reason, row.detail) for url, row in found.items() if row.reason}
@@ -169,7 +169,8 @@ def test_two_rows_of_one_url_and_odd_urls(tmp_path) -> None:
         "folder:///t.jsonl#6": ("empty", "no text in its column text"),
     }
     taken = {url for url in found if url not in refused}
-    assert taken == {"http://x.org/a", "urn:?:x", "7", "folder:///t.jsonl#4", "folder:///t.jsonl#5", "http://x.org/b"}
+    assert taken == {"http://x.org/a", "urn:?:x", "7", "folder:///t.jsonl#4", "folder:///t.jsonl#5", "http://x.org/b",
+                     "folder:///t.jsonl#9"}  # fmt: skip
     assert body(tmp_path / "out", found["http://x.org/b"]) == b"late"  # what can be taken wins over what cannot
 
 

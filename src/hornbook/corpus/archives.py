@@ -13,7 +13,7 @@ from hornbook.core.errors import InputError
 from hornbook.corpus.encodings import TooBig, unpacked
 from hornbook.corpus.fetch import HTML, REDIRECTS, TYPES, Answer, Fetcher
 from hornbook.corpus.links import read_links
-from hornbook.corpus.sources import Found, Part, Unfinished, files_of, folder_url, refused, taken, too_big
+from hornbook.corpus.sources import Found, Part, Unfinished, files_of, folder_url, page_url, refused, taken, too_big
 from hornbook.corpus.urls import canonical_url
 from hornbook.corpus.warc import Stored, read_warc
 
@@ -90,12 +90,12 @@ def _pages(name: str, path: Path, max_bytes: int) -> Iterator[Found]:
         yield refused(folder_url(name), "unreadable", "there is no such file")
         return
     for stored in read_warc(path, max_bytes=max_bytes):
-        url = canonical_url(stored.url) or stored.url
-        media = stored.content_type.partition(";")[0].strip().lower()
+        place = f"{folder_url(name)}#{stored.position}"
+        url, media = page_url(stored.url, place), stored.content_type.partition(";")[0].strip().lower()
         if stored.kind == "damaged":
-            yield refused(f"{folder_url(name)}#{stored.position}", "damaged", "no whole record here")
+            yield refused(place, "damaged", "no whole record here")
         elif stored.kind == "revisit":
-            yield refused(f"{folder_url(name)}#{stored.position}", "revisit", url)
+            yield refused(place, "revisit", url)
         elif stored.status != 200:
             yield refused(url, "status", str(stored.status), media)
         elif media and media not in TYPES:

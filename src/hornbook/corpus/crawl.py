@@ -184,7 +184,7 @@ class _Crawler:
         """The reason and detail why nothing more of this host is fetched."""
         if site_of(url) in self.gone:
             return "gone", self.gone[site_of(url)]
-        whose = self.budget.out_of_time(host)
+        whose = self.budget.out_of_time(host, self.polite.rest(host))
         return ("time limit", f"of {whose}") if whose is not None else None
 
     def _watch(self, visit: Visit) -> None:

@@ -30,7 +30,7 @@ class CrawlLimits:
     max_depth: int = 16
     max_hops: int = 5
     delay: float = 1.0
-    concurrency: int = 1
+    concurrency: int = 8
     retries: int = 2
     backoff: float = 0.5
     sitemaps: bool = True
@@ -61,12 +61,12 @@ class Budget:
         most = self.limits.max_host_pages
         return self.room if most is None else most - self.pages[host]
 
-    def out_of_time(self, host: str) -> str | None:
-        """Whose time is up: "the crawl" or the host's; None while there is some."""
+    def out_of_time(self, host: str, ahead: float = 0.0) -> str | None:
+        """Whose time is up `ahead` seconds from now: "the crawl" or the host's; None while there is some."""
         whole, most = self.limits.max_minutes, self.limits.max_host_minutes
-        if whole is not None and self._before + time.monotonic() - self._began >= 60 * whole:
+        if whole is not None and self._before + time.monotonic() - self._began + ahead >= 60 * whole:
             return "the crawl"
-        if most is not None and self.seconds.get(host, 0.0) >= 60 * most:
+        if most is not None and self.seconds.get(host, 0.0) + ahead >= 60 * most:
             return host
         return None
 

@@ -58,7 +58,7 @@ class Politeness:
         host, own = self._hosts[name], self.own(name)
         for attempt in range(self.limits.retries + 1):
             async with nullcontext() if own else host.turn:
-                await self._rest(name, host)
+                await self._rest(name)
                 async with self._slots:
                     began = asyncio.get_running_loop().time()
                     answer = await self.fetcher.get(url, headers=headers, most=most, patience=patience)
@@ -67,15 +67,19 @@ class Politeness:
                     host.free_at = now + self._learn(host, answer, now - began)
             if not answer.ask_again or attempt == self.limits.retries:
                 break
-            await asyncio.sleep(max(self.limits.backoff * 2**attempt, answer.retry_after if own else 0.0))
+            wait = max(self.limits.backoff * 2**attempt, answer.retry_after if own else 0.0)
+            await asyncio.sleep(min(wait, TELL_FROM))
         return answer
 
-    async def _rest(self, name: str, host: _Host) -> None:
-        seconds = host.free_at - asyncio.get_running_loop().time()
+    def rest(self, host: str) -> float:
+        """How many seconds from now `host` is to be left alone."""
+        return max(0.0, self._hosts[host].free_at - asyncio.get_running_loop().time())
+
+    async def _rest(self, name: str) -> None:
+        seconds = self.rest(name)
         if seconds >= TELL_FROM:
             self.on_wait(name, seconds)
-        if seconds > 0:
-            await asyncio.sleep(seconds)
+        await asyncio.sleep(seconds)
 
     def _learn(self, host: _Host, answer: Answer, seconds: float) -> float:
         """How long the host must rest now."""

@@ -9,11 +9,12 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from hornbook.core.errors import InputError
 from hornbook.corpus.frontier import Frontier
 from hornbook.corpus.pages import PageRow, write_pages
+from hornbook.corpus.urls import MAX_LENGTH, canonical_url
 from hornbook.corpus.warc_writer import WarcWriter
 
 COMMIT_EVERY = 256  # pages: a kill loses fewer than that
@@ -142,6 +143,16 @@ def files_of(source: Path, endings: tuple[str, ...]) -> list[tuple[str, Path]]:
         return [(source.name, source)]
     found = sorted(path for path in source.rglob("*") if path.is_file() and path.name.lower().endswith(endings))
     return [(path.relative_to(source).as_posix(), path) for path in found]
+
+
+def page_url(url: str, place: str) -> str:
+    """The URL of a page that somebody else stored: canonical where it is one of the web, as it is where it names
+    something else (`urn:isbn:…`), and `place` where it is none."""
+    try:
+        urlsplit(url)
+    except ValueError:
+        return place
+    return canonical_url(url) or (url if 0 < len(url) <= MAX_LENGTH else place)
 
 
 def _clean(text: str) -> str:

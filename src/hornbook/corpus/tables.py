@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from hornbook.core.errors import InputError
-from hornbook.corpus.sources import Found, Part, files_of, folder_url, refused, taken, too_big
-from hornbook.corpus.urls import MAX_LENGTH, canonical_url
+from hornbook.corpus.sources import Found, Part, files_of, folder_url, page_url, refused, taken, too_big
 
 ENDINGS = (".parquet", ".jsonl", ".jsonl.gz", ".jsonl.zst")
 ROWS_AT_ONCE = 64
@@ -49,8 +48,7 @@ def _page(row: dict[str, Any] | str, place: str, max_bytes: int, column: str) ->
     if isinstance(row, str):
         return too_big(place, max_bytes) if row == "too big" else refused(place, row, "no JSON object in this line")
     text, title = row.get(column), row.get("title")
-    url = str(row.get("url") or "") or place
-    url = canonical_url(url) or (url if len(url) <= MAX_LENGTH else place)
+    url = page_url(str(row.get("url") or ""), place)
     if not isinstance(text, str) or not text.strip():
         return refused(url, "empty", f"no text in its column {column}")
     if isinstance(title, str) and title.strip() and not text.lstrip().startswith("# "):

@@ -50,7 +50,7 @@ class CrawlConfig(StageConfig):
     delay: float = Field(
         1.0, ge=0, le=3600, description="seconds between two requests to a host at least; 0 is for hosts of your own"
     )
-    concurrency: int = Field(1, ge=1, le=64, description="hosts asked at once; requests at once to a host of your own")
+    concurrency: int = Field(8, ge=1, le=64, description="hosts asked at once; requests at once to a host of your own")
     max_pages: int = Field(10_000, ge=1, description="pages to take of the sites at most")
     max_host_pages: int | None = Field(None, ge=1, description="pages to take of one host at most")
     max_minutes: float | None = Field(None, gt=0, description="minutes for the sites at most")
