@@ -334,12 +334,32 @@ def test_several_sites_in_one_crawl(site, tmp_path) -> None:
         assert len(rows) == 5
     finally:
         other.stop()
-    rows = crawl([site.url, other.url], tmp_path / "one", limits={"retries": 0})  # one of them is gone
+    rows = crawl([site.url, other.url], tmp_path / "one", limits={"retries": 0})  # one of them does not answer
     assert {url.removeprefix(other.url): row.reason for url, row in rows.items() if row.reason} == {
         "/": "robots unreachable", "/deep": "robots unreachable",
     }  # fmt: skip
     with pytest.raises(InputError, match="does not answer"):
         crawl([other.url, "http://127.0.0.1:9"], tmp_path / "none", limits={"retries": 0})
+
+
+def test_one_of_several_sites_that_goes_away_holds_up_nobody(site, tmp_path) -> None:
+    other = Site()
+    paths = [f"/{number}" for number in range(50)]
+
+    async def leaves(request):
+        request.transport.close()
+        return web.Response()
+
+    site.answers |= {"/": page("one", *paths)} | {path: page("p") for path in paths}
+    other.answers |= {"/": page("two", *paths)} | {path: leaves for path in paths}
+    try:
+        rows = crawl([site.url, other.url], tmp_path, limits={"retries": 0})
+    finally:
+        other.stop()
+    theirs = [row for url, row in rows.items() if url.startswith(other.url)]
+    assert sum(row.outcome == "taken" for row in rows.values()) == 51 + 1
+    assert {row.reason for row in theirs} == {None, "connection", "gone"}
+    assert sum(row.reason == "connection" for row in theirs) < 40
 
 
 def test_budgets_of_pages_and_time_by_host_and_in_all(site, tmp_path) -> None:

@@ -115,6 +115,16 @@ def test_a_long_wait_is_told(site, times) -> None:
     assert len(times) == 1
 
 
+def test_what_the_recipe_and_robots_ask_for_is_never_cut_short(site, times) -> None:
+    async def ask(politeness):
+        politeness.ask_for("127.0.0.1", asked)
+        await politeness.get(f"{site.url}/1")
+        return politeness.rest("127.0.0.1")
+
+    for delay, asked, least in ((100.0, 0.0, 99), (1.0, 90.0, 89), (2.0, 1.0, 1.9)):
+        assert least <= polite(site, ask, delay=delay) <= max(delay, asked)
+
+
 @pytest.mark.parametrize(
     ("header", "seconds"),
     [("7", 7), ("", 0), ("soon", 0), ("-3", 0), ("9" * 50, 999_999_999), ("1e3", 0),

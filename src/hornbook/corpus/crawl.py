@@ -171,8 +171,8 @@ class _Crawler:
     async def _work(self, host: str, lane: Iterator[Waiting], workers: int, patience: float) -> None:
         for url, depth, hops in lane:
             if (why := self._stop(url, host)) is not None:
-                self.frontier.refuse([url, *(each[0] for each in lane)], *why)
-                return
+                self.frontier.refuse([url], *why)
+                continue
             began = time.monotonic()
             visit = await self.visitor.visit(url, depth, hops, patience)
             self.frontier.finish(visit.row, visit.links, visit.redirect, self.writer.tail)

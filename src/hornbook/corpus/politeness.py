@@ -13,7 +13,7 @@ from hornbook.corpus.limits import CrawlLimits
 from hornbook.corpus.urls import host_of
 
 REST = 2.0  # a host rests at least so many times as long as its answers take
-LONGEST_REST = 60.0  # seconds, unless its robots.txt asks for more
+LONGEST_REST = 60.0  # seconds, unless the recipe or its robots.txt asks for more
 LONGEST_WAIT = 3600.0  # seconds that a Retry-After is obeyed for
 TELL_FROM = 30.0  # seconds of waiting that a person should hear of
 TOO_MUCH = (429, 503)
@@ -89,4 +89,4 @@ class Politeness:
         elif not answer.transient:
             host.strain = max(1.0, 0.9 * host.strain)
         rest = max(self.limits.delay, host.asked, REST * host.latency) * host.strain
-        return max(min(rest, LONGEST_REST), host.asked, min(answer.retry_after, LONGEST_WAIT))
+        return max(min(rest, LONGEST_REST), self.limits.delay, host.asked, min(answer.retry_after, LONGEST_WAIT))

@@ -102,6 +102,8 @@ def crawl(config: CrawlConfig, run: Run) -> Pages:
         frontier.close()
     pages = Pages(run.out)
     taken, refused, size = _counted(pages)
+    if silent := refused["gone"] + refused["robots unreachable"]:
+        run.warn(f"{silent:,} pages were not asked for: their site, one of several, did not answer")
     run.metric(pages=taken, refused=dict(sorted(refused.items())), bytes=size)
     run.count(inputs=taken + refused.total(), outputs=taken)
     return pages
