@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from hornbook.corpus.crawl import CrawlLimits, crawl_site
+from hornbook.corpus.crawl import crawl_site
 from hornbook.corpus.fetch import Fetcher
 from hornbook.corpus.frontier import Frontier
 from hornbook.corpus.guard import AddressGuard
-from hornbook.corpus.pages import PageRow
+from hornbook.corpus.limits import CrawlLimits
+from hornbook.corpus.pages import read_pages
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -80,20 +81,24 @@ def page(title: str, *links: str, text: str = "") -> str:
     return f"<html><head><title>{title}</title></head><body><h1>{title}</h1><p>{text}</p>{anchors}</body></html>"
 
 
-def crawl(start: str, folder: Path, *, limits: dict | None = None, resolver=None, allow=("127.0.0.1",), **options):
+def crawl(
+    start: str | list[str], folder: Path, *, limits: dict | None = None, resolver=None, allow=("127.0.0.1",),
+    blocked=lambda url: None, on_wait=lambda host, seconds: None, **options,
+):  # fmt: skip
     """Crawl on loopback without delays; the rows by path (by URL elsewhere)."""
-    settings = {"user_agent": "hornbook/test", "timeout": 5.0, "backoff": 0.01, "concurrency": 4} | options
-    settings.setdefault("resolver", resolver)
+    settings = {"user_agent": "hornbook/test", "timeout": 5.0, "resolver": resolver} | options
     fetcher = Fetcher(AddressGuard(allow), **settings)
+    chosen = CrawlLimits(**({"delay": 0.0, "concurrency": 4, "backoff": 0.01} | (limits or {})))
     frontier = Frontier(folder / "work" / "frontier.sqlite")
 
-    async def run() -> list[PageRow]:
+    async def run() -> None:
         async with fetcher:
-            chosen = CrawlLimits(**({"delay": 0.0, "concurrency": 4} | (limits or {})))
-            return await crawl_site(start, folder / "out", frontier, fetcher, chosen, previous=folder / "previous")
+            await crawl_site(start, folder / "out", frontier, fetcher, chosen, previous=folder / "previous",
+                             blocked=blocked, on_wait=on_wait)  # fmt: skip
 
     try:
-        rows = asyncio.run(run())
+        asyncio.run(run())
     finally:
         frontier.close()
-    return {row.url.removeprefix(start.rstrip("/")): row for row in rows}
+    site = start if isinstance(start, str) else start[0]
+    return {row.url.removeprefix(site.rstrip("/")): row for row in read_pages(folder / "out" / "pages.parquet")}

@@ -1,61 +1,47 @@
-"""A polite crawl of one site: robots, delays, sitemaps, redirects as rows, WARC, a frontier that survives a kill."""
+"""A polite crawl of one site or several: robots, delays, sitemaps, WARC, a frontier that survives a kill."""
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import sqlite3
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from hornbook.core.errors import HornbookError, InputError
-from hornbook.corpus.encodings import TooBig, unpacked
-from hornbook.corpus.fetch import HTML, TRANSIENT, Answer, Fetcher
+from hornbook.corpus.fetch import RETRY_STATUS, TRANSIENT, Fetcher
 from hornbook.corpus.frontier import Frontier
-from hornbook.corpus.guard import AddressRefused
 from hornbook.corpus.guide import SiteGuide
-from hornbook.corpus.links import PageLinks, read_links
-from hornbook.corpus.pages import PageRow, read_pages, write_pages
-from hornbook.corpus.robots import Robots
+from hornbook.corpus.limits import Budget, CrawlLimits
+from hornbook.corpus.pages import PageRow, write_pages
+from hornbook.corpus.politeness import Politeness
 from hornbook.corpus.urls import canonical_url, host_of, origin_of, site_of
-from hornbook.corpus.warc import Place, Stored, WarcWriter, read_at
+from hornbook.corpus.visit import Visit, Visitor
+from hornbook.corpus.warc_writer import WarcWriter
 
 SECOND_CHANCE = 3.0  # times the timeout, for pages that were too slow at first: it may have been this machine
 GIVE_UP_AFTER = 30  # failures in a row, after which a site counts as gone
-
-
-@dataclass(frozen=True)
-class CrawlLimits:
-    """How much of a site, and how fast: `delay` seconds between requests, `max_hops` redirects one after another.
-
-    `delay` 0 on a host in the guard's allow list is obeyed even against robots.txt: it is the reader's own machine.
-    """
-
-    max_pages: int = 10_000
-    max_depth: int = 16
-    max_hops: int = 5
-    delay: float = 1.0
-    concurrency: int = 1
-    sitemaps: bool = True
+WELL_AGAIN = "run the same command when the site is well again"
+Waiting = tuple[str, int, int]  # a URL, its depth, its redirects
 
 
 async def crawl_site(
-    site: str, folder: Path, frontier: Frontier, fetcher: Fetcher, limits: CrawlLimits, *,
-    previous: Path | None = None, on_page: Callable[[PageRow], None] = lambda row: None,
-) -> list[PageRow]:
-    """Crawl `site` into WARC files and `pages.parquet` in `folder`; every row, sorted by URL.
+    site: str | Sequence[str], folder: Path, frontier: Frontier, fetcher: Fetcher, limits: CrawlLimits, *,
+    previous: Path | None = None, blocked: Callable[[str], str | None] = lambda url: None,
+    on_page: Callable[[PageRow], None] = lambda row: None, on_wait: Callable[[str, float], None] = lambda *_: None,
+) -> None:  # fmt: skip
+    """Crawl `site`, an address to start at or several, into WARC files and `pages.parquet` in `folder`.
 
     Goes on where `frontier` stopped. `previous` is the folder of an earlier crawl: its pages are asked for with
-    If-None-Match and If-Modified-Since, and one that answers 304 is carried over beside a `revisit` record.
-    Raises InputError when nothing can be had of the site; the frontier then keeps what is known.
+    If-None-Match and If-Modified-Since, and one that answers 304 is carried over beside a `revisit` record. `blocked`
+    says why a URL is on a blocklist, None where it is not; `on_wait` hears how many seconds a host lets us wait.
+    Raises InputError when nothing can be had of any site; the frontier then keeps what is known.
     """
-    start = canonical_url(site if "//" in site else f"https://{site}")
-    if start is None:
-        raise InputError("this is no web address", where=site, fix="write it as https://example.org/")
-    crawler = _Crawler(start, folder, frontier, fetcher, limits, previous, on_page)
+    starts = [start_url(address) for address in ([site] if isinstance(site, str) else site)]
+    crawler = _Crawler(starts, folder, frontier, fetcher, limits, previous, blocked, on_page, on_wait)
     try:
-        return await crawler.run()
+        await crawler.run()
     except sqlite3.OperationalError as error:
         if "full" in str(error):
             raise HornbookError("the disk is full", where=folder, fix="free some space and run it again") from None
@@ -64,221 +50,163 @@ async def crawl_site(
         crawler.writer.close()
 
 
+def start_url(address: str) -> str:
+    """The canonical URL of an address as a person writes it. Raises InputError for what is none."""
+    url = canonical_url(address if "//" in address else f"https://{address}")
+    if url is None:
+        raise InputError("this is no web address", where=address, fix="write it as https://example.org/")
+    return url
+
+
 class _Crawler:
     def __init__(
-        self, start: str, folder: Path, frontier: Frontier, fetcher: Fetcher, limits: CrawlLimits,
-        previous: Path | None, on_page: Callable[[PageRow], None],
-    ):
-        self.start, self.folder, self.frontier, self.fetcher, self.limits = start, folder, frontier, fetcher, limits
-        self.on_page = on_page
-        self.site = site_of(start)
-        self.previous, self.earlier = previous, _earlier(previous)
+        self, starts: Sequence[str], folder: Path, frontier: Frontier, fetcher: Fetcher, limits: CrawlLimits,
+        previous: Path | None, blocked: Callable[[str], str | None], on_page: Callable[[PageRow], None],
+        on_wait: Callable[[str, float], None],
+    ):  # fmt: skip
+        self.starts, self.folder, self.frontier, self.limits, self.on_page = starts, folder, frontier, limits, on_page
+        self.sites = {site_of(start) for start in starts}
         self._resume()
-        self.writer = WarcWriter(folder, frontier.written())
-        self.guide = SiteGuide(fetcher)
-        self.next_at: dict[str, float] = {}
-        self.patience = 1.0
-        self.taken, self.under_way, self.failures = frontier.taken(), 0, 0
+        self.writer = WarcWriter(folder, frontier.written(), about={"http-header-user-agent": fetcher.user_agent})
+        self.polite = Politeness(fetcher, limits, on_wait)
+        self.guide = SiteGuide(self.polite, frontier)
+        self.visitor = Visitor(
+            self.polite, self.guide, frontier, self.writer, ours=self._ours, blocked=blocked, max_hops=limits.max_hops,
+            previous=previous,
+        )  # fmt: skip
+        self.budget = Budget(limits, frontier)
+        self.failures: Counter[str] = Counter()
+        self.gone: dict[str, str] = {}  # site -> what its last failure was
 
     def _resume(self) -> None:
         for name, size in self.frontier.written().items():  # after a power cut a file may be shorter than its rows say
             path = self.folder / name
             there = path.stat().st_size if path.exists() else 0
             if there < size:
-                self.frontier.requeue("warc_file = ? AND warc_offset + warc_length > ?", [name, there])
+                self.frontier.cut(name, there)
         if self.frontier.note("gave up"):
-            words = ", ".join(f"'{reason}'" for reason in sorted(TRANSIENT))
-            self.frontier.requeue(f"reason IN ({words}) OR (reason = 'status' AND status >= 500)")
+            words = ", ".join(f"'{reason}'" for reason in sorted({*TRANSIENT, "gone", "robots unreachable"}))
+            self.frontier.requeue(f"reason IN ({words}) OR status IN ({', '.join(map(str, RETRY_STATUS))})")
             self.frontier.note("gave up", "")
 
-    async def run(self) -> list[PageRow]:
-        self.frontier.add([self.start], 0)
+    async def run(self) -> None:
+        self.frontier.add(self.starts, 0)
         if not self.frontier.note("seeded"):
             await self._seed()
-        await self._walk()
-        if not self.frontier.note("second chance"):  # those that were too slow are asked once more, when all is quiet
-            self.frontier.requeue("reason = 'timeout'")
+        late = bool(self.frontier.note("second chance"))
+        await self._walk(SECOND_CHANCE if late else 1.0)
+        if not late:  # those that were too slow are asked once more, when all is quiet
+            self.guide.forget()
+            self.frontier.requeue("reason IN ('timeout', 'robots unreachable')")
             self.frontier.note("second chance", "yes")
-        self.patience = SECOND_CHANCE
-        # whatever their level: together they take as long as one
-        await self._fetch(self.frontier.waiting("depth <= ?", [self.limits.max_depth]))
-        await self._walk()
-        self._close_rest()
+            # whatever their level: together they take as long as one
+            await self._fetch(self.frontier.waiting("depth <= ?", [self.limits.max_depth]), SECOND_CHANCE)
+            await self._walk(SECOND_CHANCE)
+        self._all_gone()
+        self.frontier.close_rest(self.limits.max_depth, "page limit")
         self._name_loops()
-        rows = self.frontier.rows()
-        if not self.taken:
+        if not self.budget.taken:
             self.frontier.note("gave up", "yes")
-            raise _nothing(self.start, rows)
+            raise _nothing(*self.frontier.rows("url = ?", [self.starts[0]]))
         self.writer.close()
-        write_pages(self.folder / "pages.parquet", rows)
-        return rows
-
-    async def _walk(self) -> None:
-        """Level by level, as many at once as the limits allow, until nothing waits."""
-        while self.taken < self.limits.max_pages and (level := self.frontier.level(self.limits.max_depth)):
-            await self._fetch(level)
-
-    async def _fetch(self, wanted: Iterable[tuple[str, int, int]]) -> None:
-        """Fetch these, each a URL with its depth and hops."""
-        waiting = iter(wanted)
-        try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(self.limits.concurrency):
-                    group.create_task(self._work(waiting))
-        except* HornbookError as errors:
-            self.frontier.note("gave up", "yes")
-            raise errors.exceptions[0] from None
+        write_pages(self.folder / "pages.parquet", self.frontier.rows())
 
     async def _seed(self) -> None:
-        """Queue what the site lists of itself. Level 1, as if the start page linked to all of it."""
-        robots = await self.guide.robots(self.start)
-        if robots.why is not None:
-            self.frontier.note("gave up", "yes")
-            fix = "run the same command when the site is well again"
-            if "inside" in robots.why:
-                fix = f"if you mean it, put allow_private = [\"{host_of(self.start)}\"] into the recipe's [crawl]"
-            raise InputError(f"{robots.why}, so nothing is fetched", where=origin_of(self.start), fix=fix)
-        if self.limits.sitemaps and robots.allows(self.start):
-            self.frontier.add(await self.guide.listed(self.start, self._ours), 1)
+        """Queue what the sites list of themselves."""
+        for start in self.starts:
+            robots = await self.guide.robots(start)
+            if robots.why is not None:
+                self.gone[site_of(start)] = robots.why
+            if robots.why is not None and ("inside" in robots.why or len(self.gone) == len(self.sites)):
+                self.frontier.note("gave up", "yes")
+                own = f'if you mean it, put allow_private = ["{host_of(start)}"] into the recipe\'s [crawl]'
+                raise InputError(f"{robots.why}, so nothing is fetched", where=origin_of(start),
+                                 fix=own if "inside" in robots.why else WELL_AGAIN)  # fmt: skip
+            if self.limits.sitemaps and robots.allows(start):
+                await self.guide.read_sitemaps(start, self._ours)
+        self.gone.clear()  # a site of several may come back while the others are walked
         self.frontier.note("seeded", "yes")
 
-    async def _work(self, waiting: Iterable[tuple[str, int, int]]) -> None:
-        for url, depth, hops in waiting:
-            while self.taken + self.under_way >= self.limits.max_pages:  # those under way may yet fail and make room
-                if self.taken >= self.limits.max_pages:
-                    return
-                await asyncio.sleep(0.005)
-            self.under_way += 1
+    async def _walk(self, patience: float) -> None:
+        """Level by level, as many at once as the limits allow, until nothing waits that may still be fetched."""
+        while self.budget.room > 0 and (level := self.frontier.level(self.limits.max_depth)):
+            await self._fetch(level, patience)
+            self._all_gone()
+
+    async def _fetch(self, waiting: list[Waiting], patience: float) -> None:
+        """Fetch these, each host in a lane of its own, no more than there is room for: those that fail make room."""
+        while waiting and self.budget.room > 0:
+            batch, waiting = self._batch(waiting)
+            lanes: dict[str, list[Waiting]] = {}
+            for each in batch:
+                lanes.setdefault(host_of(each[0]), []).append(each)
             try:
-                row = await self._page(url, depth, hops)
-                self.taken += row.outcome == "taken"
-            finally:
-                self.under_way -= 1
-            self.on_page(row)
+                async with asyncio.TaskGroup() as group:
+                    for host, lane in lanes.items():
+                        workers, rest = self.limits.concurrency if self.polite.own(host) else 1, iter(lane)
+                        for _ in range(workers):
+                            group.create_task(self._work(host, rest, workers, patience))
+            except* (HornbookError, sqlite3.OperationalError) as errors:
+                raise errors.exceptions[0] from None
 
-    async def _page(self, url: str, depth: int, hops: int) -> PageRow:
-        robots = await self.guide.robots(url)
-        if not robots.allows(url):
-            return self._refuse(PageRow(url, depth, "refused", "robots", robots.why))
-        await self._turn(url, robots)
-        stored = self._stored(url)
-        answer = await self.fetcher.get(url, headers=_conditions(stored), patience=self.patience)
-        self._watch(answer)
-        row = PageRow(url, depth, "refused", answer.reason, answer.detail or None, status=answer.status,
-                      content_type=answer.media_type or None, fetched_at=answer.date)
-        if answer.reason is not None:
-            return self._refuse(row)
-        if answer.status == 304 and stored is not None:
-            revisit = self.writer.revisit(url, answer.date, list(answer.headers), stored.date)
-            place = self._copy(stored)
-            return self._take(replace(row, status=200, warc_file=place.file, warc_offset=revisit.offset), stored.body,
-                              stored.headers, place)
-        if answer.status in (301, 302, 303, 307, 308):
-            return self._redirect(row, answer.header("location"), hops)
-        if answer.status != 200:
-            return self._refuse(replace(row, reason="status", detail=str(answer.status)))
-        headers = {name.lower(): value for name, value in answer.headers}
-        return self._take(row, answer.body, headers, None, answer)
+    def _batch(self, waiting: list[Waiting]) -> tuple[list[Waiting], list[Waiting]]:
+        """What may be fetched now and what must wait for it, so that the same pages are left out whoever answers first;
+        what is left of a host with no room is refused."""
+        now: list[Waiting] = []
+        later: list[Waiting] = []
+        spent: list[str] = []
+        planned: Counter[str] = Counter()
+        for each in waiting:
+            host = host_of(each[0])
+            if self.budget.host_room(host) <= 0:
+                spent.append(each[0])
+            elif len(now) < self.budget.room and planned[host] < self.budget.host_room(host):
+                planned[host] += 1
+                now.append(each)
+            else:
+                later.append(each)
+        self.frontier.refuse(spent, "page limit", "of its host")
+        return now, later
 
-    def _take(
-        self, row: PageRow, packed: bytes, headers: dict[str, str], place: Place | None, answer: Answer | None = None
-    ) -> PageRow:
-        """A page that came: read its links, store it, unless it asks not to be used or cannot be unpacked."""
-        try:
-            body = unpacked(packed, headers.get("content-encoding", ""), self.fetcher.max_bytes)
-        except TooBig:
-            return self._refuse(replace(row, reason="too big", detail=f"more than {self.fetcher.max_bytes:,} bytes"))
-        except ValueError as error:
-            return self._refuse(replace(row, reason="bad answer", detail=str(error)))
-        kind = headers.get("content-type", "")
-        media = kind.partition(";")[0].strip().lower()
-        if media in HTML or (not media and body.lstrip()[:1] == b"<"):
-            found = read_links(body, row.url, kind, headers.get("x-robots-tag", ""))
-        else:
-            index = not {"noindex", "none"} & {word.strip() for word in headers.get("x-robots-tag", "").split(",")}
-            found = PageLinks(None, index, True, ())
-        own = found.canonical if found.canonical and self._ours(found.canonical) else row.url
-        links = list(dict.fromkeys(self._in_scope([*found.links, own])))
-        row = replace(row, canonical=own, bytes=len(body), sha256=hashlib.sha256(body).hexdigest(),
-                      content_type=media or None)
-        if not found.index:
-            return self._refuse(replace(row, reason="noindex"), links)
-        if place is None and answer is not None:
-            place = self.writer.exchange(
-                row.url, row.fetched_at or "", f"{answer.status} {answer.phrase}".strip(), list(answer.headers), packed,
-                f"GET {row.url.removeprefix(origin_of(row.url))} HTTP/1.1", list(answer.request_headers),
-            )
-        assert place is not None
-        row = replace(row, outcome="taken", warc_file=place.file, warc_offset=place.offset, warc_length=place.length)
-        self.frontier.finish(row, links)
-        return row
+    async def _work(self, host: str, lane: Iterator[Waiting], workers: int, patience: float) -> None:
+        for url, depth, hops in lane:
+            if (why := self._stop(url, host)) is not None:
+                self.frontier.refuse([url], *why)
+                continue
+            began = time.monotonic()
+            visit = await self.visitor.visit(url, depth, hops, patience)
+            self.frontier.finish(visit.row, visit.links, visit.redirect, self.writer.tail)
+            self.budget.spend(host, (time.monotonic() - began) / workers, taken=visit.row.outcome == "taken")
+            self._watch(visit)
+            self.on_page(visit.row)
 
-    def _redirect(self, row: PageRow, location: str, hops: int) -> PageRow:
-        target = canonical_url(location, row.url) if location else None
-        if target is None:
-            return self._refuse(replace(row, reason="bad redirect", detail=location[:200]))
-        row = replace(row, reason="redirect", detail=target)
-        if target == row.url:
-            return self._refuse(replace(row, reason="redirect loop"))
-        if hops + 1 > self.limits.max_hops:
-            return self._refuse(replace(row, reason="too many redirects"))
-        if not self._ours(target):
-            return self._refuse(replace(row, reason=self._outside(target)))
-        self.frontier.finish(row, redirect=(target, hops + 1))
-        return row
+    def _stop(self, url: str, host: str) -> tuple[str, str] | None:
+        """The reason and detail why nothing more of this host is fetched."""
+        if site_of(url) in self.gone:
+            return "gone", self.gone[site_of(url)]
+        whose = self.budget.out_of_time(host, self.polite.rest(host))
+        return ("time limit", f"of {whose}") if whose is not None else None
 
-    def _outside(self, target: str) -> str:
-        try:
-            self.fetcher.guard.check_literal(host_of(target))
-        except AddressRefused:
-            return "private address"
-        return "redirect off site"
+    def _watch(self, visit: Visit) -> None:
+        """A site that fails without end is gone: ask it nothing more."""
+        site, answer = site_of(visit.row.url), visit.answer
+        if answer is None:
+            return
+        self.failures[site] = self.failures[site] + 1 if answer.transient else 0
+        if self.failures[site] >= GIVE_UP_AFTER:
+            self.gone[site] = answer.detail or f"it answers {answer.status}"
 
-    def _refuse(self, row: PageRow, links: Iterable[str] = ()) -> PageRow:
-        self.frontier.finish(row, list(links))
-        return row
-
-    def _watch(self, answer: Answer) -> None:
-        """A site that fails without end is gone: stop, so that what is left waits for better days."""
-        self.failures = self.failures + 1 if answer.transient else 0
-        if self.failures >= GIVE_UP_AFTER:
-            last = answer.detail or f"it answers {answer.status}"
-            raise InputError(f"the site stopped answering after {self.taken:,} pages ({last})", where=self.start,
-                             fix="run the same command again: it goes on from there")
-
-    async def _turn(self, url: str, robots: Robots) -> None:
-        host, now = host_of(url), asyncio.get_running_loop().time()
-        delay = self.limits.delay
-        if robots.delay is not None and not (delay == 0 and host in self.fetcher.guard.allow):
-            delay = robots.delay
-        at = max(now, self.next_at.get(host, 0.0))
-        self.next_at[host] = at + delay
-        if at > now:
-            await asyncio.sleep(at - now)
+    def _all_gone(self) -> None:
+        """When no site is left, stop, so that what is left waits for better days."""
+        if len(self.gone) < len(self.sites):
+            return
+        self.frontier.note("gave up", "yes")
+        last = next(iter(self.gone.values()))
+        raise InputError(f"the site stopped answering after {self.budget.taken:,} pages ({last})", where=self.starts[0],
+                         fix="run the same command again: it goes on from there")  # fmt: skip
 
     def _ours(self, url: str) -> bool:
-        return site_of(url) == self.site
-
-    def _in_scope(self, urls: Iterable[str | None]) -> Iterable[str]:
-        return (url for url in urls if url is not None and self._ours(url))
-
-    def _stored(self, url: str) -> Stored | None:
-        row = self.earlier.get(url)
-        if row is None or self.previous is None or row.warc_file is None:
-            return None
-        try:
-            return read_at(self.previous, Place(row.warc_file, row.warc_offset or 0, row.warc_length or 0))
-        except (OSError, ValueError):  # an earlier crawl only ever saves work; without it the page is fetched anew
-            return None
-
-    def _copy(self, stored: Stored) -> Place:
-        headers = list(stored.headers.items())
-        return self.writer.exchange(stored.url, stored.date, f"{stored.status} OK", headers, stored.body)
-
-    def _close_rest(self) -> None:
-        for url, depth in self.frontier.rest():
-            reason = "depth" if depth > self.limits.max_depth else "page limit"
-            self.frontier.finish(PageRow(url, depth, "refused", reason))
+        return site_of(url) in self.sites
 
     def _name_loops(self) -> None:
         """Each redirect is a row of its own; those whose way leads back into itself are loops."""
@@ -292,28 +220,13 @@ class _Crawler:
                 self.frontier.mark(url, "redirect loop")
 
 
-def _conditions(stored: Stored | None) -> dict[str, str]:
-    if stored is None:
-        return {}
-    asked = {"If-None-Match": stored.headers.get("etag", ""),
-             "If-Modified-Since": stored.headers.get("last-modified", "")}
-    return {name: value for name, value in asked.items() if value}
-
-
-def _earlier(previous: Path | None) -> dict[str, PageRow]:
-    if previous is None or not (previous / "pages.parquet").exists():
-        return {}
-    return {row.url: row for row in read_pages(previous / "pages.parquet") if row.outcome == "taken"}
-
-
-def _nothing(start: str, rows: list[PageRow]) -> InputError:
+def _nothing(first: PageRow) -> InputError:
     """Why a crawl brought nothing, from the start page's row."""
-    first = next((row for row in rows if row.url == start), rows[0])
-    again = "run the same command when the site is well again"
+    start = first.url
     if first.reason == "status" and (first.status or 0) >= 500:
-        return InputError(f"the site answers only {first.status}", where=start, fix=again)
+        return InputError(f"the site answers only {first.status}", where=start, fix=WELL_AGAIN)
     if first.reason in TRANSIENT:
-        return InputError(f"the site does not answer ({first.detail})", where=start, fix=again)
+        return InputError(f"the site does not answer ({first.detail})", where=start, fix=WELL_AGAIN)
     if first.reason == "robots":
         return InputError("its robots.txt allows us nothing", where=start, fix="ask the site's owner")
     if first.reason == "redirect off site":

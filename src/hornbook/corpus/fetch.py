@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-import asyncio
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import BinaryIO, Self
 
 import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
+from hornbook.core.files import explained
 from hornbook.corpus.guard import AddressGuard, AddressRefused, GuardedResolver
 from hornbook.corpus.urls import host_of
 
 HTML = ("text/html", "application/xhtml+xml")
-TYPES = (*HTML, "text/plain", "text/markdown", "text/x-markdown", "application/pdf")
+TYPES = (
+    *HTML, "text/plain", "text/markdown", "text/x-markdown", "text/x-rst", "application/pdf", "application/epub+zip",
+    "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+)  # fmt: skip
+REDIRECTS = (301, 302, 303, 307, 308)
 RETRY_STATUS = frozenset({408, 429, 500, 502, 503, 504})
 TRANSIENT = frozenset({"timeout", "connection"})
-MAX_WAIT_SECONDS = 30.0
 CHUNK_BYTES = 65536
 
 
@@ -58,30 +63,39 @@ class Answer:
         """Whether to ask again at once: not a server that is too slow already."""
         return self.transient and self.reason != "timeout"
 
+    @property
+    def retry_after(self) -> float:
+        """How many seconds the server asks us to stay away, 0 where it does not. Source: RFC 9110 section 10.2.3."""
+        asked = self.header("retry-after").strip()
+        if asked.isdecimal():
+            return float(asked[:9])
+        try:
+            return max(0.0, (parsedate_to_datetime(asked) - datetime.now(UTC)).total_seconds())
+        except (ValueError, TypeError, OverflowError):  # no date; or one without a zone, which RFC 9110 knows none of
+            return 0.0
+
 
 class Fetcher:
     """An HTTP client that reaches no inside address. Use it as `async with Fetcher(guard, ...) as fetcher`.
 
-    `timeout` is seconds for a whole answer, `max_bytes` the most that is read of a body, `retries` how often a
-    transient failure is asked again, after `backoff`, 2 `backoff`, … seconds or what the server's Retry-After says.
+    `timeout` is seconds for a whole answer, `max_bytes` the most that is read of a body.
     """
 
     def __init__(
         self, guard: AddressGuard, *, user_agent: str, timeout: float = 20.0, max_bytes: int = 10_000_000,
-        retries: int = 2, backoff: float = 0.5, concurrency: int = 1, resolver: GuardedResolver | None = None,
+        resolver: GuardedResolver | None = None,
     ):
-        self.guard, self.timeout, self.max_bytes = guard, timeout, max_bytes
-        self.retries, self.backoff = retries, backoff
-        self._headers = {"User-Agent": user_agent, "Accept-Encoding": "gzip, deflate",
-                         "Accept": ", ".join(TYPES) + ", */*;q=0.1"}
-        self._resolver, self._concurrency = resolver, concurrency
+        self.guard, self.user_agent, self.timeout, self.max_bytes = guard, user_agent, timeout, max_bytes
+        self._resolver = resolver
 
     async def __aenter__(self) -> Self:
         connector = aiohttp.TCPConnector(
-            resolver=self._resolver or GuardedResolver(self.guard), limit=self._concurrency, ttl_dns_cache=300
+            resolver=self._resolver or GuardedResolver(self.guard), limit=0, ttl_dns_cache=300
         )
+        headers = {"User-Agent": self.user_agent, "Accept-Encoding": "gzip, deflate",
+                   "Accept": ", ".join(TYPES) + ", */*;q=0.1"}  # fmt: skip
         self._session = aiohttp.ClientSession(
-            connector=connector, headers=self._headers, auto_decompress=False, trust_env=False,
+            connector=connector, headers=headers, auto_decompress=False, trust_env=False,
             cookie_jar=aiohttp.DummyCookieJar(),
         )
         return self
@@ -92,67 +106,76 @@ class Fetcher:
         await self._session.close()
 
     async def get(
-        self, url: str, *, headers: dict[str, str] | None = None, any_type: bool = False, patience: float = 1.0
+        self, url: str, *, headers: Mapping[str, str] | None = None, most: int | None = None, patience: float = 1.0
     ) -> Answer:
-        """The answer for a canonical URL, asked again while it fails in passing; `patience` stretches the timeout."""
-        answer = await self._once(url, headers or {}, any_type, patience)
-        for attempt in range(self.retries):
-            if not answer.ask_again:
-                break
-            await asyncio.sleep(self._wait(answer, attempt))
-            answer = await self._once(url, headers or {}, any_type, patience)
-        return answer
+        """The answer for a canonical URL; `patience` stretches the timeout.
 
-    def _wait(self, answer: Answer, attempt: int) -> float:
-        asked = answer.header("retry-after")
-        return min(float(asked) if asked.isdigit() else self.backoff * 2**attempt, MAX_WAIT_SECONDS)
-
-    async def _once(self, url: str, headers: dict[str, str], any_type: bool, patience: float) -> Answer:
+        With `most`, a body of any media type is read, and no more than its first `most` bytes.
+        """
         seconds = self.timeout * patience
-        date = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        answer = Answer(url, datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
         try:
-            self.guard.check_literal(host_of(url))  # aiohttp asks no resolver for an address
-            async with self._session.get(
-                URL(url, encoded=True), allow_redirects=False, headers=headers,
-                timeout=aiohttp.ClientTimeout(total=seconds),
-            ) as response:
-                return await self._read(url, date, response, any_type)
-        except AddressRefused as error:
-            return Answer(url, date, reason="private address", detail=str(error))
-        except TimeoutError:
-            return Answer(url, date, reason="timeout", detail=f"no whole answer in {seconds:g} s")
-        except (aiohttp.InvalidURL, ValueError) as error:
-            return Answer(url, date, reason="bad url", detail=type(error).__name__)
-        except (aiohttp.ClientResponseError, HttpProcessingError):
-            return Answer(url, date, reason="bad answer", detail="the answer is no HTTP")
-        except (aiohttp.ClientError, OSError, ssl.SSLError) as error:
-            return Answer(url, date, reason="connection", detail=_what_broke(error))
+            async with self._request(url, headers, aiohttp.ClientTimeout(total=seconds)) as response:
+                return await self._read(_described(answer, response), response, most)
+        except Exception as error:
+            return _refused(answer, *_what_broke(error, seconds))
 
-    async def _read(self, url: str, date: str, response: aiohttp.ClientResponse, any_type: bool) -> Answer:
-        answer = Answer(
-            url, date, response.status, _printable(response.reason or ""),
-            headers=_texts(response.headers), request_headers=_texts(response.request_info.headers),
-        )
+    async def save(self, url: str, path: Path) -> Answer:
+        """A whole file of any size and type into `path`, given up when nothing comes for `timeout` seconds. The answer
+        has no body."""
+        answer = Answer(url, datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
+        quiet = aiohttp.ClientTimeout(total=None, sock_connect=self.timeout, sock_read=self.timeout)
+        try:
+            async with self._request(url, None, quiet) as response:
+                if response.status == 200:
+                    with open(path, "wb") as file:
+                        async for chunk in response.content.iter_chunked(16 * CHUNK_BYTES):
+                            _write(file, chunk, path)
+                return _described(answer, response)
+        except Exception as error:
+            return _refused(answer, *_what_broke(error, self.timeout))
+
+    def _request(self, url: str, headers: Mapping[str, str] | None, timeout: aiohttp.ClientTimeout):
+        self.guard.check_literal(host_of(url))  # aiohttp asks no resolver for an address
+        return self._session.get(URL(url, encoded=True), allow_redirects=False, headers=headers, timeout=timeout)
+
+    async def _read(self, answer: Answer, response: aiohttp.ClientResponse, most: int | None) -> Answer:
         if response.status != 200:
             return answer
-        if answer.media_type and answer.media_type not in TYPES and not any_type:
+        if most is None and answer.media_type and answer.media_type not in TYPES:
             response.close()
             return _refused(answer, "type", answer.media_type)
-        too_big = f"more than {self.max_bytes:,} bytes"
-        if (response.content_length or 0) > self.max_bytes:
-            response.close()
-            return _refused(answer, "too big", too_big)
+        limit = self.max_bytes if most is None else most
         body = bytearray()
-        async for chunk in response.content.iter_chunked(CHUNK_BYTES):
-            body += chunk
-            if len(body) > self.max_bytes:
-                response.close()
-                return _refused(answer, "too big", too_big)
-        return Answer(**{**vars(answer), "body": bytes(body)})
+        if most is not None or (response.content_length or 0) <= limit:
+            async for chunk in response.content.iter_chunked(CHUNK_BYTES):
+                body += chunk
+                if len(body) > limit:
+                    break
+            else:
+                return replace(answer, body=bytes(body))
+        response.close()
+        if most is not None:
+            return replace(answer, body=bytes(body[:most]))
+        return _refused(answer, "too big", f"more than {limit:,} bytes")
+
+
+def _write(file: BinaryIO, chunk: bytes, path: Path) -> None:
+    try:
+        file.write(chunk)
+    except OSError as error:
+        raise explained(error, path) from error
+
+
+def _described(answer: Answer, response: aiohttp.ClientResponse) -> Answer:
+    return replace(
+        answer, status=response.status, phrase=_printable(response.reason or ""), headers=_texts(response.headers),
+        request_headers=_texts(response.request_info.headers),
+    )
 
 
 def _refused(answer: Answer, reason: str, detail: str) -> Answer:
-    return Answer(**{**vars(answer), "reason": reason, "detail": detail})
+    return replace(answer, reason=reason, detail=detail)
 
 
 def _texts(headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
@@ -164,11 +187,25 @@ def _printable(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8").replace("\r", " ").replace("\n", " ")
 
 
-def _what_broke(error: BaseException) -> str:
-    if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return "the name is not known"
-    if isinstance(error, aiohttp.ClientConnectorCertificateError | ssl.SSLError | aiohttp.ClientSSLError):
-        return "the certificate or TLS is not right"
-    if isinstance(error, aiohttp.ClientConnectorError):
-        return "the connection was refused"
-    return "the connection broke off"
+def _what_broke(error: Exception, seconds: float) -> tuple[str, str]:
+    """The reason and detail of a request that failed. What is no fault of the site is raised again."""
+    match error:
+        case AddressRefused():
+            return "private address", str(error)
+        case TimeoutError():
+            return "timeout", f"no whole answer in {seconds:g} s"
+        case aiohttp.ClientConnectorDNSError():
+            return "connection", "the name is not known"
+        case aiohttp.ClientConnectorCertificateError() | ssl.SSLError() | aiohttp.ClientSSLError():
+            return "connection", "the certificate or TLS is not right"
+        case aiohttp.ClientConnectorError():
+            return "connection", "the connection was refused"
+        case aiohttp.InvalidURL():
+            return "bad url", "InvalidURL"
+        case aiohttp.ClientResponseError() | HttpProcessingError():
+            return "bad answer", "the answer is no HTTP"
+        case aiohttp.ClientError() | OSError():
+            return "connection", "the connection broke off"
+        case ValueError():
+            return "bad url", type(error).__name__
+    raise error

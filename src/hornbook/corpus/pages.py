@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
+from itertools import islice
 from pathlib import Path
 
 from hornbook.core.files import atomic_writer
+
+ROWS_AT_ONCE = 10_000
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ class PageRow:
 
 
 def write_pages(path: Path, rows: Iterable[PageRow]) -> None:
-    """Write the table atomically, sorted by URL."""
+    """Write the table atomically, in the order given, a few thousand rows at a time."""
     import pyarrow
     import pyarrow.parquet
 
@@ -43,9 +46,10 @@ def write_pages(path: Path, rows: Iterable[PageRow]) -> None:
                "inlinks": pyarrow.int32(),
                "warc_offset": pyarrow.int64(), "warc_length": pyarrow.int64()}  # fmt: skip
     schema = pyarrow.schema([(each.name, numbers.get(each.name, pyarrow.string())) for each in fields(PageRow)])
-    table = pyarrow.Table.from_pylist([asdict(row) for row in sorted(rows, key=lambda row: row.url)], schema=schema)
-    with atomic_writer(path) as file:
-        pyarrow.parquet.write_table(table, file, compression="zstd")
+    waiting = iter(rows)
+    with atomic_writer(path) as file, pyarrow.parquet.ParquetWriter(file, schema, compression="zstd") as writer:
+        while some := [vars(row) for row in islice(waiting, ROWS_AT_ONCE)]:
+            writer.write_table(pyarrow.Table.from_pylist(some, schema=schema))
 
 
 def read_pages(path: Path) -> list[PageRow]:

@@ -12,21 +12,27 @@ MAX_BYTES = 512 * 1024  # RFC 9309 section 2.5 asks for 500 KiB at least
 
 @dataclass(frozen=True)
 class Robots:
-    """What one origin lets us do. `why` says why nothing is allowed, where nothing is."""
+    """What one origin lets us do. `why` says why its robots.txt could not be had, where it could not: then nothing is
+    allowed for now."""
 
     rules: Protego | None = None
     why: str | None = None
 
     @classmethod
     def from_answer(cls, status: int | None, body: bytes) -> Robots:
-        """The rules from the answer for /robots.txt; `status` is None where there was none."""
+        """The rules from the answer for /robots.txt; `status` is None where there was none.
+
+        3xx is a chain of redirects given up after five, which section 2.3.1.2 lets count as no file at all.
+        """
         if status is None:
             return cls(why="robots.txt does not answer")
-        if 400 <= status < 500:
+        if 300 <= status < 500:
             return cls()
-        if status != 200:
+        if not 200 <= status < 300:
             return cls(why=f"robots.txt answers {status}")
-        text = body[:MAX_BYTES].decode("utf-8-sig", errors="replace").replace("\0", "")
+        if len(body) > MAX_BYTES:
+            body = body[:MAX_BYTES].rpartition(b"\n")[0]  # half a rule is another rule
+        text = body.decode("utf-8-sig", errors="replace").replace("\0", "")
         return cls(rules=Protego.parse(text))
 
     def allows(self, url: str) -> bool:
@@ -36,9 +42,9 @@ class Robots:
         return self.rules is None or self.rules.can_fetch(url, AGENT)
 
     @property
-    def delay(self) -> float | None:
-        """Seconds the host wants between two requests, where it says."""
-        return self.rules.crawl_delay(AGENT) if self.rules is not None else None
+    def delay(self) -> float:
+        """Seconds the host wants between two requests, 0 where it does not say."""
+        return (self.rules.crawl_delay(AGENT) if self.rules is not None else None) or 0.0
 
     @property
     def sitemaps(self) -> list[str]:

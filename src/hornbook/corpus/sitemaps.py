@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from hornbook.corpus.encodings import TooBig, unpacked
 
 MAX_BYTES = 50 * 1024 * 1024
-MAX_SITEMAPS = 100
-_LOCATION = re.compile(r"<(?:\w+:)?loc\s*>\s*(?:<!\[CDATA\[)?(.*?)(?:\]\]>)?\s*</(?:\w+:)?loc\s*>", re.DOTALL)
+MAX_SITEMAPS = 500
+# The locations of pictures, films and news are no pages. No part of it can run away over a file of open tags.
+_LOCATION = re.compile(r"<(?!(?:image|video|news):)(?:\w+:)?loc\s*>(?:\s*<!\[CDATA\[)?([^<]{1,4096})<")
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ def read_sitemap(body: bytes) -> Sitemap:
         except (TooBig, ValueError):
             return Sitemap([], [])
     text = body.decode("utf-8-sig", errors="replace")
-    found = [html.unescape(location).strip() for location in _LOCATION.findall(text)]
+    found = [html.unescape(found.partition("]]>")[0]).strip() for found in _LOCATION.findall(text)]
     if "<sitemapindex" in text or ":sitemapindex" in text:
         return Sitemap([], found)
     if not found and "<" not in text[:1000]:

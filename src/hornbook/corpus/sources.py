@@ -1,60 +1,131 @@
-"""Pages that need no fetching: a folder, WARC or WET files, a table. They end as WARC too, so all after is one path."""
+"""Pages that need no fetching end as WARC and rows too, so that all after is one path."""
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import json
-import os
-import zlib
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from urllib.parse import quote
+from typing import NamedTuple
+from urllib.parse import quote, urlsplit
 
 from hornbook.core.errors import InputError
-from hornbook.corpus.encodings import TooBig, unpacked
-from hornbook.corpus.fetch import TYPES
-from hornbook.corpus.links import read_links
+from hornbook.corpus.frontier import Frontier
 from hornbook.corpus.pages import PageRow, write_pages
-from hornbook.corpus.urls import canonical_url
-from hornbook.corpus.warc import WarcWriter, read_warc
+from hornbook.corpus.urls import MAX_LENGTH, canonical_url
+from hornbook.corpus.warc_writer import WarcWriter
 
-FILE_TYPES = {
-    ".html": "text/html", ".htm": "text/html", ".xhtml": "application/xhtml+xml", ".md": "text/markdown",
-    ".markdown": "text/markdown", ".rst": "text/plain", ".txt": "text/plain", ".text": "text/plain",
-    ".pdf": "application/pdf",
-}
-OnPage = Callable[[PageRow], None]
+COMMIT_EVERY = 256  # pages: a kill loses fewer than that
+ALL = "all"
 
 
-def _nothing_to_do(row: PageRow) -> None:
-    """What happens at each page when nobody watches."""
+class Unfinished(Exception):
+    """A part did not come this time, and may the next."""
 
 
-def read_folder(source: Path, folder: Path, *, max_bytes: int = 10_000_000, on_page: OnPage = _nothing_to_do) -> None:
-    """Every page under `source` as a `resource` record in `folder`, named `folder:///` and its path within `source`.
+class Found(NamedTuple):
+    """A page of a source: its row, and for one that may be taken the whole content type, the body and the kind of
+    record that it becomes."""
 
-    Files in gzip are unpacked. What is of another kind, too big, hidden behind a link that leads out of the folder or
-    unreadable is a refused row. Raises InputError when there is no page.
+    row: PageRow
+    content_type: str = ""
+    body: bytes = b""
+    kind: str = ""
+
+
+Part = tuple[str, Callable[[], Iterator[Found]]]  # a name that is the same next time, and its pages in the same order
+
+
+class Intake:
+    """Writes the pages of sources into WARC files and `pages.parquet` in `folder`, holding some hundred at a time.
+
+    Goes on where `frontier` stopped: a part that was read is not read again, and of one half read the rest is taken.
     """
-    _write(_folder_pages(source, max_bytes), folder, source, on_page, "put HTML, Markdown, text or PDF files there")
+
+    def __init__(self, folder: Path, frontier: Frontier, on_page: Callable[[PageRow], None] = lambda row: None):
+        self.folder, self.frontier, self.on_page = folder, frontier, on_page
+        self.writer = WarcWriter(folder, frontier.written())
+
+    def read(self, kind: str, source: object, parts: Iterable[Part], fix: str) -> None:
+        """Take every page of one source: `kind` is unique to it, `source` what an error calls it.
+
+        Raises InputError when there is none to take, with `fix` as its advice, and, after all others, for parts that
+        did not come.
+        """
+        pages, reasons, failed = 0, Counter[str](), []
+        for name, found in parts:
+            note = f"read {kind} {name}"
+            kept = self.frontier.note(note) or "0 0"
+            if not kept.startswith(ALL):
+                try:
+                    kept = self._part(name, note, found(), kept, reasons)
+                except Unfinished as error:
+                    failed.append(str(error))
+                    continue
+            pages += int(kept.split()[1])
+        if failed:
+            raise InputError(f"{len(failed):,} of its files did not come ({failed[0]})", where=source,
+                             fix="run the same command again: those that came are not fetched again")  # fmt: skip
+        if not pages:
+            raise InputError(_nothing(reasons), where=source, fix=fix)
+
+    def close(self) -> None:
+        """Write the table."""
+        self.writer.close()
+        write_pages(self.folder / "pages.parquet", self.frontier.rows())
+
+    def _part(self, name: str, note: str, pages: Iterator[Found], kept: str, reasons: Counter[str]) -> str:
+        """Take the pages of a part from where `kept` says; what there is to note of it when all is read."""
+        done, count = map(int, kept.split())
+        rows: dict[str, PageRow] = {}
+        for number, found in enumerate(pages, 1):
+            if number <= done:
+                continue
+            row = self._same_url(found.row, f"{folder_url(name)}#{number}", rows)
+            if row.outcome == "taken":
+                row, count = self._store(row, found), count + 1
+            else:
+                reasons[f"{row.reason}: {row.detail}" if row.detail else row.reason or ""] += 1
+            rows[row.url] = row
+            self.on_page(row)
+            if len(rows) >= COMMIT_EVERY:
+                self.frontier.put(rows.values(), self.writer.tail, (note, f"{number} {count}"))
+                rows.clear()
+        kept = f"{ALL} {count}"
+        self.frontier.put(rows.values(), self.writer.tail, (note, kept))
+        return kept
+
+    def _same_url(self, row: PageRow, place: str, rows: dict[str, PageRow]) -> PageRow:
+        """The row itself, or, where another page has its URL already, one that says so."""
+        before = rows[row.url].outcome if row.url in rows else self.frontier.outcome(row.url)
+        if before is None or (before == "refused" and row.outcome == "taken"):
+            return row
+        return PageRow(place, 0, "refused", "same url", row.url, content_type=row.content_type)
+
+    def _store(self, row: PageRow, found: Found) -> PageRow:
+        date = row.fetched_at or datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        place = self.writer.resource(row.url, date, found.content_type, found.body, kind=found.kind)
+        return replace(row, fetched_at=date, bytes=len(found.body), sha256=hashlib.sha256(found.body).hexdigest(),
+                       warc_file=place.file, warc_offset=place.offset, warc_length=place.length)  # fmt: skip
 
 
-def read_warcs(source: Path, folder: Path, *, max_bytes: int = 10_000_000, on_page: OnPage = _nothing_to_do) -> None:
-    """Every page of a WARC or WET file, or of all in a folder. Raises InputError when there is no page."""
-    paths = _files(source, (".warc", ".warc.gz", ".wet", ".wet.gz"))
-    _write(_warc_pages(paths, max_bytes), folder, source, on_page, "name WARC or WET files, gzip or plain")
+def taken(url: str, content_type: str, body: bytes, kind: str, date: str | None = None) -> Found:
+    """A page to take. `kind` is "resource" for a file, "conversion" for what was made of a page elsewhere."""
+    url, media = _clean(url), content_type.partition(";")[0].strip().lower()
+    row = PageRow(url, 0, "taken", canonical=url, status=200, content_type=media, fetched_at=date)
+    return Found(row, content_type, body, kind)
 
 
-def read_table(source: Path, folder: Path, *, max_bytes: int = 10_000_000, on_page: OnPage = _nothing_to_do) -> None:
-    """Every row of Parquet or JSON lines files as a text: columns `text` and, where there are any, `url` and `title`.
+def refused(url: str, reason: str, detail: str = "", content_type: str | None = None) -> Found:
+    """A page that cannot be taken, and why."""
+    return Found(PageRow(_clean(url), 0, "refused", reason, _clean(detail) or None, content_type=content_type))
 
-    Raises InputError when there is no row or no column `text`.
-    """
-    paths = _files(source, (".parquet", ".jsonl", ".jsonl.gz"))
-    _write(_table_pages(paths, max_bytes), folder, source, on_page, "name Parquet or JSON lines files with texts")
+
+def too_big(url: str, max_bytes: int, content_type: str | None = None) -> Found:
+    """A page of more than `max_bytes`."""
+    return refused(url, "too big", f"more than {max_bytes:,} bytes", content_type)
 
 
 def folder_url(relative: str) -> str:
@@ -63,147 +134,34 @@ def folder_url(relative: str) -> str:
     >>> folder_url("a b/c.html")
     'folder:///a%20b/c.html'
     """
-    return "folder:///" + quote(relative.replace(os.sep, "/"), safe="/~!$&'()*+,;=:@")
+    return "folder:///" + quote(relative, safe="/~!$&'()*+,;=:@", errors="surrogateescape")
 
 
-Found = tuple[PageRow, str, bytes, str]  # the row, the whole content type, the body, the kind of record
-
-
-def _write(found: Iterator[Found], folder: Path, source: Path, on_page: OnPage, fix: str) -> None:
-    writer = WarcWriter(folder)
-    rows: dict[str, PageRow] = {}
-    for row, content_type, body, kind in found:
-        if row.url in rows:
-            continue
-        if row.outcome == "taken":
-            date = row.fetched_at or datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-            place = writer.resource(row.url, date, content_type, body, kind=kind)
-            row = replace(row, fetched_at=date, bytes=len(body), sha256=hashlib.sha256(body).hexdigest(),
-                          warc_file=place.file, warc_offset=place.offset, warc_length=place.length)
-        rows[row.url] = row
-        on_page(row)
-    writer.close()
-    if not any(row.outcome == "taken" for row in rows.values()):
-        what = "there is nothing here" if not rows else f"none of its {len(rows):,} files is a page that can be read"
-        raise InputError(what, where=source, fix=fix)
-    write_pages(folder / "pages.parquet", rows.values())
-
-
-def _refused(url: str, reason: str, detail: str = "", content_type: str | None = None) -> Found:
-    return PageRow(url, 0, "refused", reason, detail or None, content_type=content_type), "", b"", ""
-
-
-def _taken(url: str, content_type: str, body: bytes, kind: str, date: str | None = None, status: int = 200) -> Found:
-    media = content_type.partition(";")[0].strip().lower()
-    row = PageRow(url, 0, "taken", canonical=url, status=status, content_type=media, fetched_at=date)
-    return row, content_type, body, kind
-
-
-def _folder_pages(source: Path, max_bytes: int) -> Iterator[Found]:
-    root = source.resolve()
-    for parent, names, files in os.walk(source):
-        names[:] = sorted(name for name in names if not name.startswith("."))
-        for name in sorted(files):
-            path = Path(parent, name)
-            if not name.startswith("."):
-                yield _file_page(path, folder_url(os.path.relpath(path, source)), root, max_bytes)
-
-
-def _file_page(path: Path, url: str, root: Path, max_bytes: int) -> Found:
-    packed = path.suffix.lower() == ".gz"
-    content_type = FILE_TYPES.get(Path(path.stem if packed else path.name).suffix.lower())
-    if content_type is None:
-        return _refused(url, "type", path.suffix or "no ending")
-    if not path.resolve().is_relative_to(root):
-        return _refused(url, "link outside", "it leads out of the folder")
-    try:
-        if path.stat().st_size > max_bytes:
-            return _refused(url, "too big", f"more than {max_bytes:,} bytes", content_type)
-        body = path.read_bytes()
-        body = unpacked(body, "gzip", max_bytes) if packed else body
-    except (OSError, ValueError) as error:
-        return _refused(url, "unreadable", getattr(error, "strerror", None) or str(error), content_type)
-    except TooBig:
-        return _refused(url, "too big", f"more than {max_bytes:,} bytes", content_type)
-    return _taken(url, content_type, body, "resource")
-
-
-def _warc_pages(paths: list[Path], max_bytes: int) -> Iterator[Found]:
-    for path in paths:
-        for stored in read_warc(path):
-            url = canonical_url(stored.url) or stored.url
-            media = stored.content_type.partition(";")[0].strip().lower()
-            if stored.kind == "revisit":
-                continue
-            if stored.status != 200:
-                yield _refused(url, "status", str(stored.status), media)
-                continue
-            if media and media not in TYPES:
-                yield _refused(url, "type", media, media)
-                continue
-            try:
-                body = unpacked(stored.body, stored.headers.get("content-encoding", ""), max_bytes)
-            except TooBig:
-                yield _refused(url, "too big", f"more than {max_bytes:,} bytes", media)
-                continue
-            except ValueError as error:
-                yield _refused(url, "bad answer", str(error), media)
-                continue
-            if media in ("text/html", "application/xhtml+xml", "") and not _may_be_used(body, url, stored.headers):
-                yield _refused(url, "noindex", "", media)
-                continue
-            yield _taken(url, stored.content_type, body, "conversion", stored.date or None)
-
-
-def _may_be_used(body: bytes, url: str, headers: dict[str, str]) -> bool:
-    return read_links(body, url, headers.get("content-type", ""), headers.get("x-robots-tag", "")).index
-
-
-def _table_pages(paths: list[Path], max_bytes: int) -> Iterator[Found]:
-    for path in paths:
-        for number, row in enumerate(_table_rows(path)):
-            text, title = row.get("text"), row.get("title")
-            url = str(row.get("url") or "") or f"{folder_url(path.name)}#{number}"
-            url = canonical_url(url) or url
-            if not isinstance(text, str) or not text.strip():
-                yield _refused(url, "empty", "no text")
-                continue
-            if isinstance(title, str) and title.strip() and not text.lstrip().startswith("# "):
-                text = f"# {title.strip()}\n\n{text}"
-            body = text.encode("utf-8", "replace")
-            if len(body) > max_bytes:
-                yield _refused(url, "too big", f"more than {max_bytes:,} bytes", "text/markdown")
-                continue
-            yield _taken(url, "text/markdown; charset=utf-8", body, "conversion")
-
-
-def _table_rows(path: Path) -> Iterator[dict]:
-    if path.suffix == ".parquet":
-        import pyarrow
-        import pyarrow.parquet
-
-        try:
-            table = pyarrow.parquet.ParquetFile(path)
-            if "text" not in table.schema_arrow.names:
-                raise InputError("there is no column text", where=path, fix="name the column of the texts text")
-            for batch in table.iter_batches(1024):
-                yield from batch.to_pylist()
-        except (pyarrow.ArrowException, OSError) as error:
-            raise InputError(f"not readable as Parquet ({str(error)[:100]})", where=path, fix="mend the file") from None
-        return
-    with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as file:
-        try:
-            for number, line in enumerate(file, 1):
-                if line.strip():
-                    row = json.loads(line)
-                    if not isinstance(row, dict):
-                        raise InputError("a line must be a JSON object", where=f"{path}, line {number}", fix="mend it")
-                    yield row
-        except (ValueError, EOFError, OSError, zlib.error) as error:
-            raise InputError(f"not JSON lines ({str(error)[:100]})", where=path, fix="mend the file") from None
-
-
-def _files(source: Path, endings: tuple[str, ...]) -> list[Path]:
+def files_of(source: Path, endings: tuple[str, ...]) -> list[tuple[str, Path]]:
+    """The file itself, or all files of a folder with these endings; each with its name within the source."""
     if source.is_file():
-        return [source]
-    return sorted(path for path in source.rglob("*") if path.is_file() and path.name.endswith(endings))
+        return [(source.name, source)]
+    found = sorted(path for path in source.rglob("*") if path.is_file() and path.name.lower().endswith(endings))
+    return [(path.relative_to(source).as_posix(), path) for path in found]
+
+
+def page_url(url: str, place: str) -> str:
+    """The URL of a page that somebody else stored: canonical where it is one of the web, as it is where it names
+    something else (`urn:isbn:…`), and `place` where it is none."""
+    try:
+        urlsplit(url)
+    except ValueError:
+        return place
+    return canonical_url(url) or (url if 0 < len(url) <= MAX_LENGTH else place)
+
+
+def _clean(text: str) -> str:
+    """Without lone surrogates, which no table takes."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _nothing(reasons: Counter[str]) -> str:
+    if not reasons:
+        return "there is nothing here"
+    why, most = reasons.most_common(1)[0]
+    return f"none of its {reasons.total():,} pages can be read ({why}{'' if most == 1 else f', {most:,} times'})"

@@ -1,19 +1,19 @@
-"""WARC 1.1, gzip a record: written with warcio, read with fastwarc. Source: ISO 28500:2017."""
+"""WARC and WET files, anybody's and damaged ones: read with fastwarc, each record checked by its digest."""
 
 from __future__ import annotations
 
 import io
 import mmap
-import os
+import re
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hornbook.core.files import explained
-
-FILE_BYTES = 1 << 30
-_HOP_BY_HOP = {"transfer-encoding"}  # the body is kept without its chunks, so this must not be claimed of it
+MAX_BYTES = 100_000_000
+_HEAD_BYTES = 1 << 20  # more than any HTTP header that is read
+_PACKED, _PLAIN = re.compile(rb"\x1f\x8b\x08"), re.compile(rb"(?<=\n)WARC/\d\.\d\r?\n")
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,10 @@ class Place:
 
 @dataclass(frozen=True)
 class Stored:
-    """A page as it lies in a WARC: `headers` are those of HTTP where there was HTTP, names in lower case."""
+    """A page as it lies in a WARC: `headers` are those of HTTP where there was HTTP, names in lower case.
+
+    `kind` is the record's, or "damaged", of which there is no more to say than `position`, its first byte in the file.
+    """
 
     kind: str
     url: str
@@ -35,6 +38,8 @@ class Stored:
     headers: dict[str, str]
     body: bytes
     date: str
+    digest: str = ""
+    position: int = 0
 
     @property
     def content_type(self) -> str:
@@ -42,157 +47,101 @@ class Stored:
         return self.headers.get("content-type", "")
 
 
-class WarcWriter:
-    """Appends records to `pages-00000.warc.gz`, `pages-00001.warc.gz`, … in `folder`, a new file each gigabyte.
-
-    `keep` says how many bytes of which files are known to be whole (file name -> bytes): what lies beyond, a record
-    torn by a kill, is cut off, and files not named are removed.
-    """
-
-    def __init__(self, folder: Path, keep: dict[str, int] | None = None, *, file_bytes: int = FILE_BYTES):
-        self.folder, self.file_bytes = folder, file_bytes
-        folder.mkdir(parents=True, exist_ok=True)
-        keep = keep or {}
-        for path in folder.glob("pages-*.warc.gz"):
-            if path.name in keep:
-                with open(path, "r+b") as file:
-                    file.truncate(keep[path.name])
-            else:
-                path.unlink()
-        self._number = max((int(name[6:11]) for name in keep), default=0)
-        self._file: io.BufferedWriter | None = None
-
-    def exchange(
-        self, url: str, date: str, status_line: str, headers: list[tuple[str, str]], body: bytes,
-        request_line: str = "", request_headers: list[tuple[str, str]] | None = None,
-    ) -> Place:
-        """An HTTP response and, after it, its request. `date` is ISO 8601 with a Z."""
-        from warcio.statusandheaders import StatusAndHeaders
-
-        kept = [(f"X-Crawler-{name}" if name.lower() in _HOP_BY_HOP else name, value) for name, value in headers]
-        response = self._record(url, "response", date, body, StatusAndHeaders(status_line, kept, protocol="HTTP/1.1"))
-        records = [response]
-        if request_line:
-            asked = StatusAndHeaders(request_line, request_headers or [], is_http_request=True)
-            linked = {"WARC-Concurrent-To": response.rec_headers.get_header("WARC-Record-ID")}
-            records.append(self._record(url, "request", date, b"", asked, linked))
-        return self._append(records)
-
-    def resource(self, url: str, date: str, content_type: str, body: bytes, *, kind: str = "resource") -> Place:
-        """A file ("resource"), or text that was made of a page elsewhere ("conversion")."""
-        return self._append([self._record(url, kind, date, body, content_type=content_type)])
-
-    def revisit(self, url: str, date: str, headers: list[tuple[str, str]], earlier_date: str) -> Place:
-        """A page that answered 304: it is what it was at `earlier_date`."""
-        from warcio.statusandheaders import StatusAndHeaders
-
-        answer = StatusAndHeaders("304 Not Modified", headers, protocol="HTTP/1.1")
-        profile = {
-            "WARC-Profile": "http://netpreserve.org/warc/1.1/revisit/server-not-modified",
-            "WARC-Refers-To-Target-URI": url, "WARC-Refers-To-Date": earlier_date,
-        }
-        return self._append([self._record(url, "revisit", date, b"", answer, profile)])
-
-    def sync(self) -> None:
-        """Everything written so far is on the disk when this returns."""
-        if self._file is not None:
-            self._file.flush()
-            os.fsync(self._file.fileno())
-
-    def close(self) -> None:
-        """Sync and close."""
-        self.sync()
-        if self._file is not None:
-            self._file.close()
-            self._file = None
-
-    def _record(
-        self, url: str, kind: str, date: str, body: bytes, http: Any = None, more: dict[str, str] | None = None,
-        content_type: str = "",
-    ) -> Any:
-        from warcio.warcwriter import WARCWriter
-
-        made = WARCWriter(io.BytesIO(), gzip=True, warc_version="1.1")
-        return made.create_warc_record(
-            url, kind, payload=io.BytesIO(body), length=len(body), http_headers=http,
-            warc_content_type=content_type, warc_headers_dict={"WARC-Date": date, **(more or {})},
-        )
-
-    def _append(self, records: list[Any]) -> Place:
-        from warcio.warcwriter import WARCWriter
-
-        buffer = io.BytesIO()
-        writer = WARCWriter(buffer, gzip=True, warc_version="1.1")
-        for record in records:
-            writer.write_record(record)
-        data = buffer.getvalue()
-        try:
-            file = self._open()
-            offset = file.tell()
-            file.write(data)
-            file.flush()
-        except OSError as error:
-            raise explained(error, self.folder) from error
-        return Place(Path(file.name).name, offset, len(data))
-
-    def _open(self) -> io.BufferedWriter:
-        if self._file is not None and self._file.tell() >= self.file_bytes:
-            self.close()
-            self._number += 1
-        if self._file is None:
-            self._file = open(self.folder / f"pages-{self._number:05d}.warc.gz", "ab")  # noqa: SIM115 (open for long)
-        return self._file
-
-
 def read_at(folder: Path, place: Place) -> Stored:
     """The one record at `place`. Raises ValueError when there is none that can be read."""
     with open(folder / place.file, "rb") as file:
         file.seek(place.offset)
         data = file.read(place.length)
-    for _, stored in _records(io.BytesIO(data), 0):
-        return stored
-    raise ValueError("no record can be read here")
+    try:
+        return next(_records(io.BytesIO(data), 0, MAX_BYTES))
+    except (StopIteration, _Broken):
+        raise ValueError("no record can be read here") from None
 
 
-def read_warc(path: Path) -> Iterator[Stored]:
+def read_warc(path: Path, *, max_bytes: int = MAX_BYTES) -> Iterator[Stored]:
     """The response, resource, conversion and revisit records of a WARC or WET file, gzip or plain, in order.
 
-    In a gzip file a damaged record costs itself alone: reading goes on at the next one that can be read.
+    Damage costs the damaged records alone: one of kind "damaged" stands for them, and reading goes on at the next that
+    can be read. Of a body longer than `max_bytes` one byte more than that is given. Holds one record at a time.
     """
     if path.stat().st_size == 0:
         return
     with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        start, packed = 0, path.suffix == ".gz" or data[:2] == b"\x1f\x8b"
-        while start >= 0:
-            for position, stored in _records(file, start):
-                start = position
-                yield stored
-            start = data.find(b"\x1f\x8b\x08", start + 1) if packed else -1
+        packed = data[:2] == b"\x1f\x8b" or path.suffix == ".gz"
+        start, damage = 0, None
+        while True:
+            try:
+                for stored in _records(file, start, max_bytes):
+                    if damage is not None:
+                        yield damage
+                    start, damage = stored.position, None
+                    yield stored
+                if packed and damage is None and not _ends_whole(data, start):
+                    raise _Broken
+                break
+            except _Broken:
+                damage = damage or Stored("damaged", "", 0, {}, b"", "", position=start)
+                found = (_PACKED if packed else _PLAIN).search(data, start + 1)
+                if found is None:
+                    break
+                start = found.start()
+        if damage is not None:
+            yield damage
 
 
-def _records(file: Any, start: int) -> Iterator[tuple[int, Stored]]:
-    """The records from `start` up to the end or the first damage, each with its position."""
+class _Broken(Exception):
+    """What lies here is no whole record."""
+
+
+def _records(file: Any, start: int, max_bytes: int) -> Iterator[Stored]:
+    """The records from `start` up to the end. Raises _Broken at the first that is damaged."""
     from fastwarc.warc import ArchiveIterator, WarcRecordType
 
-    file.seek(start)
     kinds = WarcRecordType.response | WarcRecordType.resource | WarcRecordType.conversion | WarcRecordType.revisit
-    records = iter(ArchiveIterator(file, record_types=kinds, parse_http=True))
+    file.seek(start)
+    records = iter(ArchiveIterator(file, record_types=kinds, parse_http=False))
     while True:
         try:
-            record = next(records)
-            yield record.stream_pos, _stored(record, record.reader.read())
-        except (StopIteration, ValueError, OSError, RuntimeError):
+            stored = _stored(next(records), max_bytes)
+        except StopIteration:
             return
+        except (ValueError, OSError, RuntimeError):
+            raise _Broken from None
+        yield stored
 
 
-def _stored(record: Any, body: bytes) -> Stored:
+def _stored(record: Any, max_bytes: int) -> Stored:
     headers = {str(name).lower(): str(value) for name, value in record.headers.asdict().items()}
+    small = record.content_length <= max_bytes + _HEAD_BYTES
+    checked = small and headers.get("warc-block-digest", "").startswith("sha1:")
+    if "content-length" not in headers or (checked and not record.verify_block_digest()):
+        raise _Broken
+    record.parse_http(auto_decode="transfer")
+    body = record.reader.read(max_bytes + 1)
     http = record.http_headers
     fields = {"content-type": headers.get("content-type", "")}
     if http is not None:
         fields = {str(name).lower(): str(value) for name, value in http.asdict().items()}
+    if not checked and "transfer-encoding" not in fields and len(body) < min(record.content_length, max_bytes + 1):
+        raise _Broken
     return Stored(
         kind=headers.get("warc-type", ""), url=headers.get("warc-target-uri", "").strip("<>"),
         status=int(http.status_code or 0) if http is not None else 200, headers=fields, body=body,
-        date=headers.get("warc-date", ""),
-    )
+        date=headers.get("warc-date", ""), digest=headers.get("warc-payload-digest", ""), position=record.stream_pos,
+    )  # fmt: skip
+
+
+def _ends_whole(data: mmap.mmap, start: int) -> bool:
+    """Whether the gzip members from `start` on are whole: the reader is silent about a last one that is cut off."""
+    while start < len(data):
+        member = zlib.decompressobj(zlib.MAX_WBITS + 16)
+        while not member.eof:
+            if start >= len(data):
+                return False
+            try:
+                packed = data[start : start + (1 << 16)]
+                member.decompress(packed)
+            except zlib.error:
+                return False
+            start += len(packed) - len(member.unused_data)
+    return True

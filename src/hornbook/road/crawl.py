@@ -1,32 +1,60 @@
-"""Step 1, the pages: a site fetched politely, or a folder, WARC files or a table read, all written as WARC."""
+"""Step 1, the pages: sites fetched politely; folders, WARC files, tables and data sets read; all written as WARC."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from importlib.metadata import version
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from pydantic import Field, model_validator
 
 from hornbook.core.progress import Bar
-from hornbook.corpus.pages import PageRow, read_pages
 from hornbook.pipeline.config import InputPath, StageConfig
 from hornbook.pipeline.run import Run
 from hornbook.pipeline.stage import stage
 from hornbook.road.artifacts import Pages
 
+if TYPE_CHECKING:
+    from hornbook.corpus.fetch import Fetcher
+    from hornbook.corpus.frontier import Frontier
+    from hornbook.corpus.pages import PageRow
+    from hornbook.corpus.sources import Part
+
+SOURCES = ("site", "docs", "warc", "table", "dataset")
+
 
 class CrawlConfig(StageConfig):
-    """The section `[crawl]`: one of `site`, `docs`, `warc`, `table`, and how to fetch a site."""
+    """The section `[crawl]`: one or more of `site`, `docs`, `warc`, `table`, `dataset`, and how to fetch a site."""
 
-    site: str | None = Field(None, description="where to start, such as https://example.org/docs/")
-    docs: InputPath | None = Field(None, description="a folder of HTML, Markdown, text or PDF")
-    warc: InputPath | None = Field(None, description="a WARC or WET file, or a folder of them")
-    table: InputPath | None = Field(None, description="Parquet or JSON lines with a column text (and url, title)")
+    site: str | tuple[str, ...] | None = Field(
+        None, description="where to start, such as https://example.org/docs/, or a list of such addresses"
+    )
+    docs: InputPath | None = Field(
+        None, description="a folder of HTML, Markdown, reStructuredText, text, PDF, DOCX, EPUB; or one such file"
+    )
+    warc: InputPath | None = Field(
+        None, description="a WARC or WET file, a folder of them, or a list of paths (.paths, .paths.gz, .txt)"
+    )
+    warc_base: str = Field(
+        "", description="what is put before the paths of a list: https://data.commoncrawl.org/, or a folder"
+    )
+    table: InputPath | None = Field(
+        None, description="Parquet or JSON lines (.jsonl, .jsonl.gz, .jsonl.zst), or a folder of them"
+    )
+    dataset: InputPath | None = Field(None, description="a Hugging Face dataset folder: save_to_disk's, or a clone")
+    dataset_config: str = Field("", description="which configuration of its card; left out, the default one")
+    dataset_split: str = Field("train", description="which split of the data set")
+    text_column: str = Field("text", description="where table and data set have their texts, beside url and title")
     allow_private: tuple[str, ...] = Field((), description="hosts that may lie inside: localhost, 127.0.0.1, a name")
-    delay: float = Field(1.0, ge=0, le=3600, description="seconds between two requests; robots.txt may say another")
-    concurrency: int = Field(1, ge=1, le=64, description="requests at once, from 1 to 64")
-    max_pages: int = Field(10_000, ge=1, description="pages to take at most")
+    delay: float = Field(
+        1.0, ge=0, le=3600, description="seconds between two requests to a host at least; 0 is for hosts of your own"
+    )
+    concurrency: int = Field(8, ge=1, le=64, description="hosts asked at once; requests at once to a host of your own")
+    max_pages: int = Field(10_000, ge=1, description="pages to take of the sites at most")
+    max_host_pages: int | None = Field(None, ge=1, description="pages to take of one host at most")
+    max_minutes: float | None = Field(None, gt=0, description="minutes for the sites at most")
+    max_host_minutes: float | None = Field(None, gt=0, description="minutes for one host at most")
     max_depth: int = Field(16, ge=0, description="links to follow from the start at most")
     max_redirects: int = Field(5, ge=0, le=20, description="redirects one after another at most")
     max_bytes: int = Field(10_000_000, ge=1000, description="bytes of one page at most")
@@ -34,72 +62,131 @@ class CrawlConfig(StageConfig):
     retries: int = Field(2, ge=0, le=10, description="how often a failing page is asked for again")
     backoff: float = Field(0.5, ge=0, le=30, description="seconds before the first time, doubled each time")
     sitemaps: bool = Field(True, description="whether to read the site's sitemaps")
-    contact: str = Field("", description="who to write to, in the user agent: an address or a page")
+    contact: str = Field(
+        "", pattern=r"^[\x20-\x7e]*$", description="who to write to, in the user agent: an address or a page"
+    )
 
     @model_validator(mode="after")
-    def _one_source(self) -> Self:
-        named = [name for name in ("site", "docs", "warc", "table") if getattr(self, name) is not None]
-        if len(named) != 1:
-            raise ValueError(f"name exactly one of site, docs, warc, table (there are {len(named)})")
+    def _some_source(self) -> Self:
+        if not any(getattr(self, name) for name in SOURCES):
+            raise ValueError(f"name at least one of {', '.join(SOURCES)} (there is none)")
         return self
 
+    @property
+    def sites(self) -> tuple[str, ...]:
+        """The addresses to start at."""
+        return (self.site,) if isinstance(self.site, str) else self.site or ()
+
     def about_seconds(self) -> float | None:
-        return None if self.site is not None and self.delay else 20.0
+        return None if self.sites and self.delay else 20.0
 
 
-@stage(version=1)
+@stage(version=2)
 def crawl(config: CrawlConfig, run: Run) -> Pages:
     """Write WARC files and `pages.parquet`, one row a URL with its outcome and reason.
 
     An interrupted crawl goes on from its frontier; a crawl made again asks the site only for what has changed.
     Metrics: `pages` taken, `refused` by reason, `bytes`. Raises InputError when nothing can be had.
     """
-    with run.progress("crawl", None, "pages") as bar:
-        if config.site is not None:
-            import asyncio
-
-            asyncio.run(_site(config, run, bar))
-        else:
-            _read(config, run, bar)
-    rows = read_pages(run.out / "pages.parquet")
-    taken = [row for row in rows if row.outcome == "taken"]
-    refused = Counter(row.reason or "" for row in rows if row.outcome != "taken")
-    run.metric(pages=len(taken), refused=dict(sorted(refused.items())), bytes=sum(row.bytes or 0 for row in taken))
-    run.count(inputs=len(rows), outputs=len(taken))
-    return Pages(run.out)
-
-
-async def _site(config: CrawlConfig, run: Run, bar: Bar) -> None:
-    from hornbook.corpus.crawl import CrawlLimits, crawl_site
-    from hornbook.corpus.fetch import Fetcher
     from hornbook.corpus.frontier import Frontier
-    from hornbook.corpus.guard import AddressGuard
 
-    limits = CrawlLimits(
-        max_pages=config.max_pages, max_depth=config.max_depth, max_hops=config.max_redirects, delay=config.delay,
-        concurrency=config.concurrency, sitemaps=config.sitemaps,
-    )
-    agent = f"hornbook/{version('hornbook')}" + (f" (+{config.contact})" if config.contact else "")
-    fetcher = Fetcher(
-        AddressGuard(config.allow_private), user_agent=agent, timeout=config.timeout,
-        max_bytes=config.max_bytes, retries=config.retries, backoff=config.backoff, concurrency=config.concurrency,
-    )
     frontier = Frontier(run.work / "frontier.sqlite")
     try:
-        async with fetcher:
-            assert config.site is not None
-            await crawl_site(config.site, run.out, frontier, fetcher, limits, previous=run.previous,
-                             on_page=lambda row: _show(bar, row))
+        with run.progress("crawl", None, "pages") as bar:
+            if config.sites:
+                import asyncio
+
+                asyncio.run(_sites(config, run, frontier, bar))
+            _read(config, run, frontier, bar)
     finally:
         frontier.close()
+    pages = Pages(run.out)
+    taken, refused, size = _counted(pages)
+    if silent := refused["gone"] + refused["robots unreachable"]:
+        run.warn(f"{silent:,} pages were not asked for: their site, one of several, did not answer")
+    run.metric(pages=taken, refused=dict(sorted(refused.items())), bytes=size)
+    run.count(inputs=taken + refused.total(), outputs=taken)
+    return pages
 
 
-def _read(config: CrawlConfig, run: Run, bar: Bar) -> None:
-    from hornbook.corpus.sources import read_folder, read_table, read_warcs
+async def _sites(config: CrawlConfig, run: Run, frontier: Frontier, bar: Bar) -> None:
+    from hornbook.corpus.crawl import crawl_site, start_url
+    from hornbook.corpus.limits import CrawlLimits
+    from hornbook.corpus.urls import host_of
 
-    for source, read in ((config.docs, read_folder), (config.warc, read_warcs), (config.table, read_table)):
-        if source is not None:
-            read(source, run.out, max_bytes=config.max_bytes, on_page=lambda row: _show(bar, row))
+    names = set(CrawlLimits.__dataclass_fields__) & set(CrawlConfig.model_fields)
+    limits = CrawlLimits(max_hops=config.max_redirects, **config.model_dump(include=names))
+    async with _fetcher(config) as fetcher:
+        public = {host_of(start_url(site)) for site in config.sites} - fetcher.guard.allow
+        if public and not config.contact:
+            run.warn('the site cannot tell who is crawling it: say so under [crawl], contact = "you@example.org"')
+        await crawl_site(
+            config.sites, run.out, frontier, fetcher, limits, previous=run.previous,
+            on_page=lambda row: _show(bar, row),
+            on_wait=lambda host, seconds: bar.advance(0, f"{host} lets us wait {seconds:,.0f} s"),
+        )  # fmt: skip
+
+
+def _read(config: CrawlConfig, run: Run, frontier: Frontier, bar: Bar) -> None:
+    from hornbook.corpus.sources import Intake
+
+    sources = list(_sources(config, run))
+    if not sources:
+        return
+    intake = Intake(run.out, frontier, lambda row: _show(bar, row))
+    for kind, parts, fix in sources:
+        intake.read(kind, getattr(config, kind), parts, fix)
+    intake.close()
+
+
+def _sources(config: CrawlConfig, run: Run) -> Iterator[tuple[str, Iterator[Part], str]]:
+    """What else to read: the key, its parts, and what to do where there is nothing in it."""
+    most, column = config.max_bytes, config.text_column
+    if config.docs is not None:
+        from hornbook.corpus.folders import folder_parts
+
+        yield "docs", folder_parts(config.docs, most), "put HTML, Markdown, text or PDF files there"
+    if config.warc is not None:
+        from hornbook.corpus.archives import archive_parts
+
+        parts = archive_parts(config.warc, most, config.warc_base, run.work, lambda: _fetcher(config))
+        yield "warc", parts, "name WARC or WET files, gzip or plain, or a list of their paths"
+    if config.table is not None:
+        from hornbook.corpus.tables import table_parts
+
+        yield "table", table_parts(config.table, most, column), "name Parquet or JSON lines files with texts"
+    if config.dataset is not None:
+        from hornbook.corpus.datasets import dataset_parts
+
+        parts = dataset_parts(config.dataset, most, column, config.dataset_config, config.dataset_split)
+        yield "dataset", parts, "name a folder of datasets' save_to_disk, or a clone with Parquet or JSON lines"
+
+
+def _fetcher(config: CrawlConfig) -> Fetcher:
+    from hornbook.corpus.fetch import Fetcher
+    from hornbook.corpus.guard import AddressGuard
+
+    agent = "hornbook/" + ".".join(version("hornbook").split(".")[:2])
+    return Fetcher(
+        AddressGuard(config.allow_private), user_agent=f"{agent} (+{config.contact})" if config.contact else agent,
+        timeout=config.timeout, max_bytes=config.max_bytes,
+    )  # fmt: skip
+
+
+def _counted(pages: Pages) -> tuple[int, Counter[str], int]:
+    """Pages taken, pages refused by reason, bytes of those taken; a few rows at a time."""
+    import pyarrow.parquet
+
+    refused, taken, size = Counter[str](), 0, 0
+    for path in pages.files("pages*.parquet"):
+        with pyarrow.parquet.ParquetFile(path) as table:
+            for batch in table.iter_batches(columns=["outcome", "reason", "bytes"]):
+                for row in batch.to_pylist():
+                    if row["outcome"] == "taken":
+                        taken, size = taken + 1, size + (row["bytes"] or 0)
+                    else:
+                        refused[row["reason"] or ""] += 1
+    return taken, refused, size
 
 
 def _show(bar: Bar, row: PageRow) -> None:
