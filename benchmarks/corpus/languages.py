@@ -54,7 +54,7 @@ def paragraphs() -> dict[str, list[str]]:
             code = name.replace("@", "-").replace("_", "-").partition("-")[0]
             own = [text for text, bare in texts.items() if name == original or bare not in english]
             found[CODES.get(code, code)] += _spread(own)
-    return dict(found)
+    return {code: texts for code, texts in found.items() if texts}
 
 
 def _name(folder: Path) -> str:

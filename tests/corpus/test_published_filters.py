@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -61,11 +63,11 @@ def test_real_pages(filters) -> None:
 
     from hornbook.corpus.extract import extract
 
-    found = [extract(body, media).text for _, body, media in list(pages())[::40]]
-    for text in found:
-        if text:
-            compare(filters, plain_text(text))
-    assert len(found) > 20 or pytest.skip("no documentation here")
+    bodies = [body for _, body, media in islice(pages(), 200) if media == "text/html" and len(body) < 50_000]
+    if not bodies:
+        pytest.skip("no documentation here")
+    for body in bodies[::10]:
+        compare(filters, plain_text(extract(body, "text/html").text) or " ")
 
 
 def test_a_text_of_nothing() -> None:

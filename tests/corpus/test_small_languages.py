@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """The preset `language` throws no language away: real text in many, with and without spaces between words."""
 
 from __future__ import annotations
@@ -6,6 +7,7 @@ from pathlib import Path
 
 import pyarrow
 import pytest
+from lxml import etree
 
 from hornbook.corpus.filters import PRESETS, thresholds, verdicts
 from hornbook.corpus.tags import tag
@@ -56,7 +58,7 @@ DECLARATION = {
     "Yoruba": "Gbogbo ènìyàn ni a bí ní òmìnira; iyì àti ẹ̀tọ́ kọ̀ọ̀kan sì dọ́gba. Wọ́n ní ẹ̀bùn ti làákàyè àti ti "
     "ẹ̀rí-ọkàn, ó sì yẹ kí wọn ó máa hùwà sí ara wọn gẹ́gẹ́ bí ọmọ ìyá.",
 }
-HELP, HANDBOOK = Path("/usr/share/help"), Path("/usr/share/doc/debian-handbook/html")
+GUIDES = Path("/usr/share/help")
 
 
 def refused(*texts: str) -> list[str | None]:
@@ -77,26 +79,18 @@ def test_repetition_is_seen_in_any_script(language: str) -> None:
 
 
 def test_the_table_knows_no_english() -> None:
-    english = {"stop_words", "mean_word_length", "alphabetic_word_share", "line_end_share", "sentences", "newline_ratio"}
-    assert not english & {rule.column for rule in PRESETS["language"]}
+    of_english = {"stop_words", "mean_word_length", "alphabetic_word_share", "line_end_share", "sentences"}
+    assert not of_english & {rule.column for rule in PRESETS["language"]}
 
 
-@pytest.mark.skipif(not HELP.exists() or not HANDBOOK.exists(), reason="needs Debian's gnome-user-docs, debian-handbook")
-def test_pages_of_real_books() -> None:
-    """Whole pages in some forty languages: in each as many are kept as of the English, give or take one in ten."""
-    from lxml import etree
-
-    from hornbook.corpus.extract import extract
-
+@pytest.mark.skipif(not GUIDES.exists(), reason="needs Debian's gnome-user-docs")
+def test_pages_of_real_guides() -> None:
+    """Whole pages in forty languages: in each as many are kept as of the English original, but for one."""
     kept = {}
-    for folder in sorted(HELP.glob("*/gnome-help")):
-        trees = [etree.parse(path) for path in sorted(folder.glob("*.page"))[::12]]
+    for folder in sorted(GUIDES.glob("*/gnome-help")):
+        trees = [etree.parse(path) for path in sorted(folder.glob("*.page"))[::16]]
         texts = [[" ".join("".join(part.itertext()).split()) for part in tree.iter("{*}p")] for tree in trees]
-        reasons = refused(*("\n\n".join(parts) for parts in texts if sum(map(len, parts)) > 200))
-        kept[folder.parent.name] = reasons.count(None) / len(reasons)
-    for folder in sorted(HANDBOOK.glob("*-*")):
-        pages = [extract(path.read_bytes(), "text/html") for path in sorted(folder.glob("sect.*.html"))[::40]]
-        reasons = refused(*(page.text for page in pages))
-        kept[folder.name] = reasons.count(None) / len(reasons)
+        kept[folder.parent.name] = refused(*("\n\n".join(parts) for parts in texts if len("".join(parts)) > 200))
     assert len(kept) > 15
-    assert {name: share for name, share in kept.items() if share < 0.9} == {}
+    most = kept["C"].count(None) - 1
+    assert {name: reasons for name, reasons in kept.items() if reasons.count(None) < min(most, len(reasons) - 1)} == {}

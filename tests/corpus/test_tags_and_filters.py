@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from hornbook.core.errors import RecipeError
 from hornbook.corpus.boilerplate import frequent_lines, line_keys, without_lines
-from hornbook.corpus.filters import PRESETS, Threshold, thresholds, verdicts
+from hornbook.corpus.filters import Threshold, thresholds, verdicts
 from hornbook.corpus.language import identify
 from hornbook.corpus.plain import code_share, plain_text
 from hornbook.corpus.spam import spam_score
@@ -45,10 +45,35 @@ def test_languages(language: str) -> None:
     assert score > 0.5
 
 
+@pytest.mark.parametrize(("language", "text"), [
+    ("gl", "A mellor maneira de gardar os seus ficheiros é facelo cando ten tempo, e non o último día da semana."),
+    ("pt", "A melhor maneira de guardar os seus arquivos é fazê-lo quando tem tempo, e não no último dia da semana."),
+    ("hr", "Ako želite promijeniti postavke sustava, morate prije toga spremiti sve što je na računalu."),
+    ("sr", "Ako želite da promenite podešavanja sistema, morate pre toga da sačuvate sve što je na računaru."),
+    ("sr", "Ако желите да промените подешавања система, морате пре тога да сачувате све што је на рачунару."),
+    ("mk", "Ако сакате да ги смените поставките на системот, мора претходно да зачувате сѐ што е на сметачот."),
+    ("da", "Hvis du vil bruge noget af det, som andre har lavet, skal du også spørge dem efter nogle dage."),
+    ("no", "Hvis du vil bruke noe av det som andre har laget, må du også spørre dem etter noen dager."),
+    ("nn", "Om du vil bruke noko av det som andre har laga, må du òg spørje dei etter nokre dagar."),
+    ("id", "Anda bisa menyimpan berkas itu karena layanan jaringan sudah berjalan ketika komputer dihidupkan."),
+    ("ms", "Anda boleh menyimpan fail itu kerana perkhidmatan rangkaian sudah berjalan apabila komputer dihidupkan."),
+    ("sl", "Če želite spremeniti nastavitve sistema, morate pred tem shraniti vse, kar je na računalniku."),
+])  # fmt: skip
+def test_languages_of_a_family(language: str, text: str) -> None:
+    assert identify(text)[0] == language
+
+
+def test_a_language_may_be_asked_for_by_its_other_name() -> None:
+    table = pyarrow.Table.from_batches([tag(batch("Hvis du vil bruke noe av det som andre har laget, må du spørre."))])
+    assert verdicts(table, (), frozenset({"nb"}), 0.3)[0] == [None]
+    assert verdicts(table, (), frozenset({"da"}), 0.3)[0] == ["language"]
+
+
 def test_language_of_what_has_none(monkeypatch) -> None:
     monkeypatch.setattr(socket, "socket", None)  # and the network is not asked
     assert identify("12 + 30 = 42") == ("und", 0.0)
     assert identify("") == ("und", 0.0)
+    assert identify(f"\ud800 {PROSE}\0")[0] == "en"
     assert identify(f"{PROSE}\n```\nfor (int i = 0; i < n; i++) {{ x[i] = 0; }}\n```")[0] == "en"
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow
 
 from hornbook.core.errors import RecipeError
+from hornbook.corpus.language import ALIASES
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ _BROKEN = (
     Threshold("spam", "spam", high=0.5),
     Threshold("boilerplate", "notice_share", high=0.35),
 )
+_ENGLISH = "few stop words"
 # The published values, each table with the verdicts of the filter that datatrove names so, reasons in its order.
 _DUPLICATES = (
     Threshold("repeated paragraphs", "duplicate_paragraph_share", high=0.30),
@@ -56,7 +58,7 @@ GOPHER_QUALITY = (
     Threshold("mostly a list", "bullet_line_share", high=0.9),
     Threshold("lines that trail off", "ellipsis_line_share", high=0.3),
     Threshold("few words with letters", "alphabetic_word_share", low=0.8),
-    Threshold("few stop words", "stop_words", low=2),
+    Threshold(_ENGLISH, "stop_words", low=2),
 )
 C4 = (  # Raffel et al. 2020, section 2.2: of lines that end as sentences do
     Threshold("curly bracket", "ended_curly_brackets", high=0),
@@ -131,7 +133,11 @@ def thresholds(
 def verdicts(
     table: pyarrow.Table, rules: tuple[Threshold, ...], languages: frozenset[str], language_score: float
 ) -> tuple[list[str | None], list[str]]:
-    """For each row the reason it is refused for, or None, and the detail: the value and the bound it broke."""
+    """For each row the reason it is refused for, or None, and the detail: the value and the bound it broke.
+
+    `languages` are ISO codes, none for any; what no rule refuses but one of English words may be refused for its
+    language.
+    """
     reasons: list[str | None] = [None] * table.num_rows
     details = [""] * table.num_rows
     for rule in rules:
@@ -141,8 +147,9 @@ def verdicts(
                 bound = f"below {rule.low:g}" if values[row] < rule.low else f"above {rule.high:g}"
                 reasons[row], details[row] = rule.reason, f"{rule.column} {values[row]:.4g} {bound}"
     if languages:
+        wanted = {ALIASES.get(code, code) for code in languages}
         found, scores = table.column("language").to_pylist(), table.column("language_score").to_pylist()
         for row, (language, score) in enumerate(zip(found, scores, strict=True)):
-            if reasons[row] in (None, "few stop words") and (language not in languages or score < language_score):
+            if reasons[row] in (None, _ENGLISH) and (language not in wanted or score < language_score):
                 reasons[row], details[row] = "language", f"{language} {score:.2f}"
     return reasons, details

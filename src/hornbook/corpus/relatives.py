@@ -21,8 +21,8 @@ _SOUTH_SLAVIC = "i je u za na se da koji koja koje ili su ne iz po od do ako št
 _IJEKAVIAN = r"""prije uvijek gdje ovdje dio uvijek dvije vrijeme također poslije cijel\w+ riječ\w* umjesto sljede\w+
     \w*[bmptv]je[bcčdgmnrstvz]\w+ \w+ije[bcčdklnrstvz]\w+ """
 _CROATIAN = r"""te s računal\w+ sustav\w* zaslon\w* općenit\w+ opć\w+ točk\w+ tijekom tko uvjet\w* europ\w+ tisuć\w+
-    tvrtk\w+ glazb\w+ obitelj\w* povijes\w+ znanstven\w+ sveučiliš\w+ tjed\w+ sigurnos\w+ poslužitelj\w* tipk\w+ popis\w*
-    pisač\w* sučelj\w* vlastit\w+ odab[ie]r\w* korišten\w+ \w+ira(?:n?|ju|nj[eau]) """
+    tvrtk\w+ glazb\w+ obitelj\w* povijes\w+ znanstven\w+ sveučiliš\w+ tjed\w+ sigurnos\w+ poslužitelj\w* tipk\w+
+    popis\w* pisač\w* sučelj\w* vlastit\w+ odab[ie]r\w* korišten\w+ \w+ira(?:n?|ju|nj[eau]) """
 _SERBIAN = r"""sa ko šta tokom pre uvek gde ovde deo dve vreme takođe posle cel\w+ reč\w* umesto slede\w+ računar\w*
     sistem\w* ekran\w* opšt\w+ tačk\w+ uslov\w* evrop\w+ hiljad\w+ muzik\w+ porodic\w+ istorij\w+ naučn\w+
     univerzitet\w* nedelj\w+ bezbed\w+ taster\w* spisk\w+ štampač\w* sopstven\w+ korišćen\w+ mest\w+ primer\w*
@@ -73,7 +73,8 @@ FAMILIES: tuple[dict[str, str], ...] = (
     },
     {
         "sr": """и у на са не да за се од је су као или ако који која које што шта то како може можете ваш ваше вашег
-            бисте сте по из при би није због све [а-ш]{3,}(?:ог|ом|има|ама) [а-шјљњџ]*[ђћ][а-шђћјљњџ]* [а-ш]*[јљњџ][а-шјљњџ]*""",
+            бисте сте по из при би није због све [а-ш]{3,}(?:ог|ом|има|ама)
+            [а-шјљњџ]*[ђћ][а-шђћјљњџ]* [а-ш]*[јљњџ][а-шјљњџ]*""",
         "mk": """и во на со не да за се од е се како или ако кој која кое што тоа може можете ваш вашиот ќе го ги ја по
             при сте би поради сите [а-ш]{3,}(?:от|ата|ите|ото) [а-шјљњџ]*[ѓќѕ][а-шѓќѕјљњџ]* [а-ш]*[јљњџ][а-шјљњџ]*""",
         "ru": "и в на с не что для за от к как или если который это может вы ваш по из при [а-я]*[ыэёйщъ][а-яё]*",
