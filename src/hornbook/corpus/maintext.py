@@ -38,7 +38,8 @@ MIN_INTRODUCTION = 40  # characters of a sentence that ends in a colon, with whi
 MIN_SHARE = 0.2  # of the page's prose: a container that holds less was the wrong one
 WHOLE_SHARE = 0.5  # of the page's prose: where one container holds less, and all of its kind more, they are the article
 MIN_LEFT = 1 / 7  # of a container's prose: where less is left, the names were wrong about this page
-MAX_BEFORE = 0.1  # of the text before the only h1: what is so little is a breadcrumb or a date
+MAX_BEFORE = 0.1  # of the text stands before the only h1: what is so little is a breadcrumb or a date
+MAX_BEFORE_CHARACTERS = 200
 
 
 def main_part(page: FlatPage) -> tuple[int, float]:
@@ -246,7 +247,9 @@ def _cut_before_title(page: FlatPage, own: list[int], part: int) -> None:
     if len(titles) != 1:
         return
     sums = _sums(page, own)
-    if sums[titles[0]] - sums[part] <= MAX_BEFORE * (sums[page.ends[part]] - sums[part]):
+    before, whole = sums[titles[0]] - sums[part], sums[page.ends[part]] - sums[part]
+    notes = any(_is_note(page, i) for i in range(part + 1, titles[0]) if not page.gone[i])
+    if before <= min(MAX_BEFORE * whole, MAX_BEFORE_CHARACTERS) and not notes:
         above = set(page.ancestors(titles[0]))
         for i in range(part + 1, titles[0]):
             if i not in above:
