@@ -250,3 +250,9 @@ def test_fast_mode_reads_the_same_words_without_the_marks() -> None:
     assert extract(b"<body>", "text/html", mode="fast").fault == "empty"
     links = f"<body><p>Some text.</p><ul>{LINKS * 9}</ul></body>".encode()
     assert extract(links, "text/html", mode="fast").link_share > 0.8
+
+
+def test_a_box_called_content_with_a_quarter_of_the_text_is_not_the_article() -> None:
+    prose = "<p>A sentence of some words.</p>"
+    page = f"<body><div id='content'>{prose}</div><div id='more'>{prose * 3}</div></body>"
+    assert extract(page.encode(), "text/html").text.count("A sentence") == 4

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from hornbook.corpus.encodings import decoded
@@ -12,6 +12,7 @@ from hornbook.corpus.faults import Check, PageFault, cpu_budget
 Mode = Literal["main", "fast"]
 CPU_SECONDS = 10.0
 MAX_CHARACTERS = 5_000_000
+_CUT = f"the text is cut after {MAX_CHARACTERS:,} characters"
 DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 EPUB = "application/epub+zip"
 PDF = "application/pdf"
@@ -29,7 +30,8 @@ _CONTAINERS = re.compile(r"<(/?)(div|main|article|section|table|ul|ol|script|sty
 
 @dataclass(frozen=True)
 class Extracted:
-    """`fault` is None, or what is wrong with the page: binary, truncated, empty, damaged, too big, cpu time.
+    """`fault` is None, or what is wrong with the page: binary, truncated, empty, damaged, too big, cpu time. `detail`
+    says more of it, or that the text was cut.
 
     `license` is an SPDX identifier, or the address of a licence that has none. `link_share` is the share of the whole
     page's text that lies in links, 0 to 1. `ended` says that the HTML has its </body> or </html>, `unclosed` that it
@@ -123,8 +125,8 @@ def _html(text: str, charset: str, url: str, mode: str, check: Check) -> Extract
         found = read_html(text, url, check)
     page = _document(found.title, found.text, charset=charset)
     ended = closes or "</body" in tail.lower()
-    return Extracted(page.title, page.text, page.fault, charset=charset, license=found.license,
-                     link_share=found.link_share, ended=ended, unclosed=not ended and _is_unclosed(text))  # fmt: skip
+    unclosed = not ended and _is_unclosed(text)
+    return replace(page, license=found.license, link_share=found.link_share, ended=ended, unclosed=unclosed)
 
 
 def _document(title: str, markdown: str, *, charset: str) -> Extracted:
@@ -134,15 +136,17 @@ def _document(title: str, markdown: str, *, charset: str) -> Extracted:
     if text and title and not heading:
         first, _, rest = text.partition("\n")
         text = f"# {title}\n{rest}" if first.lstrip("# ") == title else f"# {title}\n\n{text}"
-    return Extracted(title or heading, text, None if text else "empty", charset=charset)
+    detail = _CUT if len(markdown) > MAX_CHARACTERS else ""
+    return Extracted(title or heading, text, None if text else "empty", detail, charset)
 
 
 def _plain(title: str, text: str, *, charset: str) -> Extracted:
     lines = text.replace("\r\n", "\n").replace("\r", "\n").translate(_CONTROLS).expandtabs(4).split("\n")
-    clean = re.sub(r"\n{3,}", "\n\n", "\n".join(map(str.rstrip, lines))).strip("\n")[:MAX_CHARACTERS]
+    clean = re.sub(r"\n{3,}", "\n\n", "\n".join(map(str.rstrip, lines))).strip("\n")
+    detail, clean = _CUT if len(clean) > MAX_CHARACTERS else "", clean[:MAX_CHARACTERS]
     first = clean.strip().split("\n", 1)[0].strip("#=*- ")
     title = title or _first_heading(clean[:4000]) or (first if 0 < len(first) <= 120 else "")
-    return Extracted(title, clean, None if clean.strip() else "empty", charset=charset)
+    return Extracted(title, clean, None if clean.strip() else "empty", detail, charset)
 
 
 def _first_heading(markdown: str) -> str:

@@ -35,10 +35,11 @@ _HEADINGS = frozenset({"h2", "h3", "h4", "h5", "h6"})
 LINK_SHARE = {"ul": 0.75, "ol": 0.75, "div": 0.8, "section": 0.8, "p": 0.9, "table": 0.8, "td": 0.9, "dl": 0.8}
 MIN_LINKS = 2
 MIN_INTRODUCTION = 40  # characters of a sentence that ends in a colon, with which a list of links is part of the text
-MIN_SHARE = 0.2  # of the page's prose: a container that holds less was the wrong one
+MIN_SHARE = (0.2, 0.2, 0.2, 0.4, 0.4)  # of the page's prose, by rank: a container that holds less was the wrong one
 WHOLE_SHARE = 0.5  # of the page's prose: where one container holds less, and all of its kind more, they are the article
 MIN_LEFT = 1 / 7  # of a container's prose: where less is left, the names were wrong about this page
-MAX_BEFORE = 0.1  # of the text before the only h1: what is so little is a breadcrumb or a date
+MAX_BEFORE = 0.1  # of the text stands before the only h1: what is so little is a breadcrumb or a date
+MAX_BEFORE_CHARACTERS = 200
 
 
 def main_part(page: FlatPage) -> tuple[int, float]:
@@ -152,7 +153,7 @@ def _container(page: FlatPage, own: list[int], prose: list[int], body: int) -> i
 
     part = body
     boxes, whole = unwanted(body)
-    for found in ranked:
+    for found, least in zip(ranked, MIN_SHARE, strict=True):
         if not found:
             continue
         first, left = found[0], unwanted(found[0])[1]
@@ -161,7 +162,7 @@ def _container(page: FlatPage, own: list[int], prose: list[int], body: int) -> i
             above = set(page.ancestors(first))
             first = next(up for up in page.ancestors(alike[-1]) if up in above)
         found_boxes, left = unwanted(first)
-        if left >= MIN_SHARE * whole:
+        if left >= least * whole:
             part, boxes = first, found_boxes
             break
     for i in boxes:
@@ -246,7 +247,9 @@ def _cut_before_title(page: FlatPage, own: list[int], part: int) -> None:
     if len(titles) != 1:
         return
     sums = _sums(page, own)
-    if sums[titles[0]] - sums[part] <= MAX_BEFORE * (sums[page.ends[part]] - sums[part]):
+    before, whole = sums[titles[0]] - sums[part], sums[page.ends[part]] - sums[part]
+    notes = any(_is_note(page, i) for i in range(part + 1, titles[0]) if not page.gone[i])
+    if before <= min(MAX_BEFORE * whole, MAX_BEFORE_CHARACTERS) and not notes:
         above = set(page.ancestors(titles[0]))
         for i in range(part + 1, titles[0]):
             if i not in above:

@@ -22,9 +22,13 @@ _CLASS = (
     "modal-content", "permission", "share-", "sociable", "embed", "tag-list",
     # about the text, not the text
     "byline", "meta", "rating", "attachment", "timestamp", "user-info", "user-profile", "-icon", "article-infos",
-    "slide", "gallery", "(?<!block-)caption", "viewport", "overlay", "options", "expand", "obfuscated", "blurred",
+    "slide", "gallery", "(?<!block-)caption(?!-text)", "viewport", "overlay", "options", "expand", "obfuscated",
+    "blurred",
 )  # fmt: skip
-_ID = ("^(?:jp-|dpsp-content)", "footer", "share", "nav", "menu", "related", "premium", "^ad-", "reader-comments", "akismet", "hidden")  # fmt: skip  # noqa: E501
+_ID = (
+    "^(?:jp-|dpsp-content)", "footer", "share", "nav", "menu", "related", "premium", "^ad-", "reader-comments",
+    "akismet", "hidden",
+)  # fmt: skip
 _COMMENTS_CLASS = ("^comment(?!ary)", "(?:article|post)-comments", "comments-title", "nocomments")
 _COMMENTS_ID = ("^comment(?!ary)", "^comol", "^disqus_thread", "^dsq-comments", "^reply-")
 _HIDDEN_CLASS = (
