@@ -54,7 +54,7 @@ class Outcomes:
             columns = (table.column(name).to_pylist() for name in ("site", "url", "title", "text", "bytes"))
             rows = zip(self.judge(table), *columns, strict=True)
             for row, (verdict, site, url, title, text, size) in enumerate(rows):
-                verdict = copies[row] if row in copies else verdict
+                verdict = copies.get(row) or verdict
                 if verdict.reason is not None:
                     yield {"id": document_id(url), "url": url, "step": verdict.step, "reason": verdict.reason,
                            "detail": verdict.detail, "title": title, "excerpt": excerpt(text or ""), "bytes": size,

@@ -54,6 +54,7 @@ class Scoring:
     judge: Path | None
     benchmarks: tuple[Path, ...]
     blocklists: tuple[Path, ...]
+    address_words: bool
 
 
 def learn_pages(tagged: Sequence[Path], path: Path) -> None:
@@ -82,7 +83,7 @@ def score_shard(path: Path, tagged: Path, scoring: Scoring) -> float:
     urls, texts = table.column("url").to_pylist(), table.column("text").to_pylist()
     form = table.column("form").to_pylist()
     overlaps = _benchmarks(scoring.benchmarks).overlaps(texts) if scoring.benchmarks else [None] * len(texts)
-    blocklist = _blocklist(scoring.blocklists)
+    blocklist = _blocklist(scoring.blocklists, scoring.address_words)
     write_table(path, pyarrow.table({
         "bits_per_character": _page_model(scoring.page_model).bits_per_character(texts),
         "quality": form if scoring.judge is None else _judge(scoring.judge)(texts),
@@ -108,5 +109,5 @@ def _benchmarks(paths: tuple[Path, ...]) -> Benchmarks:
 
 
 @lru_cache(maxsize=1)
-def _blocklist(paths: tuple[Path, ...]) -> Blocklist:
-    return Blocklist.read(paths)
+def _blocklist(paths: tuple[Path, ...], words: bool) -> Blocklist:
+    return Blocklist.read(paths, words)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator
 
@@ -18,6 +18,8 @@ MANY = 0.1  # the share of pages refused as copies of pages not very like them t
 
 class CorpusConfig(StageConfig):
     """The section `[corpus]`."""
+
+    shared: ClassVar = ("blocklists",)
 
     preset: Literal["web", "docs", "language"] = Field(
         "docs", description="web: FineWeb's thresholds; docs: manuals, exercises; language: a small language"
@@ -67,7 +69,8 @@ def corpus(config: CorpusConfig, crawl: Pages, run: Run) -> Corpus:
     from hornbook.corpus.filters import LANGUAGE_SCORE, thresholds
 
     curation = Curation(
-        rules=thresholds(config.preset, config.thresholds), languages=frozenset(config.languages),
+        rules=thresholds(config.preset, config.thresholds), address_words=config.preset == "web",
+        languages=frozenset(config.languages),
         language_score=LANGUAGE_SCORE[config.preset] if config.language_score is None else config.language_score,
         personal=config.personal, near_copy=config.near_copy, holdout=config.holdout, extraction=config.extraction,
         cpu_seconds=config.cpu_seconds,

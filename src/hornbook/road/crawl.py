@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from pydantic import Field, model_validator
 
@@ -26,6 +26,8 @@ SOURCES = ("site", "docs", "warc", "table", "dataset")
 
 class CrawlConfig(StageConfig):
     """The section `[crawl]`: one or more of `site`, `docs`, `warc`, `table`, `dataset`, and how to fetch a site."""
+
+    shared: ClassVar = ("blocklists",)
 
     site: str | tuple[str, ...] | None = Field(
         None, description="where to start, such as https://example.org/docs/, or a list of such addresses"
@@ -62,6 +64,7 @@ class CrawlConfig(StageConfig):
     retries: int = Field(2, ge=0, le=10, description="how often a failing page is asked for again")
     backoff: float = Field(0.5, ge=0, le=30, description="seconds before the first time, doubled each time")
     sitemaps: bool = Field(True, description="whether to read the site's sitemaps")
+    blocklists: list[InputPath] = Field([], description="lists of hosts and URLs that are never asked")
     contact: str = Field(
         "", pattern=r"^[\x20-\x7e]*$", description="who to write to, in the user agent: an address or a page"
     )
@@ -110,6 +113,7 @@ def crawl(config: CrawlConfig, run: Run) -> Pages:
 
 
 async def _sites(config: CrawlConfig, run: Run, frontier: Frontier, bar: Bar) -> None:
+    from hornbook.corpus.blocklist import Blocklist
     from hornbook.corpus.crawl import crawl_site, start_url
     from hornbook.corpus.limits import CrawlLimits
     from hornbook.corpus.urls import host_of
@@ -122,7 +126,7 @@ async def _sites(config: CrawlConfig, run: Run, frontier: Frontier, bar: Bar) ->
             run.warn('the site cannot tell who is crawling it: say so under [crawl], contact = "you@example.org"')
         await crawl_site(
             config.sites, run.out, frontier, fetcher, limits, previous=run.previous,
-            on_page=lambda row: _show(bar, row),
+            blocked=Blocklist.read(config.blocklists, words=False).refusal, on_page=lambda row: _show(bar, row),
             on_wait=lambda host, seconds: bar.advance(0, f"{host} lets us wait {seconds:,.0f} s"),
         )  # fmt: skip
 
