@@ -155,15 +155,15 @@ def bucket_pairs(texts: np.ndarray, buckets: np.ndarray) -> Iterator[np.ndarray]
     and pages of one template, whose pairs will be refused, are not all compared with all. The buckets may come from
     `candidates` or from a cluster that grouped the keys of all bands.
     """
+    following = np.lib.stride_tricks.sliding_window_view(np.pad(buckets, (0, CROWD + 1)), CROWD + 1)
     for start in range(0, len(texts), _CHUNK):
-        own, found = buckets[start : start + _CHUNK + CROWD], []
-        for distance in range(1, CROWD + 1):
-            first = start + np.flatnonzero(own[distance:][:_CHUNK] == own[:-distance][:_CHUNK])
-            if not len(first):
-                break
-            found.append(np.column_stack([texts[first], texts[first + distance]]))
-        if found:
-            yield np.concatenate(found)
+        own = following[start : min(start + _CHUNK, len(texts))]
+        first, distance = np.nonzero(own[:, 1:] == own[:, :1])
+        first += start
+        second = first + distance + 1
+        there = second < len(texts)  # and not in the padding
+        if there.any():
+            yield np.column_stack([texts[first[there]], texts[second[there]]])
 
 
 def _signed(texts: Sequence[str], bands: int, rows: int) -> Signatures:
