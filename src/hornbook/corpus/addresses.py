@@ -14,9 +14,8 @@ _DISGUISED = re.compile(
     r"|\sat\s([A-Za-z0-9-]{1,63}(?:\sdot\s[A-Za-z0-9-]{1,63}){1,4}))(?![\w-])",
     re.I,
 )
-# Ends of names that are no mailbox's: the top-level domains that are not two letters long and in use (of the root
-# zone's 1,400 those that people write from), so that `matrix @ self.weight`, `unit@1.service` and `icon@2x.png` are no
-# address.
+# Besides those of two letters, the top-level domains that people write from, of the root zone's 1,400: then
+# `unit@1.service`, `icon@2x.png` and `git@host.config` are no address.
 TOP = """
     com org net edu gov mil int info biz name pro aero coop museum jobs mobi travel cat tel asia post arpa xyz online
     site website store shop blog app dev page club space tech live life world news email company today design cloud

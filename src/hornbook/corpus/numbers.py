@@ -33,7 +33,7 @@ _VERSION = re.compile(r"(?:version|release|ver\.?|v|sqlite|section|chapter|build
 _ADDRESS = re.compile(r"\b(?:ip|ipv4|address|host|server|client|from|ping|dns)\W{0,3}$", re.I)
 
 _GAP = r"(?: ?[-/] ?|[. ])"  # one sign, or a blank
-_GROUP = r"\(?\d++\)?"
+_GROUP = r"\(?\d++\)?(?!:\d|[^\W\dxX])"  # neither a time after a number, nor a part of a word, is one of its groups
 _ALONE = r"(?<![\w.,:+$€£¥#=/*^-])"
 _COUNTRY = (  # the country codes in use (ITU-T E.164, annex of 2016)
     r"(?:1|7|2(?:0|7|[1-6]\d|9[01789])|3(?:[0-469]|[57]\d|8[0-35-79])|4(?:[013-9]|2[013])|5(?:[1-8]|[09]\d)"
@@ -77,7 +77,7 @@ def numbers(text: str, plain: str) -> Iterator[tuple[str, int, int]]:
     """The kind (iban, card, phone, ip), start and end of each number that is somebody's. Places may overlap. `plain` is
     the text in ASCII, a character for a character."""
     for run in _RUN.finditer(plain):
-        start, end = run.span()
+        start, end = run.start(), run.end() + 2  # what follows tells a number from a part of something
         digits = sum(map(str.isdigit, run[0]))
         if digits >= 13:
             cards = _CARD.finditer(plain, start, end)
