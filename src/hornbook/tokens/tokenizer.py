@@ -20,7 +20,7 @@ from hornbook.core.files import write_text
 from hornbook.tokens.description import Description, byte_level_bpe, configured, is_byte_level_bpe
 from hornbook.tokens.giga import gigatoken
 from hornbook.tokens.special import MARKUP, SPECIAL, end_of_text
-from hornbook.tokens.split import PARTS, SPLIT, has_long_run, parts
+from hornbook.tokens.split import GROUPED, PARTS, has_long_run, parts
 from hornbook.tokens.vocabulary import bytes_of
 
 SMALLEST = 256 + len(SPECIAL)
@@ -138,7 +138,7 @@ class Tokenizer:
 
     @cached_property
     def _encoding(self):
-        return _tiktoken(self._ordinary, SPLIT)
+        return _tiktoken(self._ordinary, GROUPED)
 
     @cached_property
     def _without_looking_ahead(self):

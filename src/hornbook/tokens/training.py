@@ -18,7 +18,7 @@ from hornbook.core.errors import InputError
 from hornbook.tokens.description import BPE, FROM_LETTERS, LETTERS, Description, described, split_at
 from hornbook.tokens.library import CONTINUES, LibraryTokenizer
 from hornbook.tokens.special import special_tokens
-from hornbook.tokens.split import SPLIT, readable, short_runs
+from hornbook.tokens.split import GROUPED, readable, short_runs
 from hornbook.tokens.tokenizer import Tokenizer
 from hornbook.tokens.vocabulary import letters_of
 
@@ -57,7 +57,7 @@ def _bpe(texts: Iterable[str], room: int, special: Sequence[str]) -> Tokenizer:
 
     trainer = rustbpe.Tokenizer()  # pyright: ignore[reportAttributeAccessIssue]
     cut = (part for text in texts for part in short_runs(text))
-    trainer.train_from_iterator(cut, room, pattern=SPLIT)
+    trainer.train_from_iterator(cut, room, pattern=GROUPED)
     return Tokenizer([bytes(piece) for piece, _ in trainer.get_mergeable_ranks()], special)
 
 
