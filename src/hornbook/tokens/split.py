@@ -21,7 +21,6 @@ _RUN = re.compile(rf"[{_BLANK}\r\n](?=[{_BLANK}][^{_BLANK}\r\n])")
 
 # Looking ahead, an engine that backtracks comes to the end of its stack in some hundred thousand blanks.
 _LONG = 32768
-_LONG_RUN = re.compile(rf"(\s{{{_LONG}}})")
 _STEP = _LONG // 4
 
 
@@ -45,7 +44,11 @@ def parts(text: str) -> Iterator[str]:
 
 def short_runs(text: str) -> list[str]:
     """The text, cut within runs of white space that are too long to look ahead from."""
-    return _LONG_RUN.split(text) if has_long_run(text) else [text]
+    if not has_long_run(text):
+        return [text]
+    runs = (run.span() for run in re.finditer(r"\s+", text))
+    cuts = [place for start, end in runs for place in range(start + _LONG, end, _LONG)]
+    return [text[start:end] for start, end in zip([0, *cuts], [*cuts, len(text)], strict=True)]
 
 
 def readable(text: str) -> str:

@@ -31,7 +31,8 @@ class Tokenizer:
 
     `pieces` has the bytes of every token by its id; `special` the id of every special token by its name. `encode` never
     makes one of them: in text they stay text, so no page and no user can open a turn. They enter by their ids, in
-    `hornbook.tokens.chat`. `lossless` says whether every text comes back as it was.
+    `hornbook.tokens.chat`. `lossless` says whether texts come back as they
+    were.
     """
 
     lossless = True
