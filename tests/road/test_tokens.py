@@ -6,6 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
 
+from hornbook.core.errors import DamagedError
 from hornbook.pipeline.run import Run
 from hornbook.road.artifacts import Corpus, TokenizerArtifact
 from hornbook.road.tokens import TokensConfig, tokens
@@ -61,6 +62,61 @@ def test_a_killed_attempt_goes_on_to_the_same_content(inputs, tmp_path, monkeypa
     assert resumed.content_digest() == whole.content_digest()
     assert {path.name: path.read_bytes() for path in resumed.files()} == \
         {path.name: path.read_bytes() for path in whole.files()}
+
+
+def test_an_attempt_killed_at_any_document_goes_on_to_the_same_content(inputs, tmp_path, monkeypatch):
+    """Every shard that was finished stays as it is; the batch that the kill fell into is encoded again."""
+    config = TokensConfig(shard_tokens=1024)
+    whole = tokens(config, *inputs, Run(tmp_path / "whole"))
+    encode = Tokenizer.encode_batch
+    budget = 0
+
+    def killed(self, texts, threads):
+        nonlocal budget
+        if budget == 0:
+            raise KeyboardInterrupt
+        budget -= 1
+        return encode(self, texts, threads)
+
+    monkeypatch.setattr(Tokenizer, "encode_batch", killed)
+    kept: dict[str, int] = {}
+    for budget in (0, 1, 0, 2):  # noqa: B007, calls of encode_batch before the kill
+        with pytest.raises(KeyboardInterrupt):
+            tokens(config, *inputs, Run(tmp_path / "broken"))
+        times = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "broken" / "out").rglob("*.bin")}
+        assert kept.items() <= times.items()
+        kept = times
+    budget = -1
+    assert tokens(config, *inputs, Run(tmp_path / "broken")).content_digest() == whole.content_digest()
+
+
+@pytest.mark.parametrize("kind", ["wordpiece", "unigram", "characters", "bytes"])
+def test_every_kind_encodes(inputs, tmp_path, kind):
+    made = Tokenizer.train(TEXTS, 560, kind=kind, fill=False)
+    made.save(tmp_path / kind)
+    run = Run(tmp_path / "run")
+    train = tokens(TokensConfig(), inputs[0], TokenizerArtifact(tmp_path / kind), run).train()
+    assert [made.decode(ids) for ids in train][:20] == TEXTS[:20]
+    assert run.metrics["train"]["bytes_per_token"] >= 1
+    assert run.metrics["encoder"] in ("tiktoken", "gigatoken", "tokenizers")
+
+
+def test_bytes_a_token_are_not_told_of_a_tokenizer_that_loses_text(inputs, tmp_path):
+    from hornbook.tokens.imported import import_tokenizer
+    from tests.tokens.test_imported import bert
+
+    bert().save(str(tmp_path / "tokenizer.json"))
+    import_tokenizer(tmp_path)[0].save(tmp_path / "bert")
+    run = Run(tmp_path / "run")
+    tokens(TokensConfig(), inputs[0], TokenizerArtifact(tmp_path / "bert"), run)
+    assert run.metrics["train"]["bytes_per_token"] is None
+
+
+def test_a_damaged_corpus_is_one_line(inputs, tmp_path):
+    (inputs[0].path / "documents.parquet").write_bytes(b"PAR1 no more")
+    with pytest.raises(DamagedError, match="documents cannot be read") as caught:
+        tokens(TokensConfig(), *inputs, Run(tmp_path / "run"))
+    assert "\n" not in str(caught.value)
 
 
 def test_the_result_is_held(inputs, tmp_path):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from hornbook.core.errors import InputError
 from hornbook.tokens.chat import render, turns
-from hornbook.tokens.tokenizer import SPECIAL
+from hornbook.tokens.special import SPECIAL
 
 CONTENT = st.text(st.sampled_from("abt thA'1.\n\r \té\u00a0?{}%"), max_size=30)
 PLAIN = st.builds(lambda role, content: {"role": role, "content": content},

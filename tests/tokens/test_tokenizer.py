@@ -14,7 +14,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hornbook.core.errors import DamagedError, InputError
-from hornbook.tokens.tokenizer import SMALLEST, SPECIAL, Tokenizer
+from hornbook.tokens.special import RESERVED, ROOMY, SPECIAL
+from hornbook.tokens.split import SPLIT
+from hornbook.tokens.tokenizer import SMALLEST, Tokenizer
 from hornbook.tokens.vocabulary import byte_pairs, bytes_of, letters_of
 from tests.tokens.conftest import PAGES
 
@@ -47,8 +49,6 @@ def test_ids_and_text_equal_transformers(tokenizer, peer, text):
 def test_ids_equal_the_trainers_own_and_tokenizers(tokenizer, folder):
     import rustbpe
     import tokenizers
-
-    from hornbook.tokens.tokenizer import SPLIT
 
     trainer = rustbpe.Tokenizer()
     trainer.train_from_iterator(iter(PAGES), tokenizer.vocab_size - len(SPECIAL), pattern=SPLIT)
@@ -95,20 +95,47 @@ def test_batches_equal_single_texts(tokenizer):
         assert ids.tolist() == tokenizer.encode(text)
 
 
-def test_long_runs_of_white_space_neither_crash_nor_get_lost(tokenizer):
-    text = "a" + " " * 1_500_000 + "b"
-    assert tokenizer.decode(tokenizer.encode(text)) == text
+@pytest.mark.parametrize("text", [
+    "a" + " " * 300_000 + "b", " \t" * 70_000 + "\n  x", "x" + "\n" * 100_000 + "   " * 40_000, "\u2003" * 90_000 + "e",
+])
+def test_long_runs_of_white_space_are_split_as_any(tokenizer, folder, text):
+    import tokenizers
+
+    ids = tokenizer.encode(text)
+    assert ids == tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json")).encode(text).ids
+    assert tokenizer.decode(ids) == text
     assert Tokenizer.train([text, *PAGES], 300).vocab_size == 300
 
 
-def test_lone_surrogates_become_replacement_characters(tokenizer):
-    assert tokenizer.decode(tokenizer.encode("a\ud800b")) == "a\ufffdb"
+@pytest.mark.parametrize("line", ["a" * 1_000_000, "日本" * 300_000, "-=" * 400_000, "aB3" * 300_000])
+def test_a_line_without_spaces_is_read_in_linear_time(tokenizer, line):
+    """Ten times as long takes about ten times as long; with time that grows by the square this would not end."""
+    assert tokenizer.decode(tokenizer.encode(line)) == line
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(st.characters(categories=["Cs"]) | st.sampled_from("a \n\ud83d\ude00"), max_size=30))
+@example("\ud83d\ude00")
+@example("a\ud800b")
+def test_surrogates_are_read_as_utf_16_has_them(tokenizer, text):
+    """Two halves are their character; a lone one is U+FFFD."""
+    read = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    assert tokenizer.encode(text) == tokenizer.encode(read)
+    assert tokenizer.decode(tokenizer.encode(text)) == read
+
+
+def test_a_large_vocabulary_holds_tokens_free_for_images_and_sound():
+    words = [f"w{number:x}{number * 7919:x}" for number in range(9000)]
+    large = Tokenizer.train(words, ROOMY, fill=False)
+    assert [large.special[name] for name in RESERVED] == list(range(large.vocab_size - 6, large.vocab_size))
+    assert large.decode([large.special["<|image_pad|>"]]) == ""
+    assert not set(RESERVED) & set(Tokenizer.train(words, ROOMY - 1, fill=False).special)
 
 
 def test_training_is_the_same_on_any_number_of_threads():
     program = (
         "from hornbook.tokens.tokenizer import Tokenizer; from tests.tokens.conftest import PAGES; "
-        "import hashlib; print(hashlib.sha256(repr(Tokenizer.train(PAGES, 400)._pieces).encode()).hexdigest())"
+        "import hashlib; print(hashlib.sha256(repr(Tokenizer.train(PAGES, 400).pieces).encode()).hexdigest())"
     )
     digests = set()
     for threads in ("1", "3"):
@@ -128,7 +155,7 @@ def test_a_vocabulary_the_text_cannot_fill_names_the_largest():
     assert Tokenizer.train([], SMALLEST).decode(Tokenizer.train([], SMALLEST).encode("any")) == "any"
 
 
-@pytest.mark.parametrize("damage", ["", "{}", '{"model": {"vocab": {"a": 0}}}', "\xff"])
+@pytest.mark.parametrize("damage", ["", "{}", "[]", '{"model": {"vocab": {"a": 0}}}', "\xff", '{"added_tokens": [1]}'])
 def test_a_damaged_file_is_one_line(folder, tmp_path, damage):
     (tmp_path / "tokenizer.json").write_text(damage, "latin-1")
     with pytest.raises(DamagedError) as caught:
@@ -141,10 +168,21 @@ def test_a_missing_or_a_foreign_tokenizer_is_refused(folder, tmp_path):
     with pytest.raises(InputError, match=r"no tokenizer\.json"):
         Tokenizer.load(tmp_path)
     foreign = json.loads((folder / "tokenizer.json").read_text())
-    foreign["pre_tokenizer"]["pretokenizers"][0]["pattern"]["Regex"] = r"\s+"
+    foreign["added_tokens"] = [token for token in foreign["added_tokens"] if token["content"] != "<|im_end|>"]
     (tmp_path / "tokenizer.json").write_text(json.dumps(foreign))
-    with pytest.raises(InputError, match="otherwise"):
+    with pytest.raises(InputError, match=r"no special token <\|im_end\|>; import it"):
         Tokenizer.load(tmp_path)
+
+
+def test_one_that_splits_otherwise_is_read_by_its_own_rules(folder, tmp_path):
+    import tokenizers
+
+    other = json.loads((folder / "tokenizer.json").read_text())
+    other["pre_tokenizer"]["pretokenizers"][0]["pattern"]["Regex"] = r"\s+"
+    (tmp_path / "tokenizer.json").write_text(json.dumps(other))
+    library = tokenizers.Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
+    for page in PAGES:
+        assert Tokenizer.load(tmp_path).encode(page) == library.encode(page).ids
 
 
 @given(st.binary(max_size=50))
@@ -162,3 +200,15 @@ def test_letters_are_the_fields_own():
 def test_a_vocabulary_with_an_orphan_is_refused():
     with pytest.raises(ValueError, match="not a merge"):
         list(byte_pairs([*(bytes([byte]) for byte in range(256)), b"abc"]))
+
+
+@pytest.mark.slow
+def test_128k_entries():
+    import random
+
+    draw = random.Random(0)
+    words = ["".join(draw.choice("bcdfghklmnprstvz") + draw.choice("aeiou") for _ in range(3)) for _ in range(60_000)]
+    texts = [" ".join(draw.choice(words) for _ in range(1000)) for _ in range(400)]
+    made = Tokenizer.train(texts, 1 << 17)
+    assert made.vocab_size == 1 << 17
+    assert made.decode(made.encode(texts[0])) == texts[0]

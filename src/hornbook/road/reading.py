@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from hornbook.core.errors import DamagedError
 from hornbook.pipeline.record import REBUILD
@@ -18,29 +19,21 @@ ROWS = 512
 
 def batches(corpus: Corpus, pattern: str, columns: Sequence[str], *, skip: int = 0) -> Iterator[pyarrow.RecordBatch]:
     """At most ROWS documents each of the files that match, in order, after the first `skip`. Raises DamagedError for a
-    file that cannot be read."""
-    import pyarrow
-    from pyarrow import parquet
-
+    file that is no Parquet."""
     for path in _files(corpus, pattern):
-        try:
-            file = parquet.ParquetFile(path)
-            if skip >= file.metadata.num_rows:
-                skip -= file.metadata.num_rows
-                continue
-            for batch in file.iter_batches(ROWS, columns=list(columns)):
-                kept, skip = batch.slice(skip), max(0, skip - batch.num_rows)
-                if kept.num_rows:
-                    yield kept
-        except (OSError, pyarrow.ArrowException) as error:
-            raise DamagedError(f"the documents cannot be read ({error})", where=path, fix=REBUILD) from None
+        file = _opened(path)
+        if skip >= file.metadata.num_rows:
+            skip -= file.metadata.num_rows
+            continue
+        for batch in file.iter_batches(ROWS, columns=list(columns)):
+            kept, skip = batch.slice(skip), max(0, skip - batch.num_rows)
+            if kept.num_rows:
+                yield kept
 
 
 def count(corpus: Corpus, pattern: str) -> int:
-    """How many documents the files that match hold, by their footers."""
-    from pyarrow import parquet
-
-    return sum(parquet.read_metadata(path).num_rows for path in _files(corpus, pattern))
+    """How many documents the files that match hold, by their footers. Raises DamagedError as `batches` does."""
+    return sum(_opened(path).metadata.num_rows for path in _files(corpus, pattern))
 
 
 def texts(corpus: Corpus) -> Iterator[str]:
@@ -49,8 +42,19 @@ def texts(corpus: Corpus) -> Iterator[str]:
         yield from batch.column(0).to_pylist()
 
 
-def _files(corpus: Corpus, pattern: str):
+def _files(corpus: Corpus, pattern: str) -> list[Path]:
     files = corpus.files(pattern)
     if not files:
         raise DamagedError(f"there is no {pattern} here", where=corpus.path, fix=REBUILD)
     return files
+
+
+def _opened(path: Path) -> Any:
+    import pyarrow
+    from pyarrow import parquet
+
+    try:
+        return parquet.ParquetFile(path)
+    except (OSError, pyarrow.ArrowException) as error:
+        said = str(error).splitlines()[0]
+        raise DamagedError(f"the documents cannot be read ({said})", where=path, fix=REBUILD) from None

@@ -12,6 +12,8 @@ from hornbook.tokens.split import readable
 
 Encode = Callable[[str], list[int]]
 
+FORGET = 1 << 27  # it keeps every word it ever read, 110 bytes each: after so many characters it begins anew
+
 # What splitting and merging could get wrong: a library that reads all of it alike is taken at its word for the rest.
 TRIAL = (
     "", "It's 1,234.50 or  two\n\n  words\t\tand\r\n\r\n  'LL more ", "  \n \n\n x\u00a0\u00a0y\u2028z\u3000\u3000w ",
@@ -32,12 +34,17 @@ def gigatoken(description: Description, encode: Encode) -> Callable[[str], np.nd
         import gigatoken
     except ImportError:
         return None
+    bare = json.dumps({**description, "added_tokens": []})
     try:
-        library = gigatoken.Tokenizer.from_json(json.dumps({**description, "added_tokens": []}))
+        library, read = gigatoken.Tokenizer.from_json(bare), 0
     except (RuntimeError, ValueError):
         return None
 
     def ids_of(text: str) -> np.ndarray:
+        nonlocal library, read
+        read += len(text)
+        if read > FORGET:
+            library, read = gigatoken.Tokenizer.from_json(bare), len(text)
         return library.encode(readable(text)).astype(np.int32)
 
     return ids_of if all(ids_of(text).tolist() == encode(text) for text in TRIAL) else None

@@ -20,7 +20,7 @@ from hornbook.core.files import write_text
 from hornbook.tokens.description import Description, byte_level_bpe, configured, is_byte_level_bpe
 from hornbook.tokens.giga import gigatoken
 from hornbook.tokens.special import MARKUP, SPECIAL, end_of_text
-from hornbook.tokens.split import PARTS, SPLIT, has_long_run, parts
+from hornbook.tokens.split import GROUPED, PARTS, has_long_run, parts
 from hornbook.tokens.vocabulary import bytes_of
 
 SMALLEST = 256 + len(SPECIAL)
@@ -31,7 +31,8 @@ class Tokenizer:
 
     `pieces` has the bytes of every token by its id; `special` the id of every special token by its name. `encode` never
     makes one of them: in text they stay text, so no page and no user can open a turn. They enter by their ids, in
-    `hornbook.tokens.chat`. `lossless` says whether every text comes back as it was.
+    `hornbook.tokens.chat`. `lossless` says whether texts come back as they
+    were.
     """
 
     lossless = True
@@ -138,7 +139,7 @@ class Tokenizer:
 
     @cached_property
     def _encoding(self):
-        return _tiktoken(self._ordinary, SPLIT)
+        return _tiktoken(self._ordinary, GROUPED)
 
     @cached_property
     def _without_looking_ahead(self):

@@ -18,7 +18,7 @@ from hornbook.core.errors import InputError
 from hornbook.tokens.description import BPE, FROM_LETTERS, LETTERS, Description, described, split_at
 from hornbook.tokens.library import CONTINUES, LibraryTokenizer
 from hornbook.tokens.special import special_tokens
-from hornbook.tokens.split import SPLIT, readable, short_runs
+from hornbook.tokens.split import GROUPED, readable, short_runs
 from hornbook.tokens.tokenizer import Tokenizer
 from hornbook.tokens.vocabulary import letters_of
 
@@ -57,20 +57,21 @@ def _bpe(texts: Iterable[str], room: int, special: Sequence[str]) -> Tokenizer:
 
     trainer = rustbpe.Tokenizer()  # pyright: ignore[reportAttributeAccessIssue]
     cut = (part for text in texts for part in short_runs(text))
-    trainer.train_from_iterator(cut, room, pattern=SPLIT)
+    trainer.train_from_iterator(cut, room, pattern=GROUPED)
     return Tokenizer([bytes(piece) for piece, _ in trainer.get_mergeable_ranks()], special)
 
 
 def _wordpiece(texts: Iterable[str], room: int, special: Sequence[str]) -> Tokenizer:
     from tokenizers import models, trainers
 
-    base = [*map(letters_of, BYTES), *(CONTINUES + letters_of(byte) for byte in BYTES)]
+    going_on = [CONTINUES + letters_of(byte) for byte in BYTES]
     learnt = _learnt(
-        models.WordPiece(max_input_chars_per_word=10 * LONGEST), texts, trainers.WordPieceTrainer,
-        vocab_size=room, continuing_subword_prefix=CONTINUES,
+        models.WordPiece(), texts, trainers.WordPieceTrainer, vocab_size=room, continuing_subword_prefix=CONTINUES,
+        special_tokens=going_on,  # named here, they have ids before the words come, which come in no order
     )  # fmt: skip
     order = [text for text, _ in sorted(learnt.get_vocab().items(), key=lambda item: item[1])]
-    pieces = list(dict.fromkeys([*base, *order]))[:room]
+    base = [letters_of(byte) for byte in BYTES] + going_on
+    pieces = list(dict.fromkeys(base + order))[:room]
     model = {
         "type": "WordPiece", "unk_token": base[0], "continuing_subword_prefix": CONTINUES,
         "max_input_chars_per_word": 10 * LONGEST, "vocab": {text: token for token, text in enumerate(pieces)},
@@ -82,8 +83,8 @@ def _wordpiece(texts: Iterable[str], room: int, special: Sequence[str]) -> Token
 def _unigram(texts: Iterable[str], room: int, special: Sequence[str]) -> Tokenizer:
     from tokenizers import models, trainers
 
-    learnt = _learnt(models.Unigram(), texts, trainers.UnigramTrainer, vocab_size=room)
-    scores = {text: round(score, 4) for text, score in json.loads(learnt.to_str())["model"]["vocab"]}
+    learnt = _learnt(models.Unigram(), texts, trainers.UnigramTrainer, vocab_size=room, special_tokens=[])
+    scores = {text: round(score or 0.0, 4) for text, score in json.loads(learnt.to_str())["model"]["vocab"]}
     # Threads add in any order, so the last digits differ; letters that no text needed are given scores a ten-thousandth
     # apart in no order at all. Without both, the same texts give the same scores.
     lowest = min(scores.values())
@@ -135,6 +136,6 @@ def _learnt(model: Any, texts: Iterable[str], trainer: Any, **options: Any) -> A
         [pre_tokenizers.Split(Regex(BOUNDED), "isolated"), pre_tokenizers.ByteLevel(False, use_regex=False)]
     )
     letters = [letters_of(byte) for byte in BYTES]
-    made = trainer(initial_alphabet=letters, special_tokens=[], show_progress=False, **options)
+    made = trainer(initial_alphabet=letters, show_progress=False, **options)
     library.train_from_iterator(map(readable, texts), made)
     return library
