@@ -53,7 +53,7 @@ def figures() -> Iterator[dict]:
 def write_crawl(folder: Path, pages: int) -> None:
     """A crawl of `pages` pages of some 20 KB of made-up prose, each other, with menus and footers around it."""
     from hornbook.corpus.pages import PageRow, write_pages
-    from hornbook.corpus.warc import WarcWriter
+    from hornbook.corpus.warc_writer import WarcWriter
 
     random_source = random.Random(7)
     writer, rows = WarcWriter(folder), []
@@ -67,7 +67,7 @@ def write_crawl(folder: Path, pages: int) -> None:
             fetched_at="2026-01-01T00:00:00Z", warc_file=place.file, warc_offset=place.offset, warc_length=place.length,
         ))  # fmt: skip
     writer.close()
-    write_pages(folder / "pages.parquet", rows)
+    write_pages(folder / "pages.parquet", sorted(rows, key=lambda row: row.url))
 
 
 def _page(number: int, words: list[str], random_source: random.Random) -> str:

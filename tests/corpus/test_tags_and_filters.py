@@ -14,7 +14,7 @@ from hornbook.corpus.language import identify
 from hornbook.corpus.plain import code_share, plain_text
 from hornbook.corpus.spam import spam_score
 from hornbook.corpus.statistics import COLUMNS, statistics
-from hornbook.corpus.tags import NUMBERS, tag
+from hornbook.corpus.tags import TAGS, tag
 
 PROSE = (
     "The harbour of Mell was built by a mason who lived there with her sister. It has a long wall of grey stone, and "
@@ -117,8 +117,8 @@ def test_a_tagger_only_adds_columns() -> None:
     before = batch(PROSE, SPAM, "")
     after = tag(before)
     assert after.select(before.schema.names) == before
-    assert set(NUMBERS) <= set(after.schema.names)
-    assert after.column("quality").to_pylist()[0] > after.column("quality").to_pylist()[1]
+    assert set(TAGS) <= set(after.schema.names)
+    assert after.column("form").to_pylist()[0] > after.column("form").to_pylist()[1]
 
 
 @settings(max_examples=40, deadline=None)

@@ -37,16 +37,17 @@ SITE = """\
 site = {site}
 max_pages = 10000  # stop after so many
 delay = 1.0        # seconds between two requests; robots.txt may ask for more
+# contact = "you@example.org"  # the site sees who asks
 """
 DOCS = """\
-docs = {docs}  # a folder of HTML, Markdown, text or PDF
+docs = {docs}  # a folder of HTML, Markdown, reStructuredText, text, PDF, DOCX or EPUB
 """
 
 
 def new(
     name: Annotated[str, typer.Argument(help="What the recipe and its run are called.")],
     site: Annotated[str | None, typer.Option(help="The site to read, such as https://example.org/docs/.")] = None,
-    docs: Annotated[Path | None, typer.Option(help="The folder to read: HTML, Markdown, text, PDF.")] = None,
+    docs: Annotated[Path | None, typer.Option(help="The folder to read: HTML, Markdown, text, PDF, DOCX, EPUB.")] = None,
     size: Annotated[str, typer.Option(help="tiny, laptop or gpu.")] = "laptop",
 ) -> None:
     """Write NAME.toml: a recipe for the pages of a site or a folder."""

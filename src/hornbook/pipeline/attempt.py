@@ -29,7 +29,7 @@ from hornbook.pipeline.run import Run
 from hornbook.pipeline.worker import run_in_worker
 from hornbook.pipeline.workspace import Workspace, fault
 
-LIBRARIES = ("hornbook", "torch", "numpy", "pyarrow", "tokenizers", "tiktoken", "trafilatura", "safetensors", "lancedb")
+LIBRARIES = ("hornbook", "torch", "numpy", "pyarrow", "tokenizers", "tiktoken", "resiliparse", "safetensors", "lancedb")
 
 
 @dataclass(frozen=True)
