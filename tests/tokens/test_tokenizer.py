@@ -207,8 +207,8 @@ def test_128k_entries():
     import random
 
     draw = random.Random(0)
-    words = ["".join(draw.choice("bcdfghklmnprstvz") + draw.choice("aeiou") for _ in range(3)) for _ in range(60_000)]
-    texts = [" ".join(draw.choice(words) for _ in range(1000)) for _ in range(400)]
+    words = ["".join(draw.choice("bcdfghklmnprstvz") + draw.choice("aeiou") for _ in range(5)) for _ in range(200_000)]
+    texts = [" ".join(draw.choice(words) for _ in range(1000)) for _ in range(600)]
     made = Tokenizer.train(texts, 1 << 17)
     assert made.vocab_size == 1 << 17
     assert made.decode(made.encode(texts[0])) == texts[0]

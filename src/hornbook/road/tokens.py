@@ -78,6 +78,7 @@ def _figures(manifest: dict[str, Any], corpus: Corpus, pattern: str, encoder: To
 
 
 def _bytes(texts: Any) -> int:
-    from pyarrow import compute
+    import pyarrow.compute
 
+    compute: Any = pyarrow.compute
     return compute.sum(compute.binary_length(texts)).as_py() or 0
