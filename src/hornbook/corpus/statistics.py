@@ -68,7 +68,7 @@ def _gopher_quality(text: str, lines: Sequence[str], spelling: Spelling) -> dict
     """Words are those that are not of symbols alone, except where they divide: there all count."""
     kinds = np.bitwise_or.reduceat(_kinds()[spelling.letters], spelling.starts[:-1]) if spelling.words else _kinds()[:0]
     real = kinds & _LETTERED > 0
-    count, alphabetic = np.count_nonzero(real), np.count_nonzero(kinds & _ALPHABETIC)
+    count, alphabetic = int(np.count_nonzero(real)), int(np.count_nonzero(kinds & _ALPHABETIC))
     every = max(len(spelling.words), 1)
     return {
         "words": count,
