@@ -47,7 +47,7 @@ docs = {docs}  # a folder of HTML, Markdown, reStructuredText, text, PDF, DOCX o
 def new(
     name: Annotated[str, typer.Argument(help="What the recipe and its run are called.")],
     site: Annotated[str | None, typer.Option(help="The site to read, such as https://example.org/docs/.")] = None,
-    docs: Annotated[Path | None, typer.Option(help="The folder to read: HTML, Markdown, text, PDF, DOCX, EPUB.")] = None,
+    docs: Annotated[Path | None, typer.Option(help="A folder of HTML, Markdown, text, PDF, DOCX, EPUB.")] = None,
     size: Annotated[str, typer.Option(help="tiny, laptop or gpu.")] = "laptop",
 ) -> None:
     """Write NAME.toml: a recipe for the pages of a site or a folder."""

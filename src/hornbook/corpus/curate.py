@@ -27,9 +27,9 @@ TAGS = "tags"
 
 @dataclass(frozen=True)
 class Curation:
-    """What a corpus is to be. `personal` is one of `personal.POLICIES`; `languages` empty means any; `holdout` is a share.
-    `judgements` are files of a person's own, `benchmarks` of texts that no document may hold, `blocklists` of hosts;
-    with `address_words` pages are refused for the words of their addresses too.
+    """What a corpus is to be. `personal` is one of `personal.POLICIES`; `languages` empty means any; `holdout` is a
+    share. `judgements` are files of a person's own, `benchmarks` of texts that no document may hold, `blocklists` of
+    hosts; with `address_words` pages are refused for the words of their addresses too.
     """
 
     rules: tuple[Threshold, ...]
@@ -123,4 +123,5 @@ def _learned(
         judge.mkdir(exist_ok=True)
         model, agreement = learn_judgements([row for path in curation.judgements for row in read_judgements(path)])
         save_judge(judge, model, agreement)
-    return Scoring(work / "pages.safetensors", judge, curation.benchmarks, curation.blocklists, curation.address_words), agreement
+    lists = curation.blocklists, curation.address_words
+    return Scoring(work / "pages.safetensors", judge, curation.benchmarks, *lists), agreement

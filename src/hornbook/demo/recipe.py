@@ -45,7 +45,7 @@ rater_data = "island/truth"
 """
 SLOWER = """\
 [pretrain]
-minutes = 4.8  # instead of 4.0: there was no C++ compiler here, and without our kernels a minute teaches less
+minutes = 4.5  # instead of 4.0: there was no C++ compiler here, and without our kernels a minute teaches less
 
 """
 

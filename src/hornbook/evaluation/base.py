@@ -29,9 +29,10 @@ def heldout_figures(
     `bpb` is a bootstrap over documents; n counts them.
     """
     size = np.array([len(text.encode("utf-8")) for text in texts], dtype=np.float64)
-    if not size.sum():
+    why = "no page is held out" if not size.sum() else "the tokenizer does not keep every text"
+    if not size.sum() or not exact.tokenizer.lossless:
         for figure in ("bpb", "bpb_xz", "bpb_5gram"):
-            sheet.miss(figure, "no page is held out")
+            sheet.miss(figure, why)
         return
     cost = bits(exact, heldout, window=window)
     sheet.scores["bpb"] = _row(cost.sum() / size.sum(), len(size), _interval(cost, size, seed))

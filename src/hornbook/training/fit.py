@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from hornbook.core.errors import HornbookError
 from hornbook.core.files import atomic_writer
+from hornbook.models.device import release_memory
 from hornbook.training.batch import on_device
 from hornbook.training.checkpoint import (
     Checkpoint,
@@ -122,6 +123,7 @@ class _Loop:
                 self._save(self.folder)
         if self.folder and self.step != self.resumed_from:
             self._save(self.folder)
+        release_memory()  # what comes next, sampling above all, asks for other shapes
         loss = self.row.get("loss", math.nan)
         return FitResult(self.step, self.skipped, self.tokens, self.seconds, loss, self.row, self.resumed_from)
 
