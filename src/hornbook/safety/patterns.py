@@ -120,9 +120,10 @@ def _begun(*looks: str) -> re.Pattern[str]:
 
 UNDER_WAY = {
     "personal": _begun(
-        r"[+(]?\d[\d ./()-]*", r"[+(]", r"(?<!\w)[A-Z]{2}\d{2}(?: ?[A-Z0-9]){0,30} ?",
-        r"(?<!\w)(?:tel|telephone|phone|mobile|fax)[.: ]{0,4}\(?[\d ./()-]*",
-    ),
+        r"[+(]?\d[\d ./()-]*[a-z]?", r"[+(]", r"(?<!\w)[A-Z]{2}\d{2}(?: ?[A-Z0-9]){0,30} ?",
+        r"(?<!\w)(?:tel|telephone|phone|mobile|fax)[.: ]{0,4}\(?[\d ./()-]*[a-z]?",
+    ),  # a letter after a number may yet turn out to be accented, and then is none for the patterns
+
     "secret": _begun(
         r"-{1,5}[A-Z -]*",
         r"(?<!\w)(?:password|passwd|secret|api[_-]?key|access[_-]?token)[\"']?[:= ]{0,6}[\"']?[^\s\"']*",
