@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from importlib import import_module
 
 import numpy as np
 
@@ -31,7 +32,7 @@ def gigatoken(description: Description, encode: Encode) -> Callable[[str], np.nd
     any of TRIAL.
     """
     try:
-        import gigatoken
+        gigatoken = import_module("gigatoken")
     except ImportError:
         return None
     bare = json.dumps({**description, "added_tokens": []})
