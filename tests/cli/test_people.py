@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hornbook.cli.conversations import write_conversations
+from hornbook.cli.corpus import terminal
 from hornbook.cli.imports import append_row, beside, import_into
 from hornbook.conversations.formats import read_conversations
 
@@ -40,6 +41,13 @@ def test_what_was_written_stays_when_more_is(tmp_path):
     write_conversations(file, Typed("c", "d"), print)
     assert [row["messages"][0]["content"] for row in read_conversations(file)] == ["a", "c"]
     assert write_conversations(file, Typed(), print) == 0
+
+
+def test_a_page_is_judged_by_a_number_or_a_word(capsys):
+    ask = terminal(Typed("excellent", "6", "4", "Bad", ""))
+    assert [ask("A page of a mill.", done, 9) for done in range(3)] == ["4", "bad", ""]
+    assert ask("Another.", 3, 9) is None
+    assert "--- 4 of 9 ---\nAnother." in capsys.readouterr().err
 
 
 def test_the_recipe_names_the_file_once_and_keeps_its_comments(tmp_path):

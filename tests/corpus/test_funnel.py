@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pyarrow
 
-from hornbook.corpus.funnel import Change, Rule, changes, examples, rules
+from hornbook.corpus.funnel import Change, Rule, changes, examples, rules, shared
 
 REFUSED = pyarrow.Table.from_pylist([
     {"url": f"https://a.example/{number:02d}", "step": step, "reason": reason, "detail": "d", "title": "t",
@@ -23,7 +23,7 @@ def test_rules_by_step_with_pages_and_bytes() -> None:
 
 def test_examples_are_taken_evenly() -> None:
     found = [row["url"][-2:] for row in examples(REFUSED, "thin")]
-    assert found == [f"{number:02d}" for number in range(0, 25, 3)]
+    assert found == [f"{place * 25 // 10:02d}" for place in range(10)]
     assert len(examples(REFUSED, "robots")) == 2
     assert examples(REFUSED, "no such") == []
 
@@ -38,3 +38,5 @@ def test_changes_between_two_corpora() -> None:
         Change("thin", "kept", 1, ("d",)),
     ]  # fmt: skip
     assert changes((kept, refused), (kept, refused)) == []
+    assert shared((kept, refused), (kept_now, refused_now)) == 5
+    assert shared((kept,), (pyarrow.table({"url": ["z"]}),)) == 0

@@ -39,11 +39,14 @@ def corpus(
     documents = workspace_of(read).current("corpus", Corpus).documents()
     pages = dict(zip(documents.column("id").to_pylist(), documents.column("text").to_pylist(), strict=True))
     file = beside(read.path, "judgements")
-    there = gather_judgements(pages, file, terminal(input), judge=judge_name, count=count)
-    if there:
-        import_into(read.path, "corpus", file, key="judgements")
-    wanted = "" if there >= LEAST else f"; {LEAST} are needed to learn from them"
-    print(f"{there} pages judged, in {file}{wanted}" if there else "nothing was judged")
+    wanted = min(count, len(pages))
+    there = gather_judgements(pages, file, terminal(input), judge=judge_name, count=wanted)
+    said = f"{there} pages judged, in {file}" if there else "nothing was judged"
+    if there >= LEAST and import_into(read.path, "corpus", file, key="judgements"):
+        said += f"; {read.path.name} names them from now on"
+    elif there < LEAST:
+        said += f"; from {LEAST} on they are learned from"
+    print(said)
 
 
 def terminal(answer: Callable[[str], str]) -> Callable[[str, int, int], str | None]:

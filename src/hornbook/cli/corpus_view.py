@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from hornbook.cli.common import size
 from hornbook.core.errors import InputError
-from hornbook.corpus.funnel import changes, examples, rules
+from hornbook.corpus.funnel import changes, examples, rules, shared
 from hornbook.road.artifacts import Corpus
 
 Rows = Iterator[tuple[object, ...]]
@@ -33,11 +33,16 @@ def refusals(corpus: Corpus, reason: str) -> Rows:
 
 
 def differences(corpus: Corpus, other: Corpus) -> Rows:
-    """The pages this corpus decides otherwise than the other, by what became of them, with examples."""
-    tables = [(each.documents(), each.heldout(), each.refused()) for each in (other, corpus)]
-    found = changes(*tables)
+    """The pages this corpus decides otherwise than the other, by what became of them, with examples. Raises InputError
+    where they have no page in common."""
+    was, now = ((each.documents(), each.heldout(), each.refused()) for each in (other, corpus))
+    common = shared(was, now)
+    if not common:
+        raise InputError("these two have no page in common", where=other.path, fix="name a corpus of the same pages")
+    found = changes(was, now)
+    yield "pages of both", f"{common:,}"
     if not found:
-        yield "no difference", "every page of both has the same outcome"
+        yield "no difference", "all of them have the same outcome"
     for change in found:
         yield f"{change.was} -> {change.now}", f"{change.pages:,} pages"
         yield from (("", url) for url in change.examples)

@@ -48,9 +48,14 @@ def rules(refused: pyarrow.Table) -> list[Rule]:
 def examples(refused: pyarrow.Table, reason: str, count: int = EXAMPLES) -> list[dict]:
     """Pages refused for `reason`, taken evenly from all of them: `url, detail, title, excerpt`."""
     rows = [place for place, own in enumerate(refused.column("reason").to_pylist()) if own == reason]
-    chosen = rows[:: -(-len(rows) // count)][:count] if rows else []
+    chosen = [rows[place * len(rows) // count] for place in range(count)] if len(rows) > count else rows
     told = refused.select(["url", "detail", "title", "excerpt"])
     return told.take(pyarrow.array(chosen, pyarrow.int64())).to_pylist()
+
+
+def shared(one: tuple[pyarrow.Table, ...], other: tuple[pyarrow.Table, ...]) -> int:
+    """How many pages two corpora, each given by its tables, both have seen."""
+    return len(dict(_outcomes(one)).keys() & dict(_outcomes(other)).keys())
 
 
 def changes(was: tuple[pyarrow.Table, ...], now: tuple[pyarrow.Table, ...]) -> list[Change]:
