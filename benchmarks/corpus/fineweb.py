@@ -94,10 +94,12 @@ def our_words() -> Any:
             return REGEX.split(text)
 
         def sent_tokenize(self, text: str) -> list[str]:
-            raise NotImplementedError
+            return [sentence.text for sentence in self._sentences(text)]
 
         def span_tokenize(self, text: str) -> list[tuple[int, int]]:
-            words = self.word_tokenize(text)
-            return [(0, 0) for _ in sentencizer(Doc(vocabulary, words=words)).sents]
+            return [(sentence.start_char, sentence.end_char) for sentence in self._sentences(text)]
+
+        def _sentences(self, text: str) -> list[Any]:
+            return list(sentencizer(Doc(vocabulary, words=self.word_tokenize(text))).sents)
 
     return OurWords()

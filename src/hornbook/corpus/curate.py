@@ -1,7 +1,7 @@
 """From pages to a corpus: read and tagged in shards, then filtered, deduplicated, held out.
 
-The shards are gone through three times: to read and tag their pages, to sign the good ones for the search of copies,
-and to write down what became of each. No step holds more than a few shards' texts.
+The shards are gone through four times: to read and tag their pages, to score them, to sign the good ones for the search
+of copies, and to write down what became of each. No step holds more than a few shards' texts.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ import pyarrow
 from hornbook.corpus.deduplicate import one_of_each, sign_shard
 from hornbook.corpus.extract import Mode
 from hornbook.corpus.filters import Threshold
-from hornbook.corpus.judge import Agreement, learn_judgements, read_judgements, save_judge
-from hornbook.corpus.judging import Judge, closed_sites
+from hornbook.corpus.judgements import Agreement, learn_judgements, read_judgements, save_judge
 from hornbook.corpus.outcomes import Outcomes
 from hornbook.corpus.reading import Reading, Seconds, read_shards, reading_key, taken_over
 from hornbook.corpus.scores import Scoring, Shard, learn_pages, score_shard
 from hornbook.corpus.shards import workers
+from hornbook.corpus.sieve import Sieve, closed_sites
 
 TAGS = "tags"
 
@@ -67,16 +67,16 @@ class Funnel:
 
 def curate(
     pages: pyarrow.Table, warcs: Path, out: Path, work: Path, curation: Curation, *, seed: int, processes: int,
-    crawl: str, engine: str = "local", previous: Path | None = None,
+    source: str, engine: str = "local", previous: Path | None = None,
     on_pages: Callable[[int], None] = lambda count: None,
 ) -> Funnel:
     """Write `documents.parquet`, `heldout.parquet`, `refused.parquet`, in the order of site and URL, and the tags of
     every page, in `out`.
 
-    `pages` is the crawl's table, its records lie in the WARC files of the folder `warcs`; `crawl` names its content.
-    Finished shards are kept from an earlier attempt, and from the corpus in the folder `previous` where nothing changed
-    in how pages are read. What the crawl refused is in the refused table too, so that the funnel is whole. `on_pages`
-    hears of pages done, twice each page.
+    `pages` is the crawl's table, its records lie in the WARC files of the folder `warcs`; `source` names its content
+    and the code that reads it. Finished shards are kept from an earlier attempt, and from the corpus in the folder
+    `previous` where nothing changed in what is read and how. What the crawl refused is in the refused table too, so
+    that the funnel is whole. `on_pages` hears of pages done, twice each page.
     """
     taken = pages.filter(pyarrow.array([outcome == "taken" for outcome in pages.column("outcome").to_pylist()]))
     personal = "keep" if curation.personal == "page" else curation.personal
@@ -84,7 +84,7 @@ def curate(
     seconds = Seconds()
     work.mkdir(parents=True, exist_ok=True)
     with workers(processes, preload=["hornbook.corpus.reading", "hornbook.corpus.deduplicate"], engine=engine) as pool:
-        key = reading_key(reading, crawl)
+        key = reading_key(reading, source)
         found = taken_over(previous and previous / TAGS, out / TAGS, key)
         if found is not None:
             on_pages(2 * taken.num_rows)
@@ -94,15 +94,15 @@ def curate(
             scoring, agreement = _learned(tagged, curation, out, work)
         given = [(path, scoring) for path in tagged]
         seconds.of("score", pool, score_shard, zip([shard.scores for shard in shards], given, strict=True))
-        judge = Judge(curation.rules, curation.languages, curation.language_score, curation.personal == "page",
+        sieve = Sieve(curation.rules, curation.languages, curation.language_score, curation.personal == "page",
                       closed_sites(shards))
         signed = [work / f"sign-{path.stem}.parquet" for path in tagged]
-        given = [(shard, judge, curation.near_copy) for shard in shards]
+        given = [(shard, sieve, curation.near_copy) for shard in shards]
         seconds.of("sign", pool, sign_shard, zip(signed, given, strict=True))
     with seconds.of_this("compare"):
         left = one_of_each(shards, signed, curation.near_copy)
     with seconds.of_this("write"):
-        outcomes = Outcomes(shards, judge, left, curation.holdout, seed)
+        outcomes = Outcomes(shards, sieve, left, curation.holdout, seed)
         outcomes.write(out, pages)
     return Funnel(
         rows=pages.num_rows, pages=taken.num_rows, read=0 if found else taken.num_rows, kept=outcomes.kept,

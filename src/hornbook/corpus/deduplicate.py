@@ -12,10 +12,10 @@ import pyarrow.parquet
 
 from hornbook.corpus.documents import write_table
 from hornbook.corpus.duplicates import Copy, find_signed_copies
-from hornbook.corpus.judging import GOOD, Judge, Verdict
 from hornbook.corpus.minhash import Signatures, bands_for, sign
 from hornbook.corpus.scores import Shard
 from hornbook.corpus.shards import processor_seconds
+from hornbook.corpus.sieve import GOOD, Sieve, Verdict
 
 ALIKE = 0.7  # from here on near copies are copies by anyone's threshold; below they may be pages of one template
 
@@ -82,11 +82,11 @@ class GoodPages:
         return ranks
 
 
-def sign_shard(path: Path, shard: Shard, judge: Judge, threshold: float) -> float:
+def sign_shard(path: Path, shard: Shard, sieve: Sieve, threshold: float) -> float:
     """Sign the good pages of one shard for the search of copies; the processor seconds it took."""
     started = processor_seconds()
     table = shard.read()
-    rows = pyarrow.array(np.flatnonzero([verdict is GOOD for verdict in judge(table)]), pyarrow.int64())
+    rows = pyarrow.array(np.flatnonzero([verdict is GOOD for verdict in sieve(table)]), pyarrow.int64())
     signatures = sign(table.column("text").take(rows).to_pylist(), *bands_for(threshold))
     write_table(path, signatures.table().append_column("row", rows))
     return processor_seconds() - started

@@ -78,8 +78,7 @@ class TableWriter:
         if self._writer is None:
             writer = pyarrow.parquet.ParquetWriter(self._file, table.schema, compression="zstd")
             self._writer = self._stack.enter_context(writer)
-        if table.num_rows or len(self._waiting) == 1:
-            self._writer.write_table(table, row_group_size=ROW_GROUP)
+        self._writer.write_table(table, row_group_size=ROW_GROUP)
         self._waiting = []
 
 

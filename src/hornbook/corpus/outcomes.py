@@ -15,9 +15,9 @@ import pyarrow
 
 from hornbook.corpus.deduplicate import Left
 from hornbook.corpus.documents import DOCUMENTS, REFUSED, TableWriter, document_id, excerpt, is_held_out
-from hornbook.corpus.judging import Judge
 from hornbook.corpus.reading import site_of_page
 from hornbook.corpus.scores import Shard
+from hornbook.corpus.sieve import Sieve
 from hornbook.corpus.tags import PERSONAL
 
 CHUNK = 1024
@@ -26,8 +26,8 @@ CHUNK = 1024
 class Outcomes:
     """Goes through the tagged shards once more. `held` is the share to hold out, by a hash that `seed` keys."""
 
-    def __init__(self, shards: Sequence[Shard], judge: Judge, left: Left, held: float, seed: int):
-        self.shards, self.judge, self.left, self.held, self.seed = shards, judge, left, held, seed
+    def __init__(self, shards: Sequence[Shard], sieve: Sieve, left: Left, held: float, seed: int):
+        self.shards, self.sieve, self.left, self.held, self.seed = shards, sieve, left, held, seed
         self.kept = self.heldout = 0
         self.refused: Counter[str] = Counter()
         self.personal: Counter[str] = Counter()
@@ -52,7 +52,7 @@ class Outcomes:
             kept, copies = self.left.of_shard(number)
             self._keep(table.take(pyarrow.array(kept)), writers)
             columns = (table.column(name).to_pylist() for name in ("site", "url", "title", "text", "bytes"))
-            rows = zip(self.judge(table), *columns, strict=True)
+            rows = zip(self.sieve(table), *columns, strict=True)
             for row, (verdict, site, url, title, text, size) in enumerate(rows):
                 verdict = copies.get(row) or verdict
                 if verdict.reason is not None:

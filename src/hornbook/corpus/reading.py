@@ -29,7 +29,6 @@ from hornbook.corpus.tags import tag
 from hornbook.corpus.urls import site_of
 from hornbook.corpus.warc import Place, read_at
 
-VERSION = 1  # raised when a page would read otherwise: what was tagged before is then not taken over
 SHARD_PAGES = (64, 1024)  # the fewest and most pages of a shard: a kill loses a shard, a shard costs some milliseconds
 SHARD_BYTES = 32_000_000
 SHARDS = 64  # wanted, between those bounds
@@ -122,9 +121,9 @@ def taken_over(previous: Path | None, out: Path, key: dict) -> tuple[list[Path],
     return [out / path.name for path in shards], said["boilerplate_lines"]
 
 
-def reading_key(reading: Reading, crawl: str) -> dict:
-    """What tagged shards depend on: the crawl's content digest, and how its pages were read."""
-    return {"crawl": crawl, "version": VERSION, **asdict(reading)}
+def reading_key(reading: Reading, source: str) -> dict:
+    """What tagged shards depend on: the `source` of the pages, and how they were read."""
+    return {"source": source, **asdict(reading)}
 
 
 def extract_shard(path: Path, cut: Path, number: int, warcs: Path, reading: Reading) -> float:

@@ -18,7 +18,7 @@ import pyarrow.parquet
 from hornbook.corpus.blocklist import Blocklist
 from hornbook.corpus.decontaminate import Benchmarks
 from hornbook.corpus.documents import write_table
-from hornbook.corpus.judge import load_judge
+from hornbook.corpus.judgements import load_judge
 from hornbook.corpus.perplexity import PageModel
 from hornbook.corpus.shards import processor_seconds
 from hornbook.corpus.tags import SCORES

@@ -14,9 +14,7 @@ from hornbook.corpus.faults import PageFault
 MAX_UNPACKED = 30_000_000  # bytes of all parts that are read, together
 MAX_PARTS = 20_000
 
-_UNREADABLE = (
-    zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError, RuntimeError, NotImplementedError
-)  # fmt: skip
+_UNREADABLE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError, RuntimeError)
 
 
 class Zipped:

@@ -76,11 +76,11 @@ def corpus(config: CorpusConfig, crawl: Pages, run: Run) -> Corpus:
         cpu_seconds=config.cpu_seconds,
         judgements=tuple(config.judgements), benchmarks=tuple(config.benchmarks), blocklists=tuple(config.blocklists),
     )
-    pages = crawl.rows()
+    pages, source = crawl.rows(), f"{crawl.content_digest()}, version {corpus.version}"
     taken = pages.column("outcome").to_pylist().count("taken")
     with run.progress("corpus", 2 * taken, "pages, read and tagged") as bar:
         funnel = curate(pages, crawl.path, run.out, run.work, curation, seed=run.seed, processes=run.threads,
-                        engine=run.engine, crawl=crawl.content_digest(), previous=run.previous, on_pages=bar.advance)
+                        engine=run.engine, source=source, previous=run.previous, on_pages=bar.advance)
     if not funnel.kept:
         most = max(funnel.refused, key=lambda reason: funnel.refused[reason], default="no pages")
         raise InputError(

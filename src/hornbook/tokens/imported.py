@@ -7,9 +7,9 @@ from pathlib import Path
 
 from hornbook.core.errors import InputError
 from hornbook.tokens.chat import render
+from hornbook.tokens.described import LibraryTokenizer, opened
 from hornbook.tokens.description import Description
 from hornbook.tokens.giga import TRIAL
-from hornbook.tokens.library import LibraryTokenizer, opened
 from hornbook.tokens.special import SPECIAL, end_of_text, listed
 from hornbook.tokens.template import CHAT_TEMPLATE
 from hornbook.tokens.tokenizer import Tokenizer

@@ -67,7 +67,7 @@ class Tokenizer:
 
         Raises InputError where there is none or a special token lacks, DamagedError for a file that is no tokenizer.
         """
-        from hornbook.tokens.library import LibraryTokenizer
+        from hornbook.tokens.described import LibraryTokenizer
 
         path = Path(folder) / "tokenizer.json"
         if not path.is_file():

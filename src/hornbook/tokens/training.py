@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from hornbook.core.errors import InputError
+from hornbook.tokens.described import CONTINUES, LibraryTokenizer
 from hornbook.tokens.description import BPE, FROM_LETTERS, LETTERS, Description, described, split_at
-from hornbook.tokens.library import CONTINUES, LibraryTokenizer
 from hornbook.tokens.special import special_tokens
 from hornbook.tokens.split import GROUPED, readable, short_runs
 from hornbook.tokens.tokenizer import Tokenizer

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hornbook.core.errors import InputError
-from hornbook.corpus.judge import (
+from hornbook.corpus.judgements import (
     LEAST,
     Judgement,
     gather_judgements,

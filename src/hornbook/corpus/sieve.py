@@ -28,7 +28,7 @@ GOOD = Verdict(None)
 
 
 @dataclass(frozen=True)
-class Judge:
+class Sieve:
     """`rules` are thresholds over tags, `languages` those to keep (none: any), at `language_score` or more; pages with
     personal data are refused where `drops_personal`. `closed` are the sites whose pages end with </html>."""
 
