@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -178,6 +179,12 @@ def test_other_thresholds_never_read_a_page_again(pages, made, tmp_path) -> None
     unmasked = Run(tmp_path / "unmasked", previous=first.path)  # read otherwise: the tags do not serve
     corpus(CorpusConfig(personal="keep"), pages, unmasked)
     assert unmasked.metrics["funnel"]["read"] == 30
+    shutil.copytree(first.path / "tags", tmp_path / "older" / "tags")
+    key = tmp_path / "older" / "tags" / "reading.json"
+    key.write_text(key.read_text().replace(f"version {corpus.version}", f"version {corpus.version - 1}"))
+    older = Run(tmp_path / "newer", previous=tmp_path / "older")  # tagged by an earlier version of the stage
+    corpus(CorpusConfig(holdout=0.2), pages, older)
+    assert older.metrics["funnel"]["read"] == 30
 
 
 @pytest.mark.slow
@@ -245,8 +252,6 @@ def test_nothing_kept_is_one_line(pages, tmp_path) -> None:
 
 
 def test_a_damaged_record_costs_one_page(pages, tmp_path) -> None:
-    import shutil
-
     shutil.copytree(pages.path, tmp_path / "pages")
     row = next(row for row in pages.rows().to_pylist() if row["url"].endswith("good-05.html"))
     with open(tmp_path / "pages" / row["warc_file"], "r+b") as file:
