@@ -14,7 +14,7 @@ from pathlib import Path
 
 from benchmarks.results import Absent
 from hornbook.core.files import write_text
-from hornbook.corpus.extract import extract
+from hornbook.corpus.extraction.extract import extract
 
 DOCUMENTATION = "/usr/share/doc/"
 PACKAGES = (

@@ -24,8 +24,8 @@ from pathlib import Path
 
 from benchmarks import webspam
 from benchmarks.results import figure, keep
-from hornbook.corpus import spam
-from hornbook.corpus.hashed import LinearModel, features, learn
+from hornbook.corpus.tagging import spam
+from hornbook.corpus.tagging.hashed import LinearModel, features, learn
 
 MAILS = ("easy-ham-1", "easy-ham-2", "hard-ham-1", "spam-1", "spam-2")
 LEAST = 20  # words

@@ -20,9 +20,9 @@ import pyarrow.parquet
 
 from benchmarks.results import Absent, against, figure
 from benchmarks.texts import DOCUMENTATION, PACKAGES, pages
-from hornbook.corpus.duplicates import THRESHOLD, Links, find_signed_copies, link
-from hornbook.corpus.folding import words
-from hornbook.corpus.minhash import Signatures, bands_for, candidates, sign
+from hornbook.corpus.copies.duplicates import THRESHOLD, Links, find_signed_copies, link
+from hornbook.corpus.copies.folding import words
+from hornbook.corpus.copies.minhash import Signatures, bands_for, candidates, sign
 
 NAMES = ("minhash_vs_datatrove", "minhash_recall", "minhash_false", "dedup_bytes_per_document")
 DOCUMENTS, COPIES = 20_000, 2_000

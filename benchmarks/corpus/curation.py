@@ -22,12 +22,20 @@ from benchmarks.corpus.fineweb import Filters, our_verdicts, our_words, their_ve
 from benchmarks.corpus.languages import paragraphs
 from benchmarks.results import Absent, against, figure
 from benchmarks.texts import PACKAGES, pages
-from hornbook.corpus.extract import extract
-from hornbook.corpus.filters import C4, FINEWEB, GOPHER_QUALITY, GOPHER_REPETITION, LANGUAGE_SCORE, PRESETS, verdicts
-from hornbook.corpus.language import model_file
-from hornbook.corpus.plain import plain_text
-from hornbook.corpus.statistics import statistics
-from hornbook.corpus.tags import tag, tag_language, tag_statistics
+from hornbook.corpus.extraction.extract import extract
+from hornbook.corpus.extraction.plain import plain_text
+from hornbook.corpus.tagging.filters import (
+    C4,
+    FINEWEB,
+    GOPHER_QUALITY,
+    GOPHER_REPETITION,
+    LANGUAGE_SCORE,
+    PRESETS,
+    verdicts,
+)
+from hornbook.corpus.tagging.language import model_file
+from hornbook.corpus.tagging.statistics import statistics
+from hornbook.corpus.tagging.tags import tag, tag_language, tag_statistics
 
 NAMES = ("verdicts_equal", "curate_vs_spacy", "curate_vs_regex")
 PAGES = 60

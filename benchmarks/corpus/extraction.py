@@ -23,8 +23,8 @@ from pathlib import Path
 from statistics import mean, median, quantiles
 
 from benchmarks.results import Absent, against, figure
-from hornbook.corpus.extract import extract
-from hornbook.corpus.restructured import read_restructured
+from hornbook.corpus.extraction.extract import extract
+from hornbook.corpus.extraction.restructured import read_restructured
 
 NAMES = ("extract_f1_text", "extract_f1_markdown", "extract_rst", "extract_vs_trafilatura")
 REPOSITORY = "https://github.com/scrapinghub/article-extraction-benchmark"

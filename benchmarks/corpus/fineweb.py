@@ -8,9 +8,9 @@ from typing import Any
 import pyarrow
 
 from benchmarks.results import Absent
-from hornbook.corpus.filters import Threshold, verdicts
-from hornbook.corpus.statistics import statistics
-from hornbook.corpus.words import REGEX
+from hornbook.corpus.tagging.filters import Threshold, verdicts
+from hornbook.corpus.tagging.statistics import statistics
+from hornbook.corpus.tagging.words import REGEX
 
 REASONS = {  # datatrove's -> ours
     "dup_para_frac": "repeated paragraphs", "dup_para_char_frac": "text in repeated paragraphs",

@@ -15,7 +15,7 @@ from pathlib import Path
 from lxml import etree, html
 
 from benchmarks.results import Absent, figure
-from hornbook.corpus.language import identify
+from hornbook.corpus.tagging.language import identify
 from hornbook.evaluation.intervals import wilson
 
 NAMES = ("language_accuracy",)

@@ -52,8 +52,8 @@ def figures() -> Iterator[dict]:
 
 def write_crawl(folder: Path, pages: int) -> None:
     """A crawl of `pages` pages of some 20 KB of made-up prose, each other, with menus and footers around it."""
-    from hornbook.corpus.pages import PageRow, write_pages
-    from hornbook.corpus.warc_writer import WarcWriter
+    from hornbook.corpus.store.pages import PageRow, write_pages
+    from hornbook.corpus.store.warc_writer import WarcWriter
 
     random_source = random.Random(7)
     writer, rows = WarcWriter(folder), []

@@ -6,7 +6,7 @@ by pieces of its kind. Real: `personal_lines.json`, lines of Debian's documentat
 before the finder had seen it; its pieces must be found to the letter. The first 500 lines (SQLite, Python, PostgreSQL,
 Django, Apache, Postfix, Git, Debian policy) showed five mistakes, which were mended: 3 too many and 2 too few at 50
 right ones. The other 200 (the Linux kernel, an anarchist FAQ) were drawn after that, and none was found in them. What
-standards keep for examples (see corpus/personal.py) is nobody's in either.
+standards keep for examples (see corpus/personal/data.py) is nobody's in either.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from pathlib import Path
 from benchmarks import texts, webspam
 from benchmarks.corpus.planted import plant
 from benchmarks.results import Absent, figure
-from hornbook.corpus.personal import find_personal
-from hornbook.corpus.spam import phrase_score, spam_score
+from hornbook.corpus.personal.data import find_personal
+from hornbook.corpus.tagging.spam import phrase_score, spam_score
 from hornbook.demo import rubbish
 from hornbook.evaluation.intervals import wilson
 

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from hornbook.corpus.crawl import crawl_site
-from hornbook.corpus.fetch import Fetcher
-from hornbook.corpus.frontier import Frontier
-from hornbook.corpus.guard import AddressGuard
-from hornbook.corpus.limits import CrawlLimits
-from hornbook.corpus.pages import read_pages
+from hornbook.corpus.store.frontier import Frontier
+from hornbook.corpus.store.pages import read_pages
+from hornbook.corpus.web.crawl import crawl_site
+from hornbook.corpus.web.fetch import Fetcher
+from hornbook.corpus.web.guard import AddressGuard
+from hornbook.corpus.web.limits import CrawlLimits
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

@@ -13,7 +13,7 @@ from aiohttp import web
 from pydantic import ValidationError
 
 from hornbook.core.errors import InputError
-from hornbook.corpus.warc_writer import WarcWriter
+from hornbook.corpus.store.warc_writer import WarcWriter
 from hornbook.pipeline.run import Run
 from hornbook.road.crawl import CrawlConfig, crawl
 from tests.corpus.conftest import Site, page, site  # noqa: F401  (a fixture)

@@ -31,7 +31,7 @@ def corpus(
     if not judge:
         walk(recipe, with_engine(settings, engine), as_json, only="corpus", again=again, verify=verify)
         return
-    from hornbook.corpus.judgements import LEAST, gather_judgements
+    from hornbook.corpus.tagging.judgements import LEAST, gather_judgements
     from hornbook.road.artifacts import Corpus
     from hornbook.road.runs import open_recipe, workspace_of
 

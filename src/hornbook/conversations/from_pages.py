@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from hornbook.conversations.values import normalised
 from hornbook.core.seeds import derive
-from hornbook.corpus.blocks import Block, blocks, sentences
+from hornbook.corpus.extraction.blocks import Block, blocks, sentences
 
 LONGEST_ANSWER = 90  # words; what is longer is a chapter, not an answer
 LONGEST_QUESTION = 60

@@ -11,7 +11,7 @@ from random import Random
 from hornbook.conversations.from_pages import ABOUT, Drawn
 from hornbook.conversations.invent import NameMaker, subject
 from hornbook.conversations.values import contains, key_values, names_in, numbers_in, words_in
-from hornbook.corpus.blocks import sentences
+from hornbook.corpus.extraction.blocks import sentences
 
 TURN_WORDS = 8  # roles and ends of turns
 HEADED = (

@@ -10,9 +10,9 @@ import numpy as np
 import pyarrow
 import pyarrow.parquet
 
+from hornbook.corpus.copies.duplicates import Copy, find_signed_copies
+from hornbook.corpus.copies.minhash import Signatures, bands_for, sign
 from hornbook.corpus.documents import write_table
-from hornbook.corpus.duplicates import Copy, find_signed_copies
-from hornbook.corpus.minhash import Signatures, bands_for, sign
 from hornbook.corpus.scores import Shard
 from hornbook.corpus.shards import processor_seconds
 from hornbook.corpus.sieve import GOOD, Sieve, Verdict

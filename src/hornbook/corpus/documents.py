@@ -12,7 +12,7 @@ import pyarrow.parquet
 from hornbook.core.digest import digest_bytes
 from hornbook.core.files import atomic_writer
 from hornbook.core.seeds import derive
-from hornbook.corpus.tags import NUMBERS
+from hornbook.corpus.tagging.tags import NUMBERS
 
 EXCERPT = 400
 ROW_GROUP, ROW_GROUP_BYTES = 4096, 64_000_000

@@ -18,7 +18,7 @@ from hornbook.corpus.documents import DOCUMENTS, REFUSED, TableWriter, document_
 from hornbook.corpus.reading import site_of_page
 from hornbook.corpus.scores import Shard
 from hornbook.corpus.sieve import Sieve
-from hornbook.corpus.tags import PERSONAL
+from hornbook.corpus.tagging.tags import PERSONAL
 
 CHUNK = 1024
 

@@ -20,14 +20,14 @@ import pyarrow
 import pyarrow.parquet
 
 from hornbook.core.files import atomic_writer, write_text
-from hornbook.corpus.boilerplate import frequent_lines, line_keys, without_lines
 from hornbook.corpus.documents import write_table
-from hornbook.corpus.extract import Mode, extract
-from hornbook.corpus.personal import find_personal, treat_personal
+from hornbook.corpus.extraction.boilerplate import frequent_lines, line_keys, without_lines
+from hornbook.corpus.extraction.extract import Mode, extract
+from hornbook.corpus.personal.data import find_personal, treat_personal
 from hornbook.corpus.shards import Pool, Task, processor_seconds
-from hornbook.corpus.tags import tag
-from hornbook.corpus.urls import site_of
-from hornbook.corpus.warc import Place, read_at
+from hornbook.corpus.store.urls import site_of
+from hornbook.corpus.store.warc import Place, read_at
+from hornbook.corpus.tagging.tags import tag
 
 SHARD_PAGES = (64, 1024)  # the fewest and most pages of a shard: a kill loses a shard, a shard costs some milliseconds
 SHARD_BYTES = 32_000_000
@@ -193,7 +193,7 @@ def _document(row: dict, warcs: Path, reading: Reading) -> dict:
 
 
 def _payload(body: bytes, headers: dict[str, str]) -> bytes:
-    from hornbook.corpus.encodings import TooBig, unpacked
+    from hornbook.corpus.extraction.encodings import TooBig, unpacked
 
     try:
         return unpacked(body, headers.get("content-encoding", ""), 100_000_000)

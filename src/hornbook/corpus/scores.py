@@ -15,13 +15,13 @@ import numpy as np
 import pyarrow
 import pyarrow.parquet
 
-from hornbook.corpus.blocklist import Blocklist
-from hornbook.corpus.decontaminate import Benchmarks
+from hornbook.corpus.copies.decontaminate import Benchmarks
 from hornbook.corpus.documents import write_table
-from hornbook.corpus.judgements import load_judge
-from hornbook.corpus.perplexity import PageModel
 from hornbook.corpus.shards import processor_seconds
-from hornbook.corpus.tags import SCORES
+from hornbook.corpus.tagging.blocklist import Blocklist
+from hornbook.corpus.tagging.judgements import load_judge
+from hornbook.corpus.tagging.perplexity import PageModel
+from hornbook.corpus.tagging.tags import SCORES
 
 NAMED = ("blocklist", "benchmark")  # columns that say what a page is refused for, where it is
 READ = 500_000  # bytes of the plainest pages that the model of pages learns from

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import pyarrow
 
-from hornbook.corpus.filters import Threshold, verdicts
 from hornbook.corpus.scores import NAMED, Shard
-from hornbook.corpus.tags import PERSONAL
+from hornbook.corpus.tagging.filters import Threshold, verdicts
+from hornbook.corpus.tagging.tags import PERSONAL
 
 CLOSED_SITE = 0.8  # the share of a site's pages with </html>, from which on one without it broke off
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from hornbook.corpus.blocks import blocks, plain, sentences
+from hornbook.corpus.extraction.blocks import blocks, plain, sentences
 
 SLACK = 1.15  # over an even share, so that the last sentences find room
 

@@ -66,7 +66,7 @@ def corpus(config: CorpusConfig, crawl: Pages, run: Run) -> Corpus:
     """
     from hornbook.corpus.curate import Curation, curate
     from hornbook.corpus.deduplicate import ALIKE
-    from hornbook.corpus.filters import LANGUAGE_SCORE, thresholds
+    from hornbook.corpus.tagging.filters import LANGUAGE_SCORE, thresholds
 
     curation = Curation(
         rules=thresholds(config.preset, config.thresholds), address_words=config.preset == "web",

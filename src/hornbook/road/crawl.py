@@ -16,10 +16,10 @@ from hornbook.pipeline.stage import stage
 from hornbook.road.artifacts import Pages
 
 if TYPE_CHECKING:
-    from hornbook.corpus.fetch import Fetcher
-    from hornbook.corpus.frontier import Frontier
-    from hornbook.corpus.pages import PageRow
-    from hornbook.corpus.sources import Part
+    from hornbook.corpus.sources.intake import Part
+    from hornbook.corpus.store.frontier import Frontier
+    from hornbook.corpus.store.pages import PageRow
+    from hornbook.corpus.web.fetch import Fetcher
 
 SOURCES = ("site", "docs", "warc", "table", "dataset")
 
@@ -91,7 +91,7 @@ def crawl(config: CrawlConfig, run: Run) -> Pages:
     An interrupted crawl goes on from its frontier; a crawl made again asks the site only for what has changed.
     Metrics: `pages` taken, `refused` by reason, `bytes`. Raises InputError when nothing can be had.
     """
-    from hornbook.corpus.frontier import Frontier
+    from hornbook.corpus.store.frontier import Frontier
 
     frontier = Frontier(run.work / "frontier.sqlite")
     try:
@@ -113,10 +113,10 @@ def crawl(config: CrawlConfig, run: Run) -> Pages:
 
 
 async def _sites(config: CrawlConfig, run: Run, frontier: Frontier, bar: Bar) -> None:
-    from hornbook.corpus.blocklist import Blocklist
-    from hornbook.corpus.crawl import crawl_site, start_url
-    from hornbook.corpus.limits import CrawlLimits
-    from hornbook.corpus.urls import host_of
+    from hornbook.corpus.store.urls import host_of
+    from hornbook.corpus.tagging.blocklist import Blocklist
+    from hornbook.corpus.web.crawl import crawl_site, start_url
+    from hornbook.corpus.web.limits import CrawlLimits
 
     names = set(CrawlLimits.__dataclass_fields__) & set(CrawlConfig.model_fields)
     limits = CrawlLimits(max_hops=config.max_redirects, **config.model_dump(include=names))
@@ -132,7 +132,7 @@ async def _sites(config: CrawlConfig, run: Run, frontier: Frontier, bar: Bar) ->
 
 
 def _read(config: CrawlConfig, run: Run, frontier: Frontier, bar: Bar) -> None:
-    from hornbook.corpus.sources import Intake
+    from hornbook.corpus.sources.intake import Intake
 
     sources = list(_sources(config, run))
     if not sources:
@@ -147,28 +147,28 @@ def _sources(config: CrawlConfig, run: Run) -> Iterator[tuple[str, Iterator[Part
     """What else to read: the key, its parts, and what to do where there is nothing in it."""
     most, column = config.max_bytes, config.text_column
     if config.docs is not None:
-        from hornbook.corpus.folders import folder_parts
+        from hornbook.corpus.sources.folders import folder_parts
 
         yield "docs", folder_parts(config.docs, most), "put HTML, Markdown, text or PDF files there"
     if config.warc is not None:
-        from hornbook.corpus.archives import archive_parts
+        from hornbook.corpus.sources.archives import archive_parts
 
         parts = archive_parts(config.warc, most, config.warc_base, run.work, lambda: _fetcher(config))
         yield "warc", parts, "name WARC or WET files, gzip or plain, or a list of their paths"
     if config.table is not None:
-        from hornbook.corpus.tables import table_parts
+        from hornbook.corpus.sources.tables import table_parts
 
         yield "table", table_parts(config.table, most, column), "name Parquet or JSON lines files with texts"
     if config.dataset is not None:
-        from hornbook.corpus.datasets import dataset_parts
+        from hornbook.corpus.sources.datasets import dataset_parts
 
         parts = dataset_parts(config.dataset, most, column, config.dataset_config, config.dataset_split)
         yield "dataset", parts, "name a folder of datasets' save_to_disk, or a clone with Parquet or JSON lines"
 
 
 def _fetcher(config: CrawlConfig) -> Fetcher:
-    from hornbook.corpus.fetch import Fetcher
-    from hornbook.corpus.guard import AddressGuard
+    from hornbook.corpus.web.fetch import Fetcher
+    from hornbook.corpus.web.guard import AddressGuard
 
     agent = "hornbook/" + ".".join(version("hornbook").split(".")[:2])
     return Fetcher(

@@ -1,0 +1,1 @@
+"""Copies of documents: whole, near, paragraph by paragraph, of benchmarks and of earlier crawls."""

@@ -1,0 +1,38 @@
+"""The text of a PDF, by pypdfium2: its lines joined to paragraphs, its pages one after another."""
+
+from __future__ import annotations
+
+import re
+
+from hornbook.corpus.extraction.faults import Check, PageFault
+
+MAX_PAGES = 5000
+
+
+def read_pdf(body: bytes, check: Check) -> tuple[str, str]:
+    """Title and text of a PDF; `check` is called at every page. Raises PageFault where it cannot be read."""
+    import pypdfium2
+
+    try:
+        document = pypdfium2.PdfDocument(body)
+        try:
+            if len(document) > MAX_PAGES:
+                raise PageFault("too big", f"more than {MAX_PAGES:,} pages")
+            pages: list[str] = []
+            for page in document:
+                check()
+                pages.append(page.get_textpage().get_text_bounded())
+            title = (document.get_metadata_dict().get("Title") or "").strip()
+        finally:
+            document.close()
+    except (pypdfium2.PdfiumError, ValueError, OSError) as error:
+        raise PageFault("damaged", f"the PDF cannot be read ({str(error)[:80]})") from None
+    text = "\n\n".join(pages).encode("utf-8", "replace").decode("utf-8")
+    return " ".join(title.encode("utf-8", "replace").decode("utf-8").split()), _unwrapped(text)
+
+
+def _unwrapped(text: str) -> str:
+    """Lines joined to paragraphs: a line that ends in mid-sentence goes on with the next."""
+    text = text.replace("\r\n", "\n").replace("\ufffe\n", "").replace("\ufffe", "").replace("\u00ad\n", "")
+    text = re.sub(r"(?<=[a-z])-\n(?=[a-z])", "", text)
+    return re.sub(r"(?<=[^\n.!?:])\n(?=[a-z(,;])", " ", text)

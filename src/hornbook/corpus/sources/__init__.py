@@ -1,0 +1,1 @@
+"""Pages that need no fetching: folders, WARC and WET files, tables, data sets."""

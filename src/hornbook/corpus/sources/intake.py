@@ -1,0 +1,167 @@
+"""Pages that need no fetching end as WARC and rows too, so that all after is one path."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import quote, urlsplit
+
+from hornbook.core.errors import InputError
+from hornbook.corpus.store.frontier import Frontier
+from hornbook.corpus.store.pages import PageRow, write_pages
+from hornbook.corpus.store.urls import MAX_LENGTH, canonical_url
+from hornbook.corpus.store.warc_writer import WarcWriter
+
+COMMIT_EVERY = 256  # pages: a kill loses fewer than that
+ALL = "all"
+
+
+class Unfinished(Exception):
+    """A part did not come this time, and may the next."""
+
+
+class Found(NamedTuple):
+    """A page of a source: its row, and for one that may be taken the whole content type, the body and the kind of
+    record that it becomes."""
+
+    row: PageRow
+    content_type: str = ""
+    body: bytes = b""
+    kind: str = ""
+
+
+Part = tuple[str, Callable[[], Iterator[Found]]]  # a name that is the same next time, and its pages in the same order
+
+
+class Intake:
+    """Writes the pages of sources into WARC files and `pages.parquet` in `folder`, holding some hundred at a time.
+
+    Goes on where `frontier` stopped: a part that was read is not read again, and of one half read the rest is taken.
+    """
+
+    def __init__(self, folder: Path, frontier: Frontier, on_page: Callable[[PageRow], None] = lambda row: None):
+        self.folder, self.frontier, self.on_page = folder, frontier, on_page
+        self.writer = WarcWriter(folder, frontier.written())
+
+    def read(self, kind: str, source: object, parts: Iterable[Part], fix: str) -> None:
+        """Take every page of one source: `kind` is unique to it, `source` what an error calls it.
+
+        Raises InputError when there is none to take, with `fix` as its advice, and, after all others, for parts that
+        did not come.
+        """
+        pages, reasons, failed = 0, Counter[str](), []
+        for name, found in parts:
+            note = f"read {kind} {name}"
+            kept = self.frontier.note(note) or "0 0"
+            if not kept.startswith(ALL):
+                try:
+                    kept = self._part(name, note, found(), kept, reasons)
+                except Unfinished as error:
+                    failed.append(str(error))
+                    continue
+            pages += int(kept.split()[1])
+        if failed:
+            raise InputError(f"{len(failed):,} of its files did not come ({failed[0]})", where=source,
+                             fix="run the same command again: those that came are not fetched again")  # fmt: skip
+        if not pages:
+            raise InputError(_nothing(reasons), where=source, fix=fix)
+
+    def close(self) -> None:
+        """Write the table."""
+        self.writer.close()
+        write_pages(self.folder / "pages.parquet", self.frontier.rows())
+
+    def _part(self, name: str, note: str, pages: Iterator[Found], kept: str, reasons: Counter[str]) -> str:
+        """Take the pages of a part from where `kept` says; what there is to note of it when all is read."""
+        done, count = map(int, kept.split())
+        rows: dict[str, PageRow] = {}
+        for number, found in enumerate(pages, 1):
+            if number <= done:
+                continue
+            row = self._same_url(found.row, f"{folder_url(name)}#{number}", rows)
+            if row.outcome == "taken":
+                row, count = self._store(row, found), count + 1
+            else:
+                reasons[f"{row.reason}: {row.detail}" if row.detail else row.reason or ""] += 1
+            rows[row.url] = row
+            self.on_page(row)
+            if len(rows) >= COMMIT_EVERY:
+                self.frontier.put(rows.values(), self.writer.tail, (note, f"{number} {count}"))
+                rows.clear()
+        kept = f"{ALL} {count}"
+        self.frontier.put(rows.values(), self.writer.tail, (note, kept))
+        return kept
+
+    def _same_url(self, row: PageRow, place: str, rows: dict[str, PageRow]) -> PageRow:
+        """The row itself, or, where another page has its URL already, one that says so."""
+        before = rows[row.url].outcome if row.url in rows else self.frontier.outcome(row.url)
+        if before is None or (before == "refused" and row.outcome == "taken"):
+            return row
+        return PageRow(place, 0, "refused", "same url", row.url, content_type=row.content_type)
+
+    def _store(self, row: PageRow, found: Found) -> PageRow:
+        date = row.fetched_at or datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        place = self.writer.resource(row.url, date, found.content_type, found.body, kind=found.kind)
+        return replace(row, fetched_at=date, bytes=len(found.body), sha256=hashlib.sha256(found.body).hexdigest(),
+                       warc_file=place.file, warc_offset=place.offset, warc_length=place.length)  # fmt: skip
+
+
+def taken(url: str, content_type: str, body: bytes, kind: str, date: str | None = None) -> Found:
+    """A page to take. `kind` is "resource" for a file, "conversion" for what was made of a page elsewhere."""
+    url, media = _clean(url), content_type.partition(";")[0].strip().lower()
+    row = PageRow(url, 0, "taken", canonical=url, status=200, content_type=media, fetched_at=date)
+    return Found(row, content_type, body, kind)
+
+
+def refused(url: str, reason: str, detail: str = "", content_type: str | None = None) -> Found:
+    """A page that cannot be taken, and why."""
+    return Found(PageRow(_clean(url), 0, "refused", reason, _clean(detail) or None, content_type=content_type))
+
+
+def too_big(url: str, max_bytes: int, content_type: str | None = None) -> Found:
+    """A page of more than `max_bytes`."""
+    return refused(url, "too big", f"more than {max_bytes:,} bytes", content_type)
+
+
+def folder_url(relative: str) -> str:
+    """The stable URL of a file in a folder source.
+
+    >>> folder_url("a b/c.html")
+    'folder:///a%20b/c.html'
+    """
+    return "folder:///" + quote(relative, safe="/~!$&'()*+,;=:@", errors="surrogateescape")
+
+
+def files_of(source: Path, endings: tuple[str, ...]) -> list[tuple[str, Path]]:
+    """The file itself, or all files of a folder with these endings; each with its name within the source."""
+    if source.is_file():
+        return [(source.name, source)]
+    found = sorted(path for path in source.rglob("*") if path.is_file() and path.name.lower().endswith(endings))
+    return [(path.relative_to(source).as_posix(), path) for path in found]
+
+
+def page_url(url: str, place: str) -> str:
+    """The URL of a page that somebody else stored: canonical where it is one of the web, as it is where it names
+    something else (`urn:isbn:…`), and `place` where it is none."""
+    try:
+        urlsplit(url)
+    except ValueError:
+        return place
+    return canonical_url(url) or (url if 0 < len(url) <= MAX_LENGTH else place)
+
+
+def _clean(text: str) -> str:
+    """Without lone surrogates, which no table takes."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _nothing(reasons: Counter[str]) -> str:
+    if not reasons:
+        return "there is nothing here"
+    why, most = reasons.most_common(1)[0]
+    return f"none of its {reasons.total():,} pages can be read ({why}{'' if most == 1 else f', {most:,} times'})"

@@ -1,0 +1,41 @@
+"""Markdown read again: blocks, plain words, sentences."""
+
+from __future__ import annotations
+
+import pytest
+
+from hornbook.corpus.extraction.blocks import blocks, plain, sentences
+
+
+@pytest.mark.parametrize(("text", "expected"), [
+    ("Mr. Oake came. He sat.", ["Mr. Oake came.", "He sat."]),
+    ("It costs 3.5 coins. 7 more follow! Why? So.", ["It costs 3.5 coins.", "7 more follow!", "Why?", "So."]),
+    ("See e.g. Marby. Done", ["See e.g. Marby.", "Done"]),
+    ('She said "Go." He went. (So he did.) Так. Вот.', ['She said "Go."', "He went.", "(So he did.)", "Так.", "Вот."]),
+])  # fmt: skip
+def test_sentences(text, expected):
+    assert sentences(text) == expected
+
+
+def test_plain_takes_marks_and_leaves_words():
+    assert plain("**Bold** and _soft_ [link](http://x) `code` snake_case_name 2 * 3 * 4") == (
+        "Bold and soft link code snake_case_name 2 * 3 * 4"
+    )
+
+
+def test_within_a_word_an_underscore_is_a_letter():
+    assert plain("**Dr**Oake, __bold__ and snake__case__name") == (
+        "DrOake, bold and snake__case__name"
+    )
+
+
+def test_a_line_drawn_across_the_page_is_no_block():
+    text = "Marrow Point\n============\nOne.\n* * *\nTwo.\n---\n- three\n"
+    assert [(block.kind, block.text) for block in blocks(text)] == [
+        ("paragraph", "Marrow Point"), ("paragraph", "One."), ("paragraph", "Two."), ("item", "three"),
+    ]  # fmt: skip
+
+
+def test_blocks_keep_code_apart_even_unclosed():
+    assert [block.kind for block in blocks("text\n```\n# a\n\n- b\n```\n# c")] == ["paragraph", "code", "heading"]
+    assert [block.kind for block in blocks("```\n# a\n")] == ["code"]
