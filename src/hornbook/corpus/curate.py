@@ -17,10 +17,10 @@ from hornbook.corpus.extraction.extract import Mode
 from hornbook.corpus.outcomes import Outcomes
 from hornbook.corpus.reading import Reading, Seconds, read_shards, reading_key, taken_over
 from hornbook.corpus.scores import Scoring, Shard, learn_pages, score_shard
-from hornbook.corpus.shards import workers
 from hornbook.corpus.sieve import Sieve, closed_sites
 from hornbook.corpus.tagging.filters import Threshold
 from hornbook.corpus.tagging.judgements import Agreement, learn_judgements, read_judgements, save_judge
+from hornbook.corpus.workers import workers
 
 TAGS = "tags"
 
