@@ -15,7 +15,7 @@ from hornbook.core.seeds import derive
 from hornbook.corpus.tagging.tags import NUMBERS
 
 EXCERPT = 400
-ROW_GROUP, ROW_GROUP_BYTES = 4096, 64_000_000
+ROW_GROUP, ROW_GROUP_BYTES = 4096, 16_000_000
 FIRST = ("id", "url", "title", "text", "language", "language_score", "quality", "source", "license", "fetched_at")
 REFUSED = pyarrow.schema([
     ("id", pyarrow.string()), ("url", pyarrow.string()), ("step", pyarrow.string()), ("reason", pyarrow.string()),

@@ -30,7 +30,7 @@ from hornbook.corpus.store.warc import Place, read_at
 from hornbook.corpus.tagging.tags import tag
 
 SHARD_PAGES = (64, 1024)  # the fewest and most pages of a shard: a kill loses a shard, a shard costs some milliseconds
-SHARD_BYTES = 32_000_000
+SHARD_BYTES = 8_000_000  # of pages as they were fetched: what a worker holds of them, some ten times over
 SHARDS = 64  # wanted, between those bounds
 SITE_PAGES = 1000  # of a site, to tell its own lines by: they stand on a third of all pages
 KEY = "reading.json"

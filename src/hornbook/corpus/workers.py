@@ -11,6 +11,9 @@ from contextlib import contextmanager
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import wait as wait_for
 
+import pyarrow
+
+from hornbook.core.processes import release_memory
 from hornbook.corpus.cluster import RayWorkers
 from hornbook.corpus.shards import Pool, Task, died_twice, unfinished
 
@@ -61,7 +64,7 @@ class Workers:
                 again.append(index)
         for index in again:
             try:
-                seconds += self._fresh().submit(work, tasks[index][0], *tasks[index][1]).result()
+                seconds += self._fresh().submit(_worked, work, tasks[index]).result()
             except BrokenProcessPool:
                 raise died_twice(tasks[index]) from None
             on_done(index)
@@ -91,15 +94,23 @@ class Workers:
         while True:
             for index in queue:
                 try:
-                    pending[self._pool().submit(work, tasks[index][0], *tasks[index][1])] = index
+                    pending[self._pool().submit(_worked, work, tasks[index])] = index
                 except BrokenProcessPool:
-                    pending[self._fresh().submit(work, tasks[index][0], *tasks[index][1])] = index
+                    pending[self._fresh().submit(_worked, work, tasks[index])] = index
                 if len(pending) >= 2 * self.count:
                     break
             if not pending:
                 return
             for future in wait(pending, return_when=FIRST_COMPLETED).done:
                 yield pending.pop(future), future
+
+
+def _worked(work: Callable[..., float], task: Task) -> float:
+    """Do one task. What it held is given back: the next may be another step, and others need the memory."""
+    seconds = work(task[0], *task[1])
+    pyarrow.default_memory_pool().release_unused()
+    release_memory()
+    return seconds
 
 
 def _prepare() -> None:
