@@ -31,7 +31,7 @@ def test_overlaps_are_those_of_the_sets(benchmark: list[str], texts: list[str]) 
         if len(own) >= 8:
             size = min(len(own), 13)
             grams |= {tuple(own[start : start + size]) for start in range(len(own) - size + 1)}
-    for text, overlap in zip(texts, Benchmarks({"b": benchmark}).overlaps(texts), strict=True):
+    for text, overlap in zip(texts, Benchmarks({"b": [[text] for text in benchmark]}).overlaps(texts), strict=True):
         own = words(text)
         hits = {start for start in range(len(own)) for gram in grams if tuple(own[start : start + len(gram)]) == gram}
         assert (overlap is not None) == bool(hits)
@@ -44,8 +44,9 @@ def test_overlaps_are_those_of_the_sets(benchmark: list[str], texts: list[str]) 
 
 def test_names_the_benchmark_and_what_is_shared() -> None:
     rng = random.Random(0)
-    benchmarks = Benchmarks({"lamps": [QUESTION, "Too short."], "rivers": [SHORT]})
-    assert benchmarks.too_short == 1
+    benchmarks = Benchmarks({"lamps": [[QUESTION, "A."], ["Too short."], []], "rivers": [[SHORT]]})
+    assert benchmarks.questions == {"lamps": 3, "rivers": 1}
+    assert benchmarks.too_short == {"lamps": 2, "rivers": 0}
     clean, lamp, river = prose(rng, 300), prose(rng, 200), prose(rng, 50)
     leaked = f"{lamp} “A LIGHTHOUSE-KEEPER has 14 lamps, and lights half of them, each night… how many {lamp}"
     found = benchmarks.overlaps([clean, leaked, f"{river}\n{SHORT} It is the Shotock.", "", SHORT[:20]])
@@ -61,7 +62,7 @@ def test_the_passage_is_cut_with_what_stands_beside_it() -> None:
     rng = random.Random(1)
     before, after = prose(rng, 200), prose(rng, 200)
     text = f"{before} {QUESTION} {after}"
-    benchmarks = Benchmarks({"lamps": [QUESTION]})
+    benchmarks = Benchmarks({"lamps": [[QUESTION]]})
     (overlap,) = benchmarks.overlaps([text])
     assert overlap is not None
     left = without(text, overlap)
