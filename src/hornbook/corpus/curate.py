@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import pyarrow
@@ -86,16 +87,17 @@ def curate(
     the documents kept (`signatures.parquet`), and the tags of every page, in `out`.
 
     `pages` is the crawl's table, its records lie in the WARC files of the folder `warcs`; `source` names its content,
-    `version` the code that reads it. Finished shards are kept from an earlier attempt, and from the corpus in the folder
-    `previous` where nothing changed in what is read and how. What the crawl refused is in the refused table too, so
-    that the funnel is whole. `on_pages` hears of pages done, twice each page.
+    `version` the code that reads it. Finished shards are kept from an earlier attempt, and from the corpus in the
+    folder `previous` where nothing changed in what is read and how. What the crawl refused is in the refused table too,
+    so that the funnel is whole. `on_pages` hears of pages done, twice each page.
     """
     taken = pages.filter(pyarrow.array([outcome == "taken" for outcome in pages.column("outcome").to_pylist()]))
     personal = "keep" if curation.personal == "page" else curation.personal
     reading = Reading(personal, curation.extraction, curation.cpu_seconds)
     seconds = Seconds()
     work.mkdir(parents=True, exist_ok=True)
-    with workers(processes, preload=["hornbook.corpus.reading", "hornbook.corpus.deduplicate"], engine=engine) as pool:
+    at_work = partial(workers, processes, ["hornbook.corpus.reading", "hornbook.corpus.repeats"], engine=engine)
+    with at_work() as pool:
         key = reading_key(reading, f"{source}, version {version}")
         found = taken_over(previous and previous / TAGS, out / TAGS, key)
         if found is not None:
@@ -116,12 +118,12 @@ def curate(
         signed = [work / f"sign-{path.stem}.parquet" for path in tagged]
         given = [(shard, sieve, curation.near_copy) for shard in shards]
         seconds.of("sign", pool, sign_shard, zip(signed, given, strict=True))
-        with seconds.of_this("compare"):
-            left = one_of_each(shards, signed, curation.near_copy, curation.earlier)
-        if curation.paragraphs:
-            with seconds.of_this("paragraphs"):
-                left, processor = without_repeats(left, work, sieve, scoring, pool)
-            seconds.by_step["paragraphs, processor"] = round(processor, 2)
+    with seconds.of_this("compare"):
+        left = one_of_each(shards, signed, curation.near_copy, curation.earlier)
+    if curation.paragraphs:
+        with seconds.of_this("paragraphs"), at_work() as pool:
+            left, processor = without_repeats(left, work, sieve, scoring, pool)
+        seconds.by_step["paragraphs, processor"] = round(processor, 2)
     with seconds.of_this("write"):
         outcomes = Outcomes(sieve, left, curation.holdout, seed)
         outcomes.write(out, pages)

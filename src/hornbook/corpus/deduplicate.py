@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow
-import pyarrow.compute
 import pyarrow.parquet
 
 from hornbook.core.files import atomic_writer
@@ -29,9 +28,9 @@ ALIKE = 0.7  # from here on near copies are copies by anyone's threshold; below 
 
 @dataclass(frozen=True)
 class Left:
-    """What the search for copies left of the `shards`: the `good` rows of each; `copies` among them, by their place when
-    all good rows are counted through; where each shard's begin (`starts`); the URL each copy is refused for; and for
-    pages `seen` before the document of an earlier corpus that says so."""
+    """What the search for copies left of the `shards`: the `good` rows of each; `copies` among them, by their place
+    when all good rows are counted through; where each shard's begin (`starts`); the URL each copy is refused for; and
+    of pages `seen` before the detail: the document of an earlier corpus."""
 
     shards: Sequence[Shard]
     good: Sequence[np.ndarray]
@@ -46,7 +45,7 @@ class Left:
         return sum(not copy.exact and copy.similarity < ALIKE for copy in self.copies.values())
 
     def of_shard(self, number: int) -> tuple[np.ndarray, dict[int, Verdict]]:
-        """The rows of a shard to keep, and by row the verdicts of those that are not and of those that lost too much."""
+        """The rows of a shard to keep, and the verdicts of the copies, and of those that lost too much, by row."""
         rows, start = self.good[number], int(self.starts[number])
         found = lost(self.shards[number])
         for row, place in zip(rows.tolist(), range(start, start + len(rows)), strict=True):
@@ -135,11 +134,10 @@ def keep_signatures(path: Path, left: Left, signed: Sequence[Path], origin: Orig
     with atomic_writer(path) as file, ExitStack() as stack:
         writer = None
         for number, (shard, own) in enumerate(zip(left.shards, signed, strict=True)):
-            rows = pyarrow.array(left.of_shard(number)[0])
-            table = pyarrow.parquet.read_table(own)
-            table = table.filter(pyarrow.compute.is_in(table.column("row"), rows)).drop_columns(["row"])
-            table = table.append_column("url", shard.read(["url"]).column("url").take(rows))
-            table = table.replace_schema_metadata(table.schema.metadata | told)
+            rows, table = left.of_shard(number)[0], pyarrow.parquet.read_table(own)
+            table = table.filter(pyarrow.array(np.isin(table.column("row").to_numpy(), rows))).drop_columns(["row"])
+            table = table.append_column("url", shard.read(["url"]).column("url").take(pyarrow.array(rows)))
+            table = table.replace_schema_metadata((table.schema.metadata or {}) | told)
             if writer is None:  # a dictionary of hashes only takes room
                 writer = pyarrow.parquet.ParquetWriter(file, table.schema, compression="zstd", use_dictionary=False)
                 stack.enter_context(writer)

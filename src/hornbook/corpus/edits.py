@@ -23,8 +23,9 @@ _NOTHING = Verdict("empty", "nothing is left that is worth keeping")
 # What an edit says beside the columns of a page. Where there is a reason, what was left was not good: the page is
 # refused, and its text stays as it was.
 _TOLD = pyarrow.schema([
-    ("row", pyarrow.int64()), ("step", pyarrow.string()), ("reason", pyarrow.string()), ("detail", pyarrow.string()),
-    ("benchmark_cut", pyarrow.string()), ("parts", pyarrow.int64()), ("characters", pyarrow.int64()),
+    ("edit_row", pyarrow.int64()), ("edit_step", pyarrow.string()), ("edit_reason", pyarrow.string()),
+    ("edit_detail", pyarrow.string()), ("edit_benchmark", pyarrow.string()), ("edit_parts", pyarrow.int64()),
+    ("edit_characters", pyarrow.int64()),
 ])  # fmt: skip
 
 
@@ -76,18 +77,14 @@ def write_edits(path: Path, table: pyarrow.Table, cuts: Sequence[Cut], sieve: Si
     before = table.take(pyarrow.array([cut.row for cut in cuts], pyarrow.int64()))
     after = _tagged_again(before, [cut.text for cut in cuts], scoring)
     rows = []
-    verdicts = zip(cuts, sieve(after), before.column("text").to_pylist(), strict=True)
-    for cut, verdict, text in verdicts:
-        told = {"row": cut.row, "benchmark_cut": cut.benchmark, "parts": cut.parts,
-                "characters": len(text) - len(cut.text)}  # fmt: skip
-        verdict = verdict if cut.text else _NOTHING
-        if verdict is not GOOD:
-            why = f"{cut.refusal.detail}; the rest is {verdict.reason} ({verdict.detail})"
-            told |= {"step": cut.refusal.step, "reason": cut.refusal.reason, "detail": why}
-        rows.append(told)
-    told = pyarrow.Table.from_pylist(rows, schema=_TOLD)
-    for name in told.column_names:
-        after = after.append_column(name, told.column(name))
+    for cut, found, text in zip(cuts, sieve(after), before.column("text").to_pylist(), strict=True):
+        found = found if cut.text else _NOTHING
+        why = f"{cut.refusal.detail}; the rest is {found.reason} ({found.detail})"
+        verdict = (None, None, None) if found is GOOD else (cut.refusal.step, cut.refusal.reason, why)
+        values = cut.row, *verdict, cut.benchmark, cut.parts, len(text) - len(cut.text)
+        rows.append(dict(zip(_TOLD.names, values, strict=True)))
+    for name, column in zip(_TOLD.names, pyarrow.Table.from_pylist(rows, schema=_TOLD).columns, strict=True):
+        after = after.append_column(name, column)
     write_table(path, after)
 
 
@@ -101,9 +98,9 @@ def with_edits(shards: Sequence[Shard], paths: Sequence[Path | None]) -> list[Sh
 
 def read_edits(path: Path) -> Iterator[Edit]:
     """What a file of edits says, by ascending row."""
-    for row in pyarrow.parquet.read_table(path, columns=_TOLD.names).to_pylist():
-        verdict = GOOD if row["reason"] is None else Verdict(row["reason"], row["detail"], row["step"])
-        yield Edit(row["row"], verdict, row["benchmark_cut"], row["parts"], row["characters"])
+    columns = pyarrow.parquet.read_table(path, columns=_TOLD.names).to_pydict()
+    for row, step, reason, detail, *cut in zip(*(columns[name] for name in _TOLD.names), strict=True):
+        yield Edit(row, GOOD if reason is None else Verdict(reason, detail, step), *cut)
 
 
 def lost(shard: Shard) -> dict[int, Verdict]:

@@ -10,7 +10,6 @@ the documents one by one would have given.
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -44,22 +43,23 @@ def without_repeats(left: Left, work: Path, sieve: Sieve, scoring: Scoring, pool
     ends = np.cumsum([0, *hashes.counts])
     claims = np.ones(len(hashes.counts), bool)
     edits: list[Path | None] = [None] * len(kept)
-    before = np.zeros(len(hashes.values), bool)
-    for turn in count():
-        seen = repeated(hashes, claims)
+    seen, turn, settled = np.zeros(len(hashes.values), bool), 0, False
+    shards = left.shards
+    while not settled:
+        before, seen = seen, repeated(hashes, claims)
         tasks: list[Task] = []
         for number, shard in enumerate(left.shards):
             texts = slice(starts[number], starts[number + 1])
             own = slice(ends[texts.start], ends[texts.stop])
             if not np.array_equal(seen[own], before[own]):
-                edits[number] = work / f"repeats-{turn:03d}-{shard.tags.stem}.parquet"
-                tasks.append((edits[number], (shard, kept[number], seen[own], hashes.counts[texts], sieve, scoring)))
+                edits[number] = path = work / f"repeats-{turn:03d}-{shard.tags.stem}.parquet"
+                tasks.append((path, (shard, kept[number], seen[own], hashes.counts[texts], sieve, scoring)))
         seconds += pool.map(cut_shard, tasks, lambda index: None)
         shards = with_edits(left.shards, edits)
         stay = [~np.isin(rows, [*lost(shard)]) for rows, shard in zip(kept, shards, strict=True)]
-        before, settled, claims = seen, claims, np.concatenate([*stay, np.zeros(0, bool)])
-        if np.array_equal(claims, settled):
-            return replace(left, shards=shards), seconds
+        settled, claims = np.array_equal(np.concatenate(stay), claims), np.concatenate(stay)
+        turn += 1
+    return replace(left, shards=shards), seconds
 
 
 def hash_shard(path: Path, shard: Shard, rows: np.ndarray) -> float:

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow
-import pyarrow.compute
 import pyarrow.parquet
 
 from hornbook.corpus.copies.decontaminate import Benchmarks
@@ -109,10 +108,10 @@ def benchmarks_of(paths: tuple[Path, ...]) -> Benchmarks:
 
 
 def _with_edits(table: pyarrow.Table, path: Path) -> pyarrow.Table:
-    edits = pyarrow.parquet.read_table(path, columns=[*table.column_names, "row", "reason"])
-    edits = edits.filter(pyarrow.compute.is_null(edits.column("reason")))
+    edits = pyarrow.parquet.read_table(path, columns=[*table.column_names, "edit_row", "edit_reason"])
+    edits = edits.filter(edits.column("edit_reason").is_null())
     places = np.arange(table.num_rows)
-    places[edits.column("row").to_numpy()] = table.num_rows + np.arange(edits.num_rows)
+    places[edits.column("edit_row").to_numpy()] = table.num_rows + np.arange(edits.num_rows)
     return pyarrow.concat_tables([table, edits.select(table.column_names)]).take(pyarrow.array(places))
 
 

@@ -82,8 +82,8 @@ def corpus(config: CorpusConfig, crawl: Pages, run: Run) -> Corpus:
 
     Metrics: `funnel` (rows of the crawl, pages, those read now, kept, heldout, refused by reason), `personal` masked by
     kind, `seconds` by part, `pages_per_second`, `judgements` (how the model learnt from them agrees with them),
-    `benchmarks` (questions, pages refused and cut by benchmark), `paragraphs` (what was cut of those). Raises InputError
-    when nothing is kept, and where `earlier` names a corpus of the same pages or one signed otherwise.
+    `benchmarks` (questions, pages refused and cut, by benchmark), `paragraphs` (what was cut). Raises InputError when
+    nothing is kept, and where `earlier` names a corpus of the same pages or one signed otherwise.
     """
     from hornbook.corpus.copies.decontaminate import LEAST_NGRAM
     from hornbook.corpus.copies.earlier import Origin
@@ -122,8 +122,8 @@ def corpus(config: CorpusConfig, crawl: Pages, run: Run) -> Corpus:
         )
     seen, new = funnel.refused.get(SEEN, 0), funnel.kept + funnel.heldout
     if seen > new:
-        run.warn(f"{seen:,} pages were seen before and {new:,} are new: only these are in this corpus, so teach from the "
-                 "earlier ones as well")
+        run.warn(f"{seen:,} pages were seen before and {new:,} are new: only these are in this corpus, so teach from "
+                 "the earlier ones as well")
     for name, told in funnel.benchmarks.items():
         if told["too_short"]:
             run.warn(f"{told['too_short']:,} of {told['questions']:,} questions of {name} have fewer than "
