@@ -91,3 +91,31 @@ def test_benchmarks_are_read_from_files(tmp_path) -> None:
         assert [overlap and overlap.benchmark for overlap in found] == [name.split(".")[0]] * 2
     with pytest.raises(InputError, match="not a benchmark's texts"):
         Benchmarks.read([tmp_path / "x.pdf"])
+
+
+def test_exams_as_people_publish_them(tmp_path) -> None:
+    """GSM8K's lines, MMLU's Parquet and its older CSV without a head, a folder of it; a name that two files share."""
+    asked = "Natalia sold clips to 48 of her friends in April, and then half as many in May. How many were that?"
+    for name in ("gsm8k", "math"):
+        (tmp_path / name).mkdir()
+    row = {"question": asked, "answer": "She sold 48/2 = <<48/2=24>>24 clips in May.\n#### 72"}
+    (tmp_path / "gsm8k" / "test.jsonl").write_text(json.dumps(row) + "\n")
+    (tmp_path / "math" / "test.jsonl").write_text(json.dumps({"problem": SHORT, "level": "Level 3"}) + "\n")
+    rows = [{"question": QUESTION, "subject": "anatomy", "choices": ["1", "2", "4", "8"], "answer": 2},
+            {"question": "Which is true?", "subject": "anatomy", "choices": ["a", "b", "c", "d"], "answer": 0}]
+    (tmp_path / "mmlu" / "all").mkdir(parents=True)
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), tmp_path / "mmlu" / "all" / "test.parquet")
+    (tmp_path / "mmlu" / "README.md").write_text(f"A card that shows one: {SHORT}")
+    (tmp_path / "anatomy_test.csv").write_text(f'"{QUESTION}",1,2,4,8,C\nWhich is true?,a,b,c,d,A\n')
+    paths = ["gsm8k/test.jsonl", "math/test.jsonl", "mmlu", "anatomy_test.csv"]
+    benchmarks = Benchmarks.read(tmp_path / path for path in paths)
+    assert benchmarks.questions == {"gsm8k/test": 1, "math/test": 1, "mmlu": 2, "anatomy_test": 2}
+    assert benchmarks.too_short == {"gsm8k/test": 0, "math/test": 0, "mmlu": 1, "anatomy_test": 1}
+    found = benchmarks.overlaps([asked, SHORT, QUESTION, row["answer"]])
+    assert [each and each.benchmark for each in found] == ["gsm8k/test", "math/test", "mmlu", "gsm8k/test"]
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="no benchmark's texts in this folder"):
+        Benchmarks.read([tmp_path / "empty"])
+    (tmp_path / "broken.parquet").write_bytes(b"PAR1")
+    with pytest.raises(InputError, match="not readable"):
+        Benchmarks.read([tmp_path / "broken.parquet"])
