@@ -4,7 +4,6 @@ a document of an earlier corpus is of the group too."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,11 +11,10 @@ import numpy as np
 import pyarrow
 import pyarrow.parquet
 
-from hornbook.core.files import atomic_writer
 from hornbook.corpus.copies.duplicates import Copy, find_signed_copies
 from hornbook.corpus.copies.earlier import Kept, Origin, find_earlier_copies
 from hornbook.corpus.copies.minhash import Signatures, bands_for, sign
-from hornbook.corpus.documents import write_table
+from hornbook.corpus.documents import TableWriter, write_table
 from hornbook.corpus.edits import lost
 from hornbook.corpus.scores import Shard
 from hornbook.corpus.shards import processor_seconds
@@ -131,17 +129,12 @@ def keep_signatures(path: Path, left: Left, signed: Sequence[Path], origin: Orig
     """Write the signatures of the documents that are left to `path`, in their order, with their URLs, so that later
     crawls need not bring them again. They are of the texts that were compared, with all their paragraphs."""
     told = {"pages": origin.pages, "near_copy": str(origin.near_copy)}
-    with atomic_writer(path) as file, ExitStack() as stack:
-        writer = None
+    with TableWriter(path, use_dictionary=False) as writer:
         for number, (shard, own) in enumerate(zip(left.shards, signed, strict=True)):
             rows, table = left.of_shard(number)[0], pyarrow.parquet.read_table(own)
             table = table.filter(pyarrow.array(np.isin(table.column("row").to_numpy(), rows))).drop_columns(["row"])
             table = table.append_column("url", shard.read(["url"]).column("url").take(pyarrow.array(rows)))
-            table = table.replace_schema_metadata((table.schema.metadata or {}) | told)
-            if writer is None:  # a dictionary of hashes only takes room
-                writer = pyarrow.parquet.ParquetWriter(file, table.schema, compression="zstd", use_dictionary=False)
-                stack.enter_context(writer)
-            writer.write_table(table)
+            writer.write(table.replace_schema_metadata((table.schema.metadata or {}) | told))
 
 
 def _seen(
