@@ -9,6 +9,7 @@ the documents one by one would have given.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,34 +27,33 @@ from hornbook.corpus.shards import Pool, Task, processor_seconds
 from hornbook.corpus.sieve import Sieve, Verdict
 
 REASON = "shared paragraphs"
+_PARTS = 16
 
 
 def without_repeats(left: Left, work: Path, sieve: Sieve, scoring: Scoring, pool: Pool) -> tuple[Left, float]:
     """What is left when no kept document has a paragraph of an earlier one, and the processor seconds it took.
 
-    Eight bytes a paragraph are held, and a few more for each while they are compared. Documents are not compared again
-    for being copies of each other without these paragraphs.
+    Of paragraphs that stand but once nothing is held. Documents are not compared again for being copies of each other
+    without what is cut.
     """
     kept = [left.of_shard(number)[0] for number in range(len(left.shards))]
     hashed = [work / f"paragraphs-{shard.tags.stem}.parquet" for shard in left.shards]
     given = zip(hashed, zip(left.shards, kept, strict=True), strict=True)
     seconds = pool.map(hash_shard, list(given), lambda index: None)
-    hashes = Hashes.joined([_read(path) for path in hashed])
-    starts = np.cumsum([0, *map(len, kept)])
-    ends = np.cumsum([0, *hashes.counts])
+    hashes, places = _shared(hashed)
+    borders = np.cumsum([0, *map(len, places)])
     claims = np.ones(len(hashes.counts), bool)
     edits: list[Path | None] = [None] * len(kept)
-    seen, turn, settled = np.zeros(len(hashes.values), bool), 0, False
-    shards = left.shards
+    shards, seen, turn, settled = left.shards, np.zeros(len(hashes.values), bool), 0, False
     while not settled:
         before, seen = seen, repeated(hashes, claims)
         tasks: list[Task] = []
         for number, shard in enumerate(left.shards):
-            texts = slice(starts[number], starts[number + 1])
-            own = slice(ends[texts.start], ends[texts.stop])
+            own = slice(borders[number], borders[number + 1])
             if not np.array_equal(seen[own], before[own]):
                 edits[number] = path = work / f"repeats-{turn:03d}-{shard.tags.stem}.parquet"
-                tasks.append((path, (shard, kept[number], seen[own], hashes.counts[texts], sieve, scoring)))
+                cut = places[number][seen[own]]
+                tasks.append((path, (shard, kept[number], hashed[number], cut, sieve, scoring)))
         seconds += pool.map(cut_shard, tasks, lambda index: None)
         shards = with_edits(left.shards, edits)
         stay = [~np.isin(rows, [*lost(shard)]) for rows, shard in zip(kept, shards, strict=True)]
@@ -73,14 +73,16 @@ def hash_shard(path: Path, shard: Shard, rows: np.ndarray) -> float:
 
 
 def cut_shard(
-    path: Path, shard: Shard, rows: np.ndarray, seen: np.ndarray, counts: np.ndarray, sieve: Sieve, scoring: Scoring
+    path: Path, shard: Shard, rows: np.ndarray, hashed: Path, places: np.ndarray, sieve: Sieve, scoring: Scoring
 ) -> float:
-    """Take the paragraphs that were `seen` out of some rows of a shard: one truth for each, of which each row has as
-    many as `counts` says. The processor seconds it took."""
+    """Take the paragraphs at some `places` out of a shard's `rows`, counted as `hashed` has them; the processor seconds
+    it took."""
     started = processor_seconds()
-    table = shard.read()
+    hashes, table = _read(hashed), shard.read()
+    seen = np.zeros(len(hashes.values), bool)
+    seen[places] = True
     cuts, texts = [], table.column("text")
-    for row, own in zip(rows.tolist(), np.split(seen, np.cumsum(counts)[:-1]), strict=True):
+    for row, own in zip(rows.tolist(), np.split(seen, hashes.ends[:-1]), strict=True):
         if own.any():
             text = texts[row].as_py()
             rest = without_repeated(text, own.tolist())
@@ -89,6 +91,22 @@ def cut_shard(
             cuts.append(Cut(row, rest, many, Verdict(REASON, told, "deduplicate")))
     write_edits(path, table, cuts, sieve, scoring)
     return processor_seconds() - started
+
+
+def _shared(paths: Sequence[Path]) -> tuple[Hashes, list[np.ndarray]]:
+    """The hashes that stand more than once in some files, and their places in each file."""
+    found: list[np.ndarray] = []
+    for part in range(_PARTS):  # so that not all are held
+        values = (_read(path).values for path in paths)
+        ranked = np.sort(np.concatenate([own[own % np.uint64(_PARTS) == part] for own in values]))
+        found.append(np.unique(ranked[1:][ranked[1:] == ranked[:-1]]))
+    shared = np.concatenate(found)
+    hashes, places = [], []
+    for own in map(_read, paths):
+        places.append(np.flatnonzero(np.isin(own.values, shared)))
+        texts = np.searchsorted(own.ends, places[-1], side="right")
+        hashes.append(Hashes(own.values[places[-1]], np.bincount(texts, minlength=len(own.counts))))
+    return Hashes.joined(hashes), places
 
 
 def _read(path: Path) -> Hashes:
