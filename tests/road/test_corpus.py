@@ -331,6 +331,8 @@ def test_documents_of_an_earlier_corpus_are_not_kept_again(pages, made, tmp_path
     assert rows["good-05"]["detail"].startswith("of folder:///x.html, similarity 0.")
     assert rows["near-to-01"]["reason"] == "near copy"
     assert [line for line in run.warnings if "20 pages were seen before and 2 are new" in line]
+    with pytest.raises(InputError, match="nothing is new since"):
+        corpus(config.model_copy(update={"thresholds": {"words": (150, None)}}), later, Run(tmp_path / "nothing"))
     (tmp_path / "docs" / "last.html").write_text(html("Last", story(952)))
     last = crawl(CrawlConfig(docs=tmp_path / "docs"), Run(tmp_path / "crawled again"))
     third = corpus(CorpusConfig(earlier=[made[0].path, result.path]), last, Run(tmp_path / "third"))

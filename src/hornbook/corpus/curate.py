@@ -95,6 +95,8 @@ def curate(
     personal = "keep" if curation.personal == "page" else curation.personal
     reading = Reading(personal, curation.extraction, curation.cpu_seconds)
     seconds = Seconds()
+    if curation.benchmarks:
+        benchmarks_of(curation.benchmarks)  # a file that cannot be read is told of before hours of reading pages
     work.mkdir(parents=True, exist_ok=True)
     at_work = partial(workers, processes, ["hornbook.corpus.reading", "hornbook.corpus.repeats"], engine=engine)
     with at_work() as pool:

@@ -113,7 +113,8 @@ def corpus(config: CorpusConfig, crawl: Pages, run: Run) -> Corpus:
         most = max(funnel.refused, key=lambda reason: funnel.refused[reason], default="no pages")
         raise InputError(
             f"none of {taken:,} pages gave a text to keep (most were refused for: {most})", where="corpus",
-            fix=f"look at {run.out / 'refused.parquet'}; set languages, preset or thresholds under [corpus]",
+            fix="nothing is new since the corpora under `earlier`" if most == SEEN else
+            f"look at {run.out / 'refused.parquet'}; set languages, preset or thresholds under [corpus]",
         )
     if funnel.unlike > MANY * funnel.pages:
         run.warn(
