@@ -14,8 +14,8 @@ from hornbook.corpus.copies.folding import words
 from hornbook.corpus.copies.paragraphs import LEAST, paragraphs
 from hornbook.corpus.repeats import without_repeats
 from hornbook.corpus.scores import Scoring
-from hornbook.corpus.shards import Workers
 from hornbook.corpus.tagging.tags import TAGS
+from hornbook.corpus.workers import Workers
 from tests.corpus import made
 
 WORDS = 60  # of a document that is kept
