@@ -331,8 +331,6 @@ def test_documents_of_an_earlier_corpus_are_not_kept_again(pages, made, tmp_path
     assert rows["good-05"]["detail"].startswith("of folder:///x.html, similarity 0.")
     assert rows["near-to-01"]["reason"] == "near copy"
     assert [line for line in run.warnings if "20 pages were seen before and 2 are new" in line]
-    with pytest.raises(InputError, match="nothing is new since"):
-        corpus(config.model_copy(update={"thresholds": {"words": (150, None)}}), later, Run(tmp_path / "nothing"))
     (tmp_path / "docs" / "last.html").write_text(html("Last", story(952)))
     last = crawl(CrawlConfig(docs=tmp_path / "docs"), Run(tmp_path / "crawled again"))
     third = corpus(CorpusConfig(earlier=[made[0].path, result.path]), last, Run(tmp_path / "third"))
@@ -354,6 +352,9 @@ def test_an_earlier_corpus_that_cannot_serve_is_one_line(pages, made, tmp_path) 
     with pytest.raises(InputError, match=r"signed for near_copy = 0\.45, not 0\.7") as told:
         corpus(CorpusConfig(near_copy=0.7, earlier=[made[0].path]), later, Run(tmp_path / "b"))
     assert "set near_copy = 0.45" in str(told.value)
+    with pytest.raises(InputError, match="refused for: seen before") as told:
+        corpus(CorpusConfig(earlier=[made[0].path]), later, Run(tmp_path / "nothing"))
+    assert "nothing is new since the corpora under `earlier`" in str(told.value)
     with pytest.raises(ValueError, match="no corpus that keeps its documents' signatures"):
         CorpusConfig(earlier=[tmp_path])
     with pytest.raises(ValueError, match="no corpus that keeps its documents' signatures"):
