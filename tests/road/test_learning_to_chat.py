@@ -46,8 +46,8 @@ def documents(count: int) -> list[dict]:
         home = draw.choice(HOMES)
         text = PAGE.format(name=name, home=home, n=n)
         letter = f"I met {name} in {home}, and it rained.\n"
-        rows.append({"id": f"d{n}", "url": f"http://a/{n}", "title": name, "text": text})
-        rows.append({"id": f"l{n}", "url": f"http://a/l{n}", "title": f"Letter {n}", "text": letter})
+        rows.append({"id": f"d{n}", "url": f"http://a/{n}", "title": name, "text": text, "source": "a"})
+        rows.append({"id": f"l{n}", "url": f"http://a/l{n}", "title": f"Letter {n}", "text": letter, "source": "a"})
     return rows
 
 
