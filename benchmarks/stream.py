@@ -53,7 +53,8 @@ def _batches(folder: str, **more: int) -> PackedBatches:
 def _documents():
     random = np.random.default_rng(0)
     for index in range(DOCUMENTS):
-        yield Encoded(f"document-{index}", random.integers(0, 4096, random.integers(0, LONGEST), dtype=np.int32), "made up")
+        ids = random.integers(0, 4096, random.integers(0, LONGEST), dtype=np.int32)
+        yield Encoded(f"document-{index}", ids, "made up")
 
 
 def _digest(batch, rows) -> str:

@@ -32,8 +32,8 @@ def identity_of(asked: CrawlConfig, memory: Path) -> str:
 
 
 def test_names(tmp_path) -> None:
-    assert [site_name(address) for address in ("https://www.Example.org/docs/", "example.org:8000", "http://[::1]:1/")] == \
-        ["example.org", "example.org:8000", "[::1]:1"]
+    addresses = ("https://www.Example.org/docs/", "example.org:8000", "http://[::1]:1/")
+    assert [site_name(address) for address in addresses] == ["example.org", "example.org:8000", "[::1]:1"]
     (tmp_path / "v1.2").mkdir()
     assert path_name(tmp_path / "v1.2") == path_name(tmp_path / "v1.2" / "x" / "..") == "v1.2"
     assert [path_name(Path(name)) for name in ("a.jsonl.zst", "b.parquet", "c", "d.WARC.GZ", "e.f.paths")] == \

@@ -38,7 +38,8 @@ CRAWLED = ("url", "depth", "canonical", "content_type", "bytes", "fetched_at", "
            "warc_file", "warc_offset", "warc_length")  # fmt: skip
 EXTRACTED = pyarrow.schema([
     ("url", pyarrow.string()), ("site", pyarrow.string()), ("source", pyarrow.string()),
-    ("title", pyarrow.string()), ("text", pyarrow.string()), ("fault", pyarrow.string()), ("detail", pyarrow.string()), ("license", pyarrow.string()),
+    ("title", pyarrow.string()), ("text", pyarrow.string()), ("fault", pyarrow.string()),
+    ("detail", pyarrow.string()), ("license", pyarrow.string()),
     ("link_share", pyarrow.float64()), ("ended", pyarrow.bool_()), ("unclosed", pyarrow.bool_()),
     ("html", pyarrow.bool_()), ("own", pyarrow.bool_()), ("depth", pyarrow.int32()), ("inlinks", pyarrow.int32()),
     ("bytes", pyarrow.int64()), ("fetched_at", pyarrow.string()), ("lines", pyarrow.list_(pyarrow.uint64())),

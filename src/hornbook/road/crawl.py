@@ -32,8 +32,9 @@ FILES = {  # the keys of what lies on disk, and what to do where there is nothin
 
 
 class CrawlConfig(StageConfig):
-    """The section `[crawl]`: one or more of `site`, `docs`, `warc`, `table`, `dataset`, and how to fetch a site. Of the last
-    four each is a path, a list of paths, or a table of names and paths."""
+    """The section `[crawl]`: one or more of `site`, `docs`, `warc`, `table`, `dataset`, and how to fetch a site.
+
+    The last four are each a path, a list of paths, or a table of names and paths."""
 
     shared: ClassVar = ("blocklists",)
 
@@ -41,16 +42,16 @@ class CrawlConfig(StageConfig):
         None, description="where to start, such as https://example.org/docs/, or a list of such addresses"
     )
     docs: Sources = Field(
-        {}, description="a folder of HTML, Markdown, reStructuredText, text, PDF, DOCX, EPUB; or one such file; or several"
+        {}, description="a folder of HTML, Markdown, reStructuredText, text, PDF, DOCX, EPUB; one such file; or several"
     )
     warc: Sources = Field(
-        {}, description="a WARC or WET file, a folder of them, or a list of paths (.paths, .paths.gz, .txt); or several"
+        {}, description="a WARC or WET file, a folder of them, a list of paths (.paths.gz, .txt); or several"
     )
     warc_base: str = Field(
         "", description="what is put before the paths of a list: https://data.commoncrawl.org/, or a folder"
     )
     table: Sources = Field(
-        {}, description="Parquet or JSON lines (.jsonl, .jsonl.gz, .jsonl.zst), or a folder of them; or several"
+        {}, description="Parquet or JSON lines (.jsonl, .jsonl.gz, .jsonl.zst), a folder of them; or several"
     )
     dataset: Sources = Field({}, description="a Hugging Face dataset folder: save_to_disk's, or a clone; or several")
     dataset_config: str = Field("", description="which configuration of its card; left out, the default one")

@@ -50,8 +50,8 @@ class Intake:
         self.writer = WarcWriter(folder, frontier.written())
 
     def read(self, name: str, source: object, parts: Iterable[Part], fix: str, *, apart: bool = False) -> None:
-        """Take every page of one source: `name` is its own, `source` what an error calls it. With `apart` the name stands
-        in the addresses of its files, so that the same path in another source is another page.
+        """Take every page of one source: `name` is its own, `source` what an error calls it. With `apart` the name
+        stands in the addresses of its files, so that the same path in another source is another page.
 
         Raises InputError when there is none to take, with `fix` as its advice, and, after all others, for parts that
         did not come.
@@ -62,8 +62,9 @@ class Intake:
             kept = self.frontier.note(note) or "0 0"
             if not kept.startswith(ALL):
                 try:
-                    pages_found = (_of(name, each, apart) for each in found())
-                    kept = self._part(folder_url(f"{name}/{part}" if apart else part), note, pages_found, kept, reasons)
+                    ours = (_of(name, each, apart) for each in found())
+                    place = folder_url(f"{name}/{part}" if apart else part)
+                    kept = self._part(place, note, ours, kept, reasons)
                 except Unfinished as error:
                     failed.append(str(error))
                     continue
@@ -80,7 +81,8 @@ class Intake:
         write_pages(self.folder / "pages.parquet", self.frontier.rows())
 
     def _part(self, place: str, note: str, pages: Iterator[Found], kept: str, reasons: Counter[str]) -> str:
-        """Take the pages of the part at `place` from where `kept` says; what there is to note of it when all is read."""
+        """Take the pages of the part at `place` from where `kept` says; what there is to note of it when all is
+        read."""
         done, count = map(int, kept.split())
         rows: dict[str, PageRow] = {}
         for number, found in enumerate(pages, 1):
