@@ -66,8 +66,8 @@ def test_a_horizon_that_is_not_filled_is_said_with_its_figures(tmp_path):
 
 @pytest.mark.parametrize(("portions", "says"), [
     ({"notess": 1, "*": 1}, r"\[pretrain.mixture\]: there is no source 'notess'; did you mean notes\? there are"),
-    ({"notes": 1}, r"it says nothing of docs.python.org, web; write \"\*\" = 1 for all others together, 0 to leave them "
-                   r"out; there are: docs.python.org \(10,000 tokens\), notes \(1,000 tokens\), web \(20,000 tokens\)"),
+    ({"notes": 1}, r"it says nothing of docs.python.org, web; write \"\*\" = 1 for all others together, 0 to leave "
+                   r"them out; there are: docs.python.org \(10,000 tokens\), notes \(1,000 tokens\), web \(20,000"),
     ({"notes": 0, "*": 0}, "every source has weight 0; give one a weight"),
 ])
 def test_a_mixture_that_cannot_be_is_one_line(tmp_path, portions, says):

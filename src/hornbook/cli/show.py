@@ -125,8 +125,8 @@ def _model(folder: Path, record: Record) -> Iterator[tuple[object, ...]]:
     yield "seconds from nothing", f"{_seconds(Artifact(folder), set()):,.0f}"
     for part, shares in record.metrics.get("mixture", {}).items():
         for share in shares:
-            read = f"{share['read']:.1%} of what was learned ({share['wanted']:.1%} wanted), {share['epochs']:.2f} times"
-            yield f"{part}: {share['source']}", read
+            read, wanted = f"{share['read']:.1%} of what was learned", f"{share['wanted']:.1%} wanted"
+            yield f"{part}: {share['source']}", f"{read} ({wanted}), {share['epochs']:.2f} times"
 
 
 def _parameters(path: Path) -> int:
