@@ -162,7 +162,7 @@ def test_documents(made) -> None:
     assert first["text"].startswith("# Story 3\n\n")
     assert all(sentence in first["text"].replace("\n\n", " ") for sentence in story(3))  # names and numbers exactly
     assert "kept by volunteers" not in first["text"]  # the line of every page
-    assert (first["language"], first["title"], first["source"]) == ("en", "Story 3", "folder")
+    assert (first["language"], first["title"], first["source"]) == ("en", "Story 3", "docs")
     assert "Write to [email] or call [phone]." in rows["folder:///personal.html"]["text"]
     assert len({row["id"] for row in rows.values()}) == len(rows)
     assert 0 < result.heldout().num_rows < 10

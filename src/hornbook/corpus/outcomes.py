@@ -72,7 +72,7 @@ class Outcomes:
 
     def _keep(self, table: pyarrow.Table, writers: Sequence[TableWriter]) -> None:
         ids = [document_id(url) for url in table.column("url").to_pylist()]
-        table = table.rename_columns({"site": "source"}).append_column("id", pyarrow.array(ids, pyarrow.string()))
+        table = table.append_column("id", pyarrow.array(ids, pyarrow.string()))
         held = np.array([is_held_out(document, self.held, self.seed) for document in ids], bool)
         if self._first_stays and len(held):
             held[0], self._first_stays = False, False
