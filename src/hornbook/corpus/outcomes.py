@@ -16,7 +16,7 @@ import pyarrow
 from hornbook.corpus.deduplicate import Left
 from hornbook.corpus.documents import DOCUMENTS, REFUSED, TableWriter, document_id, excerpt, is_held_out
 from hornbook.corpus.edits import read_edits
-from hornbook.corpus.reading import site_of_page
+from hornbook.corpus.reading import sites_of
 from hornbook.corpus.scores import BENCHMARK, Shard
 from hornbook.corpus.sieve import Sieve
 from hornbook.corpus.tagging.tags import PERSONAL
@@ -96,8 +96,7 @@ class Outcomes:
 
 def _crawl_refusals(pages: pyarrow.Table) -> Iterator[dict]:
     refused = pages.filter(pyarrow.array([outcome != "taken" for outcome in pages.column("outcome").to_pylist()]))
-    sites = pyarrow.array([site_of_page(url) for url in refused.column("url").to_pylist()], pyarrow.string())
-    refused = refused.append_column("site", sites).sort_by([("site", "ascending"), ("url", "ascending")])
+    refused = refused.append_column("site", sites_of(refused)).sort_by([("site", "ascending"), ("url", "ascending")])
     for batch in refused.select(["url", "site", "reason", "detail", "bytes"]).to_batches(CHUNK):
         for row in batch.to_pylist():
             yield row | {"id": document_id(row["url"]), "step": "crawl", "title": None, "excerpt": None}

@@ -158,8 +158,7 @@ def _cut(pages: pyarrow.Table, path: Path) -> list[int]:
     """Write the pages in the order of site and URL, a row group a shard; the pages of each. Sites lie together, so that
     what is a site's own can be told without holding the others; the cut depends on the pages alone, so that after a
     kill every shard is found again."""
-    sites = pyarrow.array([site_of_page(url) for url in pages.column("url").to_pylist()], pyarrow.string())
-    pages = pages.select(list(CRAWLED)).append_column("site", sites)
+    pages = pages.select(list(CRAWLED)).append_column("site", sites_of(pages))
     pages = pages.sort_by([("site", "ascending"), ("url", "ascending")]).combine_chunks()
     fewest, most = SHARD_PAGES
     wanted = max(fewest, min(most, -(-pages.num_rows // SHARDS)))
@@ -234,6 +233,7 @@ def _with(table: pyarrow.Table, name: str, values: list[str]) -> pyarrow.Table:
     return table.set_column(table.schema.get_field_index(name), name, pyarrow.array(values, pyarrow.string()))
 
 
-def site_of_page(url: str) -> str:
-    """The site of a page, or "folder"."""
-    return site_of(url) or "folder"
+def sites_of(pages: pyarrow.Table) -> pyarrow.Array:
+    """The site of each page, or the name of the source it is from where it is no site's."""
+    columns = zip(pages.column("url").to_pylist(), pages.column("source").to_pylist(), strict=True)
+    return pyarrow.array([site_of(url) or source for url, source in columns], pyarrow.string())

@@ -147,13 +147,12 @@ async def _sites(config: CrawlConfig, run: Run, frontier: Frontier, bar: Bar) ->
 def _read(config: CrawlConfig, run: Run, frontier: Frontier, bar: Bar) -> None:
     from hornbook.corpus.sources.intake import Intake
 
-    if not any(getattr(config, key) for key in FILES):
+    named: list[tuple[str, str, Path]] = [(key, *each) for key in FILES for each in getattr(config, key).items()]
+    if not named:
         return
     intake = Intake(run.out, frontier, lambda row: _show(bar, row))
-    for key, fix in FILES.items():
-        named: dict[str, Path] = getattr(config, key)
-        for name, path in named.items():
-            intake.read(name, path, _parts(key, path, config, run), fix, apart=len(named) > 1)
+    for key, name, path in named:
+        intake.read(name, path, _parts(key, path, config, run), FILES[key], apart=len(named) > 1)
     intake.close()
 
 
