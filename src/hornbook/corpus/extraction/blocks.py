@@ -6,15 +6,19 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-_HEADING = re.compile(r"(#{1,6})\s+(.*?)\s*#*$")
+_HEADING = re.compile(r"(#{1,6})\s+(.*)$")
 _ITEM = re.compile(r"\s*(?:[-*+]|\d{1,3}[.)])\s+(.*)$")
 _DEFINITION = re.compile(r":\s+(.*)$")
 _FENCE = re.compile(r"\s*(```|~~~)")
 _RULE = re.compile(r"\s*[-*_=][-*_=\s]{2,}$")  # a line drawn across the page, or under a heading
-_LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
+# Marks and links reach no further than this: each that is not closed would be looked for up to the end of its line.
+_REACH = 1000
+_NESTED = 8  # marks within marks
+_LINK = re.compile(rf"!?\[([^\]]{{0,{_REACH}}})\]\((?:(?!\]\()[^)])*\)")
 # Within a word an underscore is a letter: of `snake__case__name` nothing is set in bold.
 _MARKS = re.compile(
-    r"(\*\*|`+|(?<!\w)__)(?=\S)(.+?)(?<=\S)\1(?!(?<=_)\w)|(?<![\w*])([*_])(?=\S)(.+?)(?<=\S)\3(?![\w*])"
+    rf"(\*\*|`+|(?<!\w)__)(?=\S)(.{{1,{_REACH}}}?)(?<=\S)\1(?!(?<=_)\w)"
+    rf"|(?<![\w*])([*_])(?=\S)(.{{1,{_REACH}}}?)(?<=\S)\3(?![\w*])"
 )
 _BOLD = re.compile(r"(?:\*\*|__)(.+?)(?:\*\*|__)\s*$")
 _SENTENCE_END = re.compile(r"(?:(?<=[.!?…])|(?<=[.!?…][\"'”’)]))\s+(?=[\"'“‘(]*[^\W_a-zß-öø-ÿ])")
@@ -56,7 +60,7 @@ def blocks(markdown: str) -> Iterator[Block]:
         if mark:
             fence = mark.group(1)
         elif heading:
-            yield Block("heading", plain(heading.group(2)), level=len(heading.group(1)))
+            yield Block("heading", plain(heading.group(2).rstrip("#")), level=len(heading.group(1)))
         elif item:
             kind, lines = "item", [item.group(1)]
         elif definition:
@@ -73,22 +77,23 @@ def blocks(markdown: str) -> Iterator[Block]:
 def plain(text: str) -> str:
     """The words without Markdown's marks: emphasis, code ticks, links (their words stay)."""
     text = _LINK.sub(r"\1", text)
-    previous = None
-    while previous != text:
-        previous, text = text, _MARKS.sub(lambda found: found.group(2) or found.group(4), text)
+    for _ in range(_NESTED):
+        before, text = text, _MARKS.sub(lambda found: found.group(2) or found.group(4), text)
+        if before == text:
+            break
     return " ".join(text.split())
 
 
 def sentences(text: str) -> list[str]:
     """The sentences of a paragraph, by full stops and what follows them, which is no small letter; an abbreviation or
     an initial ends none."""
-    parts: list[str] = []
+    parts: list[list[str]] = []
     for part in _SENTENCE_END.split(text.strip()):
-        if parts and _ABBREVIATION.search(parts[-1]):
-            parts[-1] += f" {part}"
+        if parts and _ABBREVIATION.search(parts[-1][-1]):
+            parts[-1].append(part)
         elif part:
-            parts.append(part)
-    return parts
+            parts.append([part])
+    return [" ".join(pieces) for pieces in parts]
 
 
 def _block(kind: str, lines: list[str]) -> Block:

@@ -147,12 +147,12 @@ def files_of(source: Path, endings: tuple[str, ...]) -> list[tuple[str, Path]]:
 
 def page_url(url: str, place: str) -> str:
     """The URL of a page that somebody else stored: canonical where it is one of the web, as it is where it names
-    something else (`urn:isbn:…`), and `place` where it is none."""
+    something else (`urn:isbn:…`), and `place` where it is none, or would not stay on its line."""
     try:
         urlsplit(url)
     except ValueError:
         return place
-    return canonical_url(url) or (url if 0 < len(url) <= MAX_LENGTH else place)
+    return canonical_url(url) or (url if 0 < len(url) <= MAX_LENGTH and url.isprintable() else place)
 
 
 def _clean(text: str) -> str:
