@@ -29,6 +29,7 @@ def folder_parts(source: Path, max_bytes: int) -> Iterator[Part]:
 def _pages(source: Path, max_bytes: int) -> Iterator[Found]:
     if source.is_file():
         yield _page(source, folder_url(source.name), source.resolve().parent, max_bytes)
+        return
     root, unread = source.resolve(), list[OSError]()
     for parent, names, files in os.walk(source, onerror=unread.append):
         names[:] = sorted(name for name in names if not name.startswith("."))

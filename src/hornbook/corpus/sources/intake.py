@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
@@ -19,6 +20,7 @@ from hornbook.corpus.store.warc_writer import WarcWriter
 
 COMMIT_EVERY = 256  # pages: a kill loses fewer than that
 ALL = "all"
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 class Unfinished(Exception):
@@ -152,7 +154,7 @@ def page_url(url: str, place: str) -> str:
         urlsplit(url)
     except ValueError:
         return place
-    return canonical_url(url) or (url if 0 < len(url) <= MAX_LENGTH and url.isprintable() else place)
+    return canonical_url(url) or (url if 0 < len(url) <= MAX_LENGTH and not _CONTROL.search(url) else place)
 
 
 def _clean(text: str) -> str:
