@@ -37,7 +37,7 @@ class Apart:
         with self._turn:
             fresh = self._process is None or self._owner != os.getpid()
             answer, ended_by = self._ask(body, seconds)
-            if not answer and not fresh:  # what came before it shall not decide
+            if not answer and not fresh and ended_by != -signal.SIGXCPU:  # what came before it shall not decide
                 answer, ended_by = self._ask(body, seconds)
         if answer:
             said = json.loads(answer)
