@@ -84,7 +84,7 @@ class CrawlConfig(StageConfig):
         return None if self.sites and self.delay else 20.0
 
 
-@stage(version=2)
+@stage(version=3)
 def crawl(config: CrawlConfig, run: Run) -> Pages:
     """Write WARC files and `pages.parquet`, one row a URL with its outcome and reason.
 
