@@ -6,7 +6,6 @@ from __future__ import annotations
 import bz2
 import gzip
 import io
-import json
 import os
 import random
 import time
@@ -34,6 +33,9 @@ from tests.corpus.sources.test_sources import lines, zstd
 from tests.road.test_corpus import html, story
 
 MOST = 2_000_000  # bytes of a page
+ENTITY = "<!DOCTYPE a [<!ENTITY b SYSTEM 'file:///etc/passwd'>]><a>&b;</a>"
+OUTSIDE = "<a><rootfile full-path='../../etc/passwd'/></a>"
+LOCKED = f"/Encrypt<</Filter/Standard/V 1/R 2/P -4/O({'o' * 32})/U({'u' * 32})>>"
 SAY = "Ilm ʿarabī: \u202bעִבְרִית\u202c العَرَبِيَّة, e\u0301 and 👩\u200d👩\u200d👧 stand in this line as they were."
 
 
@@ -87,13 +89,10 @@ def write_folder(folder: Path) -> dict[str, str | None]:
         "level.docx": (document('<w:p><w:pPr><w:outlineLvl w:val="\u00b2"/></w:pPr></w:p>'), "empty"),
         "bomb.docx": (bomb(zipfile.ZIP_DEFLATED), "too big"),
         "bzip2.docx": (bomb(zipfile.ZIP_BZIP2), "damaged"),
-        "entity.docx": (zipped({"word/document.xml": "<!DOCTYPE a [<!ENTITY b SYSTEM 'file:///etc/passwd'>]><a>&b;</a>"}),
-                        "empty"),
-        "outside.epub": (zipped({"mimetype": EPUB, "META-INF/container.xml": "<a><rootfile full-path='../../etc/passwd'/></a>"}),
-                         "damaged"),
+        "entity.docx": (zipped({"word/document.xml": ENTITY}), "empty"),
+        "outside.epub": (zipped({"mimetype": EPUB, "META-INF/container.xml": OUTSIDE}), "damaged"),
         "cut.pdf": (pdf(*story(14))[:60], "damaged"),
-        "locked.pdf": (pdf("x", more="/Encrypt<</Filter/Standard/V 1/R 2/P -4/O(" + "o" * 32 + ")/U(" + "u" * 32 + ")>>"),
-                       "damaged"),
+        "locked.pdf": (pdf("x", more=LOCKED), "damaged"),
         "bomb.pdf": (pdf(packed=zlib.compress(zlib.compress(b" " * 400_000_000, 1)), filters=2), "empty"),
         "crash.pdf": (pdf(packed=zlib.compress(b"BT /F1 12 Tf (a) Tj ET\n" * 8_000_000, 1)), "damaged"),
         "include.rst": (b".. include:: /etc/passwd\n\n.. csv-table:: x\n   :file: /etc/passwd\n", "empty"),
@@ -113,7 +112,8 @@ def write_folder(folder: Path) -> dict[str, str | None]:
     (folder / "dev.txt").symlink_to("/dev/zero")
     os.mkfifo(folder / "pipe.txt")
     outcomes = {name: why for name, (_, why) in files.items()} | {
-        "caf\udce9.md": None, "self.md": "unreadable", "round": "link", "dev.txt": "link outside", "pipe.txt": "unreadable",
+        "caf\udce9.md": None, "self.md": "unreadable", "round": "link", "dev.txt": "link outside",
+        "pipe.txt": "unreadable",
     }  # fmt: skip
     return {"folder:///" + name.replace("\n", "%0A").replace("\udce9", "%E9"): why for name, why in outcomes.items()}
 
@@ -134,11 +134,13 @@ def write_tables(folder: Path) -> None:
     folder.mkdir()
     rows = [{"text": prose(200 + number), "url": f"http://t.org/{number}"} for number in range(6)]
     whole = lines(rows[:2])
-    (folder / "a.jsonl").write_bytes(whole + b'\n{"text": "half\n[1]\n' + b"[" * 100_000 + b"\n\xff\n" + lines(rows[2:3]))
+    half = b'\n{"text": "half\n[1]\n' + b"[" * 100_000 + b"\n\xff\n"
+    (folder / "a.jsonl").write_bytes(whole + half + lines(rows[2:3]))
     (folder / "b.jsonl.zst").write_bytes(zstd(lines(rows[3:4]) + b"\n" + b"x" * 60_000_000)[:-9])
     texts = [prose(210).encode(), b"\xff\xfe", prose(211).encode()]
     bad = pyarrow.array(texts, pyarrow.binary()).view(pyarrow.string())
-    pyarrow.parquet.write_table(pyarrow.table({"text": bad, "url": ["http://t.org/10", "x:\r\n\r\ny", None]}), folder / "c.parquet")
+    table = pyarrow.table({"text": bad, "url": ["http://t.org/10", "x:\r\n\r\ny", None]})
+    pyarrow.parquet.write_table(table, folder / "c.parquet")
     pyarrow.parquet.write_table(pyarrow.table({"text": [prose(212)]}), folder / "d.parquet")
     (folder / "e.parquet").write_bytes((folder / "d.parquet").read_bytes()[:-20])
     (folder / "f.parquet").write_bytes(b"")
@@ -158,7 +160,8 @@ def crawled(tmp_path_factory) -> tuple[Pages, dict[str, str | None]]:
 @pytest.fixture(scope="module")
 def made(crawled, tmp_path_factory) -> Corpus:
     started = time.monotonic()
-    result = corpus(CorpusConfig(holdout=0, languages=()), crawled[0], Run(tmp_path_factory.mktemp("corpus"), threads=2))
+    run = Run(tmp_path_factory.mktemp("corpus"), threads=2)
+    result = corpus(CorpusConfig(holdout=0, languages=()), crawled[0], run)
     assert time.monotonic() - started < 120
     return result
 
@@ -177,8 +180,8 @@ def test_every_file_is_kept_or_has_its_reason(crawled, made) -> None:
     rest = {url: why for url, why in found.items() if why is not None and url not in outcomes}
     assert set(rest.values()) == {"damaged", "empty"}
     assert {url.partition("#")[0].removeprefix("folder:///") for url in rest} == {
-        "flipped.warc.gz", "lying.warc", "noise.warc.gz", "a.jsonl", "b.jsonl.zst", "c.parquet", "e.parquet", "f.parquet",
-        "g.parquet",
+        "flipped.warc.gz", "lying.warc", "noise.warc.gz", "a.jsonl", "b.jsonl.zst", "c.parquet", "e.parquet",
+        "f.parquet", "g.parquet",
     }  # fmt: skip
 
 
@@ -204,7 +207,7 @@ def test_the_texts_become_tokens_and_come_back(made, tmp_path, kind) -> None:
 
 
 def test_a_vocabulary_larger_than_the_corpus_allows_is_told_of(made, tmp_path) -> None:
-    with pytest.raises(InputError, match=r"too small for a vocabulary of 131,072 tokens: it fills [\d,]+; ask for at most \d+"):
+    with pytest.raises(InputError, match=r"too small for a vocabulary of 131,072 tokens: it fills [\d,]+; ask for at"):
         tokenizer(TokenizerConfig(vocab_size=1 << 17), made, Run(tmp_path))
 
 
@@ -221,7 +224,7 @@ def test_a_site_of_only_duplicates_and_one_of_only_damage(site, tmp_path) -> Non
     for number in range(5):
         (tmp_path / "docs" / f"{number}.html").write_bytes(b"\0" * 900)
     pages = crawl(CrawlConfig(docs=tmp_path / "docs"), Run(tmp_path / "nothing"))
-    with pytest.raises(InputError, match=r"none of 5 pages gave a text to keep .most were refused for: binary.*refused\.parquet"):
+    with pytest.raises(InputError, match=r"none of 5 pages gave a text to keep .most were refused for: binary"):
         corpus(CorpusConfig(), pages, Run(tmp_path / "none"))
 
 
@@ -236,21 +239,12 @@ def test_a_tokenizer_of_next_to_nothing(kind, text, tmp_path) -> None:
     assert learnt.load().decode(shards[0]) == text
 
 
-def test_archives_of_a_hundred_thousand_small_records(tmp_path) -> None:
-    page = warc(("http://x.org/0", b"<p>x</p>"))
-    plain = gzip.decompress(page).replace(b"http://x.org/0", b"http://x.org/%06d")
-    plain = plain.replace(b"WARC-Payload-Digest", b"X-Payload-Digest").replace(b"WARC-Block-Digest", b"X-Block-Digest")
-    length = int(plain.split(b"Content-Length: ")[1].split(b"\r\n")[0])
-    assert length
-    (tmp_path / "x.warc").write_bytes(b"".join(plain % number for number in range(5000)))
+@pytest.mark.parametrize("count", [3000, pytest.param(100_000, marks=pytest.mark.slow)])
+def test_an_archive_of_many_tiny_records(count, tmp_path) -> None:
+    record = (b"WARC/1.0\r\nWARC-Type: conversion\r\nWARC-Target-URI: http://x.org/%06d\r\n"
+              b"WARC-Date: 2026-01-01T00:00:00Z\r\nContent-Type: text/plain\r\nContent-Length: 1\r\n\r\nx\r\n\r\n")  # fmt: skip
+    (tmp_path / "x.warc.gz").write_bytes(b"".join(gzip.compress(record % number, 1) for number in range(count)))
     started = time.process_time()
-    crawled = crawl(CrawlConfig(warc=tmp_path / "x.warc"), Run(tmp_path / "crawl"))
-    assert crawled.rows().num_rows == 5000
-    assert time.process_time() - started < 30
-
-
-def test_json_of_brackets_takes_no_gigabytes(tmp_path) -> None:
-    rows = json.dumps({"text": prose(1)}) + "\n" + '{"text": ' + "[],[" * 100 + "\n"
-    (tmp_path / "x.jsonl").write_text(rows)
-    pages = crawl(CrawlConfig(table=tmp_path / "x.jsonl"), Run(tmp_path / "crawl")).rows().to_pylist()
-    assert [(row["outcome"], row["reason"]) for row in pages] == [("taken", None), ("refused", "damaged")]
+    rows = crawl(CrawlConfig(warc=tmp_path / "x.warc.gz"), Run(tmp_path / "crawl")).rows()
+    assert rows.column("outcome").to_pylist() == ["taken"] * count
+    assert time.process_time() - started < 0.002 * count

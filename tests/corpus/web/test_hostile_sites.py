@@ -23,9 +23,11 @@ ANSWER = (b"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\nETag: \
 PACKED = gzip.compress(page("title", "/0", "/good").encode(), mtime=0)
 PIECES = (
     b"\r\n", b"\n", b"\r", b": ", b"\0", b"\xff\xfe", b"Content-Length: -1\r\n", b"Content-Length: 5\r\n",
-    b"HTTP/1.1 302 Found\r\n", b"HTTP/1.1 304 Not Modified\r\n", b"HTTP/1.1 103 Early Hints\r\n\r\n", b"HTTP/9.9 999 \xed\xa0\x80\r\n",
+    b"HTTP/1.1 302 Found\r\n", b"HTTP/1.1 304 Not Modified\r\n", b"HTTP/1.1 103 Early Hints\r\n\r\n",
+    b"HTTP/9.9 999 \xed\xa0\x80\r\n",
     b"Location: http://[::1\r\n", b"Location: \xff//\r\n", b"Content-Type: text/html; charset=\xed\xa0\x80\r\n",
-    b"Content-Encoding: gzip, gzip\r\n", b"Set-Cookie: a=b\r\n", b"Retry-After: \xd9\xa3\r\n", b" folded\r\n", b"0\r\n\r\n",
+    b"Content-Encoding: gzip, gzip\r\n", b"Set-Cookie: a=b\r\n", b"Retry-After: \xd9\xa3\r\n", b" folded\r\n",
+    b"0\r\n\r\n",
     b"ffffffffffffffffffff\r\n", b"Upgrade: h2c\r\nConnection: upgrade\r\n", b"Trailer: x\r\n",
 )  # fmt: skip
 
@@ -173,8 +175,10 @@ def test_a_sitemap_of_a_million_addresses(tmp_path) -> None:
 
 def test_ways_out_of_the_web_are_not_taken(site, tmp_path) -> None:
     (tmp_path / "secret").write_text("the secret")
-    ways = [f"file://{tmp_path}/secret", "data:text/html,<p>x</p>", "javascript:alert(1)", "ftp://x.org/", "//", "http:///",
-            "http://user:word@127.0.0.1/", "gopher://127.0.0.1/", "http://127.0.0.1:99999/", "\u0000", "http://[::1]/"]  # fmt: skip
+    ways = [
+        f"file://{tmp_path}/secret", "data:text/html,<p>x</p>", "javascript:alert(1)", "ftp://x.org/", "//", "http:///",
+        "http://user:word@127.0.0.1/", "gopher://127.0.0.1/", "http://127.0.0.1:99999/", "\u0000", "http://[::1]/",
+    ]  # fmt: skip
 
     def leads_to(way: str):
         async def answer(request: web.Request) -> web.Response:

@@ -46,7 +46,8 @@ class Apart:
             return said["title"], said["text"]
         if ended_by == -signal.SIGXCPU:
             raise out_of_time(seconds)
-        raise PageFault("damaged", f"the {self.kind} cannot be read (its reader crashed, or needed over {MEMORY:,} bytes)")
+        why = f"its reader crashed, or needed over {MEMORY:,} bytes"
+        raise PageFault("damaged", f"the {self.kind} cannot be read ({why})")
 
     def _ask(self, body: bytes, seconds: float) -> tuple[bytes, int]:
         """The line it answers with; where it ended instead, nothing and how it ended."""
@@ -56,7 +57,8 @@ class Apart:
                                              stderr=subprocess.DEVNULL)  # fmt: skip
             self._owner = os.getpid()
         process = self._process
-        assert process.stdin is not None and process.stdout is not None
+        assert process.stdin is not None
+        assert process.stdout is not None
         with suppress(BrokenPipeError):
             process.stdin.write(_HEAD.pack(seconds, len(body)))
             process.stdin.write(body)
