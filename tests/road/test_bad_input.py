@@ -242,7 +242,8 @@ def test_a_tokenizer_of_next_to_nothing(kind, text, tmp_path) -> None:
 @pytest.mark.parametrize("count", [3000, pytest.param(100_000, marks=pytest.mark.slow)])
 def test_an_archive_of_many_tiny_records(count, tmp_path) -> None:
     record = (b"WARC/1.0\r\nWARC-Type: conversion\r\nWARC-Target-URI: http://x.org/%06d\r\n"
-              b"WARC-Date: 2026-01-01T00:00:00Z\r\nContent-Type: text/plain\r\nContent-Length: 1\r\n\r\nx\r\n\r\n")  # fmt: skip
+              b"WARC-Date: 2026-01-01T00:00:00Z\r\nContent-Type: text/plain\r\nContent-Length: 1\r\n\r\nx\r\n"
+              b"\r\n")  # fmt: skip
     (tmp_path / "x.warc.gz").write_bytes(b"".join(gzip.compress(record % number, 1) for number in range(count)))
     started = time.process_time()
     rows = crawl(CrawlConfig(warc=tmp_path / "x.warc.gz"), Run(tmp_path / "crawl")).rows()

@@ -71,7 +71,8 @@ def pdf(*lines: str, packed: bytes | None = None, filters: int = 1, pages: int =
     head = f"""%PDF-1.4
 1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj
 2 0 obj<</Type/Pages/Kids[{"3 0 R " * pages}]/Count {pages}>>endobj
-3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 600 800]/Contents 4 0 R/Resources<</Font<</F1 5 0 R>>>>>>endobj
+3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 600 800]/Contents 4 0 R/Resources 6 0 R>>endobj
+6 0 obj<</Font<</F1 5 0 R>>>>endobj
 5 0 obj<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>endobj
 4 0 obj<</Length {len(stream)}/Filter[{"/FlateDecode" * filters}]>>stream
 """

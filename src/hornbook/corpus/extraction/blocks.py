@@ -11,15 +11,22 @@ _ITEM = re.compile(r"\s*(?:[-*+]|\d{1,3}[.)])\s+(.*)$")
 _DEFINITION = re.compile(r":\s+(.*)$")
 _FENCE = re.compile(r"\s*(```|~~~)")
 _RULE = re.compile(r"\s*[-*_=][-*_=\s]{2,}$")  # a line drawn across the page, or under a heading
-# Marks and links reach no further than this: each that is not closed would be looked for up to the end of its line.
-_REACH = 1000
+# In a long paragraph marks and links reach no further than this: each that is not closed is looked for up to there.
+_REACH, _LONG = 1000, 4000
 _NESTED = 8  # marks within marks
 _LINK = re.compile(rf"!?\[([^\]]{{0,{_REACH}}})\]\((?:(?!\]\()[^)])*\)")
-# Within a word an underscore is a letter: of `snake__case__name` nothing is set in bold.
-_MARKS = re.compile(
-    rf"(\*\*|`+|(?<!\w)__)(?=\S)(.{{1,{_REACH}}}?)(?<=\S)\1(?!(?<=_)\w)"
-    rf"|(?<![\w*])([*_])(?=\S)(.{{1,{_REACH}}}?)(?<=\S)\3(?![\w*])"
-)
+
+
+def _marks(most: str) -> re.Pattern[str]:
+    """Emphasis and code of at most so many characters. Within a word an underscore is a letter: of `snake__case__name`
+    nothing is set in bold."""
+    return re.compile(
+        rf"(\*\*|`+|(?<!\w)__)(?=\S)(.{{1,{most}}}?)(?<=\S)\1(?!(?<=_)\w)"
+        rf"|(?<![\w*])([*_])(?=\S)(.{{1,{most}}}?)(?<=\S)\3(?![\w*])"
+    )
+
+
+_MARKS, _NEAR_MARKS = _marks(""), _marks(str(_REACH))
 _BOLD = re.compile(r"(?:\*\*|__)(.+?)(?:\*\*|__)\s*$")
 _SENTENCE_END = re.compile(r"(?:(?<=[.!?…])|(?<=[.!?…][\"'”’)]))\s+(?=[\"'“‘(]*[^\W_a-zß-öø-ÿ])")
 _ABBREVIATION = re.compile(r"(?:\b(?:e\.g|i\.e|etc|cf|vs|Mr|Mrs|Ms|Dr|St|No|Fig)|\b[A-Z])\.$")
@@ -77,8 +84,9 @@ def blocks(markdown: str) -> Iterator[Block]:
 def plain(text: str) -> str:
     """The words without Markdown's marks: emphasis, code ticks, links (their words stay)."""
     text = _LINK.sub(r"\1", text)
+    marks = _MARKS if len(text) <= _LONG else _NEAR_MARKS
     for _ in range(_NESTED):
-        before, text = text, _MARKS.sub(lambda found: found.group(2) or found.group(4), text)
+        before, text = text, marks.sub(lambda found: found.group(2) or found.group(4), text)
         if before == text:
             break
     return " ".join(text.split())
