@@ -57,8 +57,9 @@ DIRECTIVES = [
     ".. |a| replace:: |a|\n\n|a|", ".. _a: b_\n.. _b: a_\n\n`a`_", ".. role:: q(raw)\n   :format: html\n\n:q:`x`",
     ".. |u| unicode:: 0xD800\n\n|u|", ".. unicode:: 0x110000", ".. default-role:: q\n\n`x`", ".. sectnum::",
     ".. header:: x", ".. target-notes::", ".. container:: \xff", ".. code:: python\n   :number-lines: x\n\n   y",
-    "+---+---+\n| a | b |\n+---+---+", "=== ===\na   b\n=== ===", "::\n\n  x", ".. class:: a", ":field: x", "-a FILE  x",
-    ">>> x", "| line", ".. [1] x\n\n[1]_", ".. math:: a\n   :name: x", ".. topic::", ".. epigraph::\n\n   x\n\n   -- y",
+    "+---+---+\n| a | b |\n+---+---+", "=== ===\na   b\n=== ===", "::\n\n  x", ".. class:: a", ":field: x",
+    "-a FILE  x", ">>> x", "| line", ".. [1] x\n\n[1]_", ".. math:: a\n   :name: x", ".. topic::",
+    ".. epigraph::\n\n   x\n\n   -- y",
     ".. replace:: x", ".. restructuredtext-test-directive::", ".. function:: f(x)\n   :x: y\n\n   z", ".. date::",
     ".. only:: html\n\n   x", ".. highlight::", ".. title:: x", "=====\nx\n=====", "x\n~~~", "x\n^^", "* x\n\n  * y",
 ]  # fmt: skip

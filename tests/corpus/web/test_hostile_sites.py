@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import io
 import random
@@ -14,9 +15,12 @@ from collections.abc import Iterator
 import pytest
 from aiohttp import web
 
+from hornbook.core.errors import InputError
+from hornbook.corpus.web.guard import AddressGuard, GuardedResolver
 from hornbook.corpus.web.robots import Robots
 from hornbook.corpus.web.sitemaps import MAX_BYTES, MAX_SITEMAPS, read_sitemap
 from tests.corpus.conftest import crawl, page
+from tests.corpus.web.test_guard import Names
 
 ANSWER = (b"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\nETag: \"x\"\r\nTransfer-Encoding: chunked\r\n"
           b"Content-Encoding: gzip\r\nLocation: /b\r\nX-Robots-Tag: noarchive\r\n\r\n")  # fmt: skip
@@ -159,6 +163,19 @@ def test_sitemaps_that_lead_round_burst_or_never_end(site, tmp_path) -> None:
     assert max(site.asked[path] for path in asked) == 1
 
 
+def test_slow_sitemaps_do_not_outlast_the_time_there_is(site, tmp_path) -> None:
+    async def slowly(request: web.Request) -> web.Response:
+        await asyncio.sleep(0.2)
+        return web.Response(text="<urlset></urlset>", content_type="application/xml")
+
+    many = "".join(f"<loc>{site.url}/{number}.xml</loc>" for number in range(200))
+    site.answers |= {"/": page("start"), "/sitemap.xml": f"<sitemapindex>{many}</sitemapindex>"}
+    site.answers |= {f"/{number}.xml": slowly for number in range(200)}
+    with pytest.raises(InputError, match="time limit"):
+        crawl(site.url, tmp_path, limits={"max_minutes": 1 / 60})
+    assert sum(count for path, count in site.asked.items() if path.endswith(".xml")) < 20
+
+
 def test_a_sitemap_of_a_million_addresses(tmp_path) -> None:
     packed = io.BytesIO()
     with gzip.open(packed, "wb", compresslevel=1) as file:
@@ -208,3 +225,25 @@ def test_no_cookie_is_kept_and_none_is_sent(site, tmp_path) -> None:
     site.answers |= {"/": with_cookie, "/next": with_cookie}
     assert len(crawl(site.url, tmp_path)) == 2
     assert sent == ["", ""]
+
+
+@pytest.mark.parametrize("inward", ["http://127.0.0.1:{port}/secret", "http://inner.example:{port}/secret"])
+def test_robots_and_sitemaps_that_lead_inside_are_not_followed(inward, site, tmp_path) -> None:
+    """By an address as by a name: what a redirect leads to is looked up and checked like all else."""
+    where = inward.format(port=site.port)
+
+    async def leads_inside(request: web.Request) -> web.Response:
+        return web.Response(status=302, headers={"Location": where})
+
+    index = f"<sitemapindex><loc>http://site.example:{site.port}/moved.xml</loc></sitemapindex>"
+    site.answers |= {"/": page("start"), "/secret": "User-agent: *\nDisallow: /", "/moved.xml": leads_inside,
+                     "/sitemap.xml": index}  # fmt: skip
+    names = GuardedResolver(AddressGuard(["site.example"]), Names("127.0.0.1"))
+    options = {"allow": ("site.example",), "resolver": names}
+    rows = crawl(f"http://site.example:{site.port}", tmp_path / "sitemap", **options)
+    assert [row.outcome for row in rows.values()] == ["taken"]
+    assert site.asked["/moved.xml"] == 1
+    site.answers["/robots.txt"] = leads_inside
+    with pytest.raises(InputError, match=r"is an address of the inside, so nothing is fetched"):
+        crawl(f"http://site.example:{site.port}", tmp_path / "robots", **options)
+    assert site.asked["/secret"] == 0
