@@ -19,6 +19,7 @@ import numpy as np
 import pyarrow
 import pyarrow.parquet
 
+from hornbook.core.digest import digest_bytes
 from hornbook.core.files import atomic_writer, write_text
 from hornbook.corpus.documents import write_table
 from hornbook.corpus.extraction.boilerplate import frequent_lines, line_keys, without_lines
@@ -43,6 +44,7 @@ EXTRACTED = pyarrow.schema([
     ("link_share", pyarrow.float64()), ("ended", pyarrow.bool_()), ("unclosed", pyarrow.bool_()),
     ("html", pyarrow.bool_()), ("own", pyarrow.bool_()), ("depth", pyarrow.int32()), ("inlinks", pyarrow.int32()),
     ("bytes", pyarrow.int64()), ("fetched_at", pyarrow.string()), ("lines", pyarrow.list_(pyarrow.uint64())),
+    ("same", pyarrow.string()),
 ])  # fmt: skip
 
 
@@ -139,7 +141,7 @@ def extract_shard(path: Path, cut: Path, number: int, warcs: Path, reading: Read
 def tag_shard(path: Path, draft: Path, frequent: dict[str, frozenset[int]], personal: str) -> float:
     """Take the sites' own lines out of one shard's pages, tag, mask personal data; the processor seconds it took."""
     started = processor_seconds()
-    table = pyarrow.parquet.read_table(draft).drop_columns(["lines"])
+    table = pyarrow.parquet.read_table(draft).drop_columns(["lines", "same"])
     sites = table.column("site").to_pylist()
     texts = [
         without_lines(text or "", frequent.get(site, frozenset()))
@@ -188,7 +190,7 @@ def _document(row: dict, warcs: Path, reading: Reading) -> dict:
         "title": page.title, "text": page.text, "fault": page.fault, "detail": page.detail, "license": page.license,
         "link_share": page.link_share, "ended": page.ended, "unclosed": page.unclosed,
         "html": "html" in kind or (row["content_type"] or "html").endswith("html"),
-        "lines": sorted(line_keys(page.text or "")),
+        "lines": sorted(line_keys(page.text)), "same": digest_bytes(page.text.encode()),
     }  # fmt: skip
 
 
@@ -202,25 +204,27 @@ def _payload(body: bytes, headers: dict[str, str]) -> bytes:
 
 
 def _frequent(drafts: Sequence[Path]) -> Iterator[tuple[str, frozenset[int]]]:
-    """The sites with lines of their own, and these, told from at most `SITE_PAGES` pages of each, evenly taken."""
+    """The sites with lines of their own, and these, told from at most `SITE_PAGES` pages of each, evenly taken. Pages
+    with the same text are asked once: what a site of copies says on each of them is no menu."""
     totals: Counter[str] = Counter()
     for path in drafts:
         totals.update(pyarrow.parquet.read_table(path, columns=["site"]).column("site").to_pylist())
-    current, seen, asked = "", 0, 0
-    counts: Counter[int] = Counter()
+    current, seen = "", 0
+    counts, asked = Counter[int](), set[str]()
     for path in drafts:
-        table = pyarrow.parquet.read_table(path, columns=["site", "lines"])
-        for own, lines in zip(table.column("site").to_pylist(), table.column("lines").to_pylist(), strict=True):
+        table = pyarrow.parquet.read_table(path, columns=["site", "lines", "same"])
+        for own, lines, same in zip(*(column.to_pylist() for column in table.columns), strict=True):
             if own != current:
-                if found := frequent_lines(counts, asked):
+                if found := frequent_lines(counts, len(asked)):
                     yield current, found
-                current, seen, asked = own, 0, 0
+                current, seen = own, 0
                 counts.clear()
-            if seen % -(-totals[own] // SITE_PAGES) == 0 and lines:
+                asked.clear()
+            if seen % -(-totals[own] // SITE_PAGES) == 0 and lines and same not in asked:
                 counts.update(lines)
-                asked += 1
+                asked.add(same)
             seen += 1
-    if found := frequent_lines(counts, asked):
+    if found := frequent_lines(counts, len(asked)):
         yield current, found
 
 

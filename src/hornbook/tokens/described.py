@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from hornbook.core.errors import InputError
 from hornbook.tokens.description import Description
 from hornbook.tokens.giga import TRIAL
 from hornbook.tokens.split import readable
@@ -17,6 +18,7 @@ from hornbook.tokens.tokenizer import Tokenizer
 from hornbook.tokens.vocabulary import bytes_of
 
 CONTINUES = "\u2581"  # before a piece of WordPiece that goes on a word; no letter that stands for a byte
+LARGEST = 1 << 24  # of the ids: a list as long as the last one says is made of them
 _BYTE = re.compile(r"<0x([0-9A-F]{2})>")
 _NEVER = "\U0010ffff" * 8  # a string of what Unicode says is no character
 
@@ -25,7 +27,8 @@ class LibraryTokenizer(Tokenizer):
     """What a description in the format of `tokenizers` says, with Hornbook's special tokens among its added ones.
 
     Its ids are those of the library for every text without special tokens. Raises ValueError for a description that
-    the library does not read, or whose tokens have no bytes of their own.
+    the library does not read, or whose tokens have no bytes of their own; `encode` raises InputError for a text that
+    the description leaves no way to write.
     """
 
     _library_name = "tokenizers"
@@ -36,6 +39,8 @@ class LibraryTokenizer(Tokenizer):
         pieces = _pieces(description, self._library)
         for token in added:
             pieces[token["id"]] = token["content"].encode()
+        if not 0 <= min(pieces) <= max(pieces) < LARGEST:
+            raise ValueError(f"its ids go from {min(pieces):,} to {max(pieces):,}")
         listed = [pieces.get(token, b"") for token in range(max(pieces) + 1)]
         special = {token["content"]: token["id"] for token in added}
         self._name(listed, special, [token["content"] for token in added if token["special"]])
@@ -47,15 +52,22 @@ class LibraryTokenizer(Tokenizer):
         return all(self.decode(self.encode(text)) == text for text in TRIAL)
 
     def encode(self, text: str) -> list[int]:
-        return self._library.encode(readable(text), add_special_tokens=False).ids
+        return self._asked(self._library.encode, readable(text)).ids
 
     def decode(self, ids: Iterable[int], skip_special: bool = True) -> str:
         text = super().decode(ids, skip_special)
         return text.removeprefix(" ") if self._leading else text
 
     def _encode_many(self, texts: Sequence[str], threads: int) -> list[np.ndarray]:
-        found = self._library.encode_batch_fast([readable(text) for text in texts], add_special_tokens=False)
+        found = self._asked(self._library.encode_batch_fast, [readable(text) for text in texts])
         return [np.array(one.ids, dtype=np.int32) for one in found]
+
+    def _asked(self, encode: Callable[..., Any], given: Any) -> Any:
+        try:
+            return encode(given, add_special_tokens=False)
+        except Exception as error:  # the library raises nothing narrower
+            raise InputError(f"the tokenizer has no way to write a text ({error})", where="tokenizer.json",
+                             fix="take one that falls back on bytes or on an unknown token") from None
 
 
 def opened(description: Description) -> Any:
@@ -63,7 +75,7 @@ def opened(description: Description) -> Any:
     import tokenizers
 
     try:
-        return tokenizers.Tokenizer.from_str(json.dumps(description))
+        return tokenizers.Tokenizer.from_str(json.dumps(description, ensure_ascii=False))
     except Exception as error:  # the library raises nothing narrower
         raise ValueError(str(error)) from None
 

@@ -31,7 +31,7 @@ def import_tokenizer(path: Path) -> tuple[Tokenizer, list[str]]:
     try:
         description, lacking = _with_special(json.loads(path.read_text("utf-8")))
         made, library = LibraryTokenizer(description), opened(description)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(f"this is no tokenizer.json that can be read ({type(error).__name__}: {error})", where=path,
                          fix="name the tokenizer.json of a model, or its folder") from None
     for name, token in made.special.items():

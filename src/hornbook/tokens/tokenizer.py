@@ -83,7 +83,7 @@ class Tokenizer:
             if not is_byte_level_bpe(description):
                 return LibraryTokenizer(description)
             found = Tokenizer([bytes_of(letters) for letters in description["model"]["vocab"]], special)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise DamagedError(f"this is no tokenizer ({type(error).__name__}: {error})", where=path,
                                fix="make the tokenizer again") from None
         found.description = description

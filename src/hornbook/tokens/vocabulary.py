@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
+from heapq import heappop, heappush
 
 
 def letters_of(piece: bytes) -> str:
@@ -26,14 +26,37 @@ def byte_pairs(pieces: Sequence[bytes]) -> Iterator[tuple[bytes, bytes]]:
     """
     rank = {piece: index for index, piece in enumerate(pieces)}
     for own in range(256, len(pieces)):
-        parts = [bytes([byte]) for byte in pieces[own]]
-        while len(parts) > 2:
-            ranks = [rank.get(left + right, own) for left, right in itertools.pairwise(parts)]
-            at = min(range(len(ranks)), key=ranks.__getitem__)
-            if ranks[at] >= own:
-                raise ValueError(f"{pieces[own]!r} is not a merge of two tokens before it")
-            parts[at : at + 2] = [parts[at] + parts[at + 1]]
-        yield parts[0], parts[1]
+        middle = _middle(pieces[own], rank, own)
+        yield pieces[own][:middle], pieces[own][middle:]
+
+
+def _middle(piece: bytes, rank: Mapping[bytes, int], own: int) -> int:
+    """Where the last of the merges below `own` parts the piece. Of a line of a million equal letters pieces grow as
+    long, so the next merge comes from a heap: the lowest rank, the leftmost of several."""
+    ends = list(range(1, len(piece) + 1))  # of the part that begins at each place, 0 where none does
+    before = list(range(-1, len(piece)))  # where the part before it begins
+    pairs: list[tuple[int, int, int]] = []
+
+    def look(start: int) -> None:
+        if start >= 0 and ends[start] < len(piece):
+            end = ends[ends[start]]
+            if (found := rank.get(piece[start:end], own)) < own:
+                heappush(pairs, (found, start, end))
+
+    for start in range(len(piece)):
+        look(start)
+    for _ in range(len(piece) - 2):
+        while pairs:
+            _, start, end = heappop(pairs)
+            middle = ends[start]
+            if middle and middle < len(piece) and ends[middle] == end:
+                break
+        else:
+            raise ValueError(f"{piece!r} is not a merge of two tokens before it")
+        ends[start], ends[middle], before[end] = end, 0, start
+        look(before[start])
+        look(start)
+    return ends[0]
 
 
 @cache

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from hornbook.corpus.extraction.blocks import blocks, plain, sentences
@@ -39,3 +41,22 @@ def test_a_line_drawn_across_the_page_is_no_block():
 def test_blocks_keep_code_apart_even_unclosed():
     assert [block.kind for block in blocks("text\n```\n# a\n\n- b\n```\n# c")] == ["paragraph", "code", "heading"]
     assert [block.kind for block in blocks("```\n# a\n")] == ["code"]
+
+
+@pytest.mark.parametrize(
+    "piece", ["**a ", "*a ", "__a ", "`a ``b ", "[", "[a](", "A. ", "*", "( ", "a __ ", "![", "|", "# "]
+)
+def test_no_paragraph_takes_long(piece: str) -> None:
+    text = piece * (30_000 // len(piece))
+    started = time.process_time()
+    for start in ("", "# ", "- ", "# a" + " " * 50_000):
+        for block in blocks(f"{start}{text}x"):
+            sentences(block.text)
+    assert time.process_time() - started < 20
+
+
+def test_marks_in_marks_and_links_in_words() -> None:
+    assert plain("***`a`*** **b *c* d** [e](http://x.org/f) ![g](h.png \"i\")") == "a b c d e g"
+    assert plain("**" + "word " * 100 + "end**") == "word " * 100 + "end"
+    headings = blocks("# a # b ##\n\n## c #d\n\n### #\n\n#### e # ")
+    assert [block.text for block in headings] == ["a # b", "c #d", "", "e #"]

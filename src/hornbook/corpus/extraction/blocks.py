@@ -6,16 +6,27 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-_HEADING = re.compile(r"(#{1,6})\s+(.*?)\s*#*$")
+_HEADING = re.compile(r"(#{1,6})\s+(.*)$")
 _ITEM = re.compile(r"\s*(?:[-*+]|\d{1,3}[.)])\s+(.*)$")
 _DEFINITION = re.compile(r":\s+(.*)$")
 _FENCE = re.compile(r"\s*(```|~~~)")
 _RULE = re.compile(r"\s*[-*_=][-*_=\s]{2,}$")  # a line drawn across the page, or under a heading
-_LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
-# Within a word an underscore is a letter: of `snake__case__name` nothing is set in bold.
-_MARKS = re.compile(
-    r"(\*\*|`+|(?<!\w)__)(?=\S)(.+?)(?<=\S)\1(?!(?<=_)\w)|(?<![\w*])([*_])(?=\S)(.+?)(?<=\S)\3(?![\w*])"
-)
+# In a long paragraph marks and links reach no further than this: each that is not closed is looked for up to there.
+_REACH, _LONG = 1000, 4000
+_NESTED = 8  # marks within marks
+_LINK = re.compile(rf"!?\[([^\]]{{0,{_REACH}}})\]\((?:(?!\]\()[^)])*\)")
+
+
+def _marks(most: str) -> re.Pattern[str]:
+    """Emphasis and code of at most so many characters. Within a word an underscore is a letter: of `snake__case__name`
+    nothing is set in bold."""
+    return re.compile(
+        rf"(\*\*|`+|(?<!\w)__)(?=\S)(.{{1,{most}}}?)(?<=\S)\1(?!(?<=_)\w)"
+        rf"|(?<![\w*])([*_])(?=\S)(.{{1,{most}}}?)(?<=\S)\3(?![\w*])"
+    )
+
+
+_MARKS, _NEAR_MARKS = _marks(""), _marks(str(_REACH))
 _BOLD = re.compile(r"(?:\*\*|__)(.+?)(?:\*\*|__)\s*$")
 _SENTENCE_END = re.compile(r"(?:(?<=[.!?…])|(?<=[.!?…][\"'”’)]))\s+(?=[\"'“‘(]*[^\W_a-zß-öø-ÿ])")
 _ABBREVIATION = re.compile(r"(?:\b(?:e\.g|i\.e|etc|cf|vs|Mr|Mrs|Ms|Dr|St|No|Fig)|\b[A-Z])\.$")
@@ -56,7 +67,7 @@ def blocks(markdown: str) -> Iterator[Block]:
         if mark:
             fence = mark.group(1)
         elif heading:
-            yield Block("heading", plain(heading.group(2)), level=len(heading.group(1)))
+            yield Block("heading", plain(heading.group(2).rstrip("#")), level=len(heading.group(1)))
         elif item:
             kind, lines = "item", [item.group(1)]
         elif definition:
@@ -73,22 +84,24 @@ def blocks(markdown: str) -> Iterator[Block]:
 def plain(text: str) -> str:
     """The words without Markdown's marks: emphasis, code ticks, links (their words stay)."""
     text = _LINK.sub(r"\1", text)
-    previous = None
-    while previous != text:
-        previous, text = text, _MARKS.sub(lambda found: found.group(2) or found.group(4), text)
+    marks = _MARKS if len(text) <= _LONG else _NEAR_MARKS
+    for _ in range(_NESTED):
+        before, text = text, marks.sub(lambda found: found.group(2) or found.group(4), text)
+        if before == text:
+            break
     return " ".join(text.split())
 
 
 def sentences(text: str) -> list[str]:
     """The sentences of a paragraph, by full stops and what follows them, which is no small letter; an abbreviation or
     an initial ends none."""
-    parts: list[str] = []
+    parts: list[list[str]] = []
     for part in _SENTENCE_END.split(text.strip()):
-        if parts and _ABBREVIATION.search(parts[-1]):
-            parts[-1] += f" {part}"
+        if parts and _ABBREVIATION.search(parts[-1][-1]):
+            parts[-1].append(part)
         elif part:
-            parts.append(part)
-    return parts
+            parts.append([part])
+    return [" ".join(pieces) for pieces in parts]
 
 
 def _block(kind: str, lines: list[str]) -> Block:

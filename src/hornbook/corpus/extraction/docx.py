@@ -86,9 +86,7 @@ class _Reader:
         """heading, list, code or text; the level of a heading or list; the list's number."""
         style = _value(paragraph, f"{_W}pPr/{_W}pStyle")
         name, outline = self.styles.get(style, (style, -1))
-        own = _value(paragraph, f"{_W}pPr/{_W}outlineLvl")
-        if own.isdigit():
-            outline = int(own)
+        outline = _number(_value(paragraph, f"{_W}pPr/{_W}outlineLvl"), outline)
         if name.lower() == "title":
             return "heading", 1, ""
         if found := _HEADING.search(name):
@@ -97,8 +95,8 @@ class _Reader:
             return "heading", outline + 1, ""
         number = _value(paragraph, f"{_W}pPr/{_W}numPr/{_W}numId")
         if (number and number != "0") or name.lower().startswith("list "):
-            level = _value(paragraph, f"{_W}pPr/{_W}numPr/{_W}ilvl")
-            return "list", min(int(level), 8) if level.isdigit() else 0, number or name.lower()
+            level = _number(_value(paragraph, f"{_W}pPr/{_W}numPr/{_W}ilvl"), 0)
+            return "list", min(level, 8), number or name.lower()
         return ("code" if _MONOSPACED.search(name) else "text"), 0, ""
 
     def table(self, table: etree._Element, depth: int) -> str:
@@ -140,6 +138,11 @@ def _value(element: etree._Element, path: str) -> str:
     return "" if found is None else found.get(f"{_W}val", "")
 
 
+def _number(text: str, otherwise: int) -> int:
+    """A level; `otherwise` for what is none, such as "²" or a thousand digits, which Python's int() refuses."""
+    return int(text) if re.fullmatch(r"[0-9]{1,4}", text) else otherwise
+
+
 def _styles(document: Zipped) -> dict[str, tuple[str, int]]:
     """For every style its name and its outline level from 0, -1 where it is no heading."""
     if "word/styles.xml" not in document:
@@ -148,7 +151,7 @@ def _styles(document: Zipped) -> dict[str, tuple[str, int]]:
     for style in document.xml("word/styles.xml").iter(f"{_W}style"):
         level = _value(style, f"{_W}pPr/{_W}outlineLvl")
         name = _value(style, f"{_W}name")
-        found[style.get(f"{_W}styleId", "")] = name, int(level) if level.isdigit() else -1
+        found[style.get(f"{_W}styleId", "")] = name, _number(level, -1)
     return found
 
 
@@ -162,7 +165,7 @@ def _ordered_lists(document: Zipped) -> set[tuple[str, int]]:
     for abstract in numbering.iter(f"{_W}abstractNum"):
         levels = ((level.get(f"{_W}ilvl", ""), _value(level, f"{_W}numFmt")) for level in abstract.iter(f"{_W}lvl"))
         counted[abstract.get(f"{_W}abstractNumId", "")] = {
-            int(level) for level, kind in levels if level.isdigit() and kind not in ("bullet", "none", "")
+            _number(level, -1) for level, kind in levels if kind not in ("bullet", "none", "")
         }
     for number in numbering.iter(f"{_W}num"):
         levels = counted.get(_value(number, f"{_W}abstractNumId"), set())

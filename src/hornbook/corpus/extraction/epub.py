@@ -6,7 +6,8 @@ Source: EPUB 3.3 (https://www.w3.org/TR/epub-33), sections 4 (container) and 5 (
 from __future__ import annotations
 
 import posixpath
-from urllib.parse import unquote, urlsplit
+import re
+from urllib.parse import unquote
 
 from hornbook.corpus.extraction.encodings import decoded
 from hornbook.corpus.extraction.faults import Check
@@ -14,6 +15,7 @@ from hornbook.corpus.extraction.htmlpage import read_html
 from hornbook.corpus.extraction.zipped import Zipped
 
 _CONTAINER = "META-INF/container.xml"
+_FRAGMENT = re.compile(r"[?#].*", re.DOTALL)
 _MEDIA = ("application/xhtml+xml", "text/html")
 
 
@@ -25,7 +27,7 @@ def read_epub(body: bytes, check: Check) -> tuple[str, str]:
     package = book.xml(package_name)
     title = " ".join((package.findtext(".//{http://purl.org/dc/elements/1.1/}title") or "").split())
     chapters = {
-        item.get("id", ""): urlsplit(item.get("href", "")).path
+        item.get("id", ""): _FRAGMENT.sub("", item.get("href", ""))
         for item in package.iterfind(".//{*}manifest/{*}item")
         if item.get("media-type") in _MEDIA and "nav" not in item.get("properties", "").split()
     }

@@ -6,12 +6,14 @@ import re
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from hornbook.core.errors import HornbookError
 from hornbook.corpus.extraction.encodings import decoded
 from hornbook.corpus.extraction.faults import Check, PageFault, cpu_budget
 
 Mode = Literal["main", "fast"]
 CPU_SECONDS = 10.0
 MAX_CHARACTERS = 5_000_000
+UNFORESEEN = "while it was read"  # in the detail of a fault that is a bug of ours
 _CUT = f"the text is cut after {MAX_CHARACTERS:,} characters"
 DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 EPUB = "application/epub+zip"
@@ -61,19 +63,22 @@ def extract(
     """
     check = cpu_budget(cpu_seconds)
     try:
-        return _extract(body, content_type, url, mode, check)
+        return _extract(body, content_type, url, mode, check, cpu_seconds)
     except PageFault as fault:
         return Extracted(fault=fault.fault, detail=fault.detail)
-    except (RecursionError, MemoryError) as error:
-        return Extracted(fault="damaged", detail=type(error).__name__)
+    except HornbookError:
+        raise
+    except Exception as error:  # of a million pages one finds what no test has: it costs itself, and says what it was
+        detail = f"{type(error).__name__} {UNFORESEEN}: {error}"[:200]
+        return Extracted(fault="damaged", detail=detail.encode("utf-8", "replace").decode("utf-8"))
 
 
-def _extract(body: bytes, content_type: str, url: str, mode: str, check: Check) -> Extracted:
+def _extract(body: bytes, content_type: str, url: str, mode: str, check: Check, cpu_seconds: float) -> Extracted:
     media = _media(body, content_type)
     if media == PDF:
         from hornbook.corpus.extraction.pdf import read_pdf
 
-        return _plain(*read_pdf(body, check), charset="pdf")
+        return _plain(*read_pdf(body, cpu_seconds), charset="pdf")
     if media == DOCX:
         from hornbook.corpus.extraction.docx import read_docx
 

@@ -27,6 +27,11 @@ def cpu_budget(seconds: float) -> Check:
 
     def check() -> None:
         if time.thread_time() > until:
-            raise PageFault("cpu time", f"more than {seconds:g} s")
+            raise out_of_time(seconds)
 
     return check
+
+
+def out_of_time(seconds: float) -> PageFault:
+    """The fault of a page that takes longer than these seconds of processor time."""
+    return PageFault("cpu time", f"more than {seconds:g} s")

@@ -1,16 +1,25 @@
-"""The text of a PDF, by pypdfium2: its lines joined to paragraphs, its pages one after another."""
+"""The text of a PDF, by pypdfium2: its lines joined to paragraphs, its pages one after another.
+
+pdfium takes what a stream unpacks to, up to a gigabyte, and cannot be stopped within a page, so it works apart.
+"""
 
 from __future__ import annotations
 
 import re
 
+from hornbook.corpus.extraction.apart import Apart, serve
 from hornbook.corpus.extraction.faults import Check, PageFault
 
 MAX_PAGES = 5000
+_apart = Apart(__name__, "PDF")
 
 
-def read_pdf(body: bytes, check: Check) -> tuple[str, str]:
-    """Title and text of a PDF; `check` is called at every page. Raises PageFault where it cannot be read."""
+def read_pdf(body: bytes, cpu_seconds: float) -> tuple[str, str]:
+    """Title and text of a PDF. Raises PageFault where it cannot be read, or not in so many seconds."""
+    return _apart.read(body, cpu_seconds)
+
+
+def _read(body: bytes, check: Check) -> tuple[str, str]:
     import pypdfium2
 
     try:
@@ -36,3 +45,7 @@ def _unwrapped(text: str) -> str:
     text = text.replace("\r\n", "\n").replace("\ufffe\n", "").replace("\ufffe", "").replace("\u00ad\n", "")
     text = re.sub(r"(?<=[a-z])-\n(?=[a-z])", "", text)
     return re.sub(r"(?<=[^\n.!?:])\n(?=[a-z(,;])", " ", text)
+
+
+if __name__ == "__main__":
+    serve(_read)

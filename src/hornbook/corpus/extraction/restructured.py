@@ -73,7 +73,8 @@ def read_restructured(text: str, check: Check) -> str:
     document.note_source = lambda source, offset: check()
     Parser().parse(text, document)
     Substitutions(document).apply()
-    return "\n\n".join(_blocks(document, 1))
+    markdown = "\n\n".join(_blocks(document, 1))
+    return markdown.encode("utf-8", "replace").decode("utf-8")  # "unicode:: 0xD800" makes half a character
 
 
 def _register(text: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import lzma
 import zipfile
 import zlib
 
@@ -13,8 +12,9 @@ from hornbook.corpus.extraction.faults import PageFault
 
 MAX_UNPACKED = 30_000_000  # bytes of all parts that are read, together
 MAX_PARTS = 20_000
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # all that OPC (ECMA-376 part 2) and OCF (EPUB 3.3) know
 
-_UNREADABLE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError, RuntimeError)
+_UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError)
 
 
 class Zipped:
@@ -35,6 +35,9 @@ class Zipped:
     def read(self, name: str) -> bytes:
         """The bytes of one part; what its header says of its size is not believed."""
         try:
+            # Of bzip2 and LZMA Python unpacks all that four kilobytes hold at once, which may be gigabytes.
+            if self.file.getinfo(name).compress_type not in _METHODS:
+                raise self.damaged(f"{name} is packed in a way that no {self.kind} may be")
             with self.file.open(name) as part:
                 body = part.read(self.left + 1)
         except KeyError:

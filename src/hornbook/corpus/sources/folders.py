@@ -21,7 +21,7 @@ def folder_parts(source: Path, max_bytes: int) -> Iterator[Part]:
     """Every page under `source`, or the one file it is, named `folder:///` and its path within `source`.
 
     Files in gzip are unpacked. What is of another kind, too big, hidden behind a link that leads out of the folder or
-    unreadable is refused; names that begin with a dot are passed over.
+    to a folder, or unreadable is refused; names that begin with a dot are passed over.
     """
     yield "docs", lambda: _pages(source, max_bytes)
 
@@ -29,13 +29,20 @@ def folder_parts(source: Path, max_bytes: int) -> Iterator[Part]:
 def _pages(source: Path, max_bytes: int) -> Iterator[Found]:
     if source.is_file():
         yield _page(source, folder_url(source.name), source.resolve().parent, max_bytes)
-    root = source.resolve()
-    for parent, names, files in os.walk(source):
+        return
+    root, unread = source.resolve(), list[OSError]()
+    for parent, names, files in os.walk(source, onerror=unread.append):
         names[:] = sorted(name for name in names if not name.startswith("."))
+        for path in (Path(parent, name) for name in names):
+            if path.is_symlink():  # it may lead round in a circle
+                yield refused(folder_url(path.relative_to(source).as_posix()), "link", "it leads to a folder")
         for name in sorted(files):
             path = Path(parent, name)
             if not name.startswith("."):
                 yield _page(path, folder_url(path.relative_to(source).as_posix()), root, max_bytes)
+    for error in unread:
+        place = folder_url(Path(error.filename).relative_to(source).as_posix())
+        yield refused(place, "unreadable", error.strerror or "the folder cannot be listed")
 
 
 def _page(path: Path, url: str, root: Path, max_bytes: int) -> Found:
@@ -43,7 +50,7 @@ def _page(path: Path, url: str, root: Path, max_bytes: int) -> Found:
     content_type = FILE_TYPES.get(Path(path.stem if packed else path.name).suffix.lower())
     if content_type is None:
         return refused(url, "type", path.suffix or "no ending")
-    if not path.resolve().is_relative_to(root):
+    if not Path(os.path.realpath(path)).is_relative_to(root):  # Path.resolve raises where links lead in a circle
         return refused(url, "link outside", "it leads out of the folder")
     try:
         if not path.is_file():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
@@ -20,6 +21,7 @@ from hornbook.corpus.store.warc_writer import WarcWriter
 COMMIT_EVERY = 256  # pages: a kill loses fewer than that
 ALL = "all"
 FILES = "folder:///"  # how the addresses of files begin
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 class Unfinished(Exception):
@@ -161,12 +163,12 @@ def files_of(source: Path, endings: tuple[str, ...]) -> list[tuple[str, Path]]:
 
 def page_url(url: str, place: str) -> str:
     """The URL of a page that somebody else stored: canonical where it is one of the web, as it is where it names
-    something else (`urn:isbn:…`), and `place` where it is none."""
+    something else (`urn:isbn:…`), and `place` where it is none, or would not stay on its line."""
     try:
         urlsplit(url)
     except ValueError:
         return place
-    return canonical_url(url) or (url if 0 < len(url) <= MAX_LENGTH else place)
+    return canonical_url(url) or (url if 0 < len(url) <= MAX_LENGTH and not _CONTROL.search(url) else place)
 
 
 def _clean(text: str) -> str:

@@ -46,7 +46,7 @@ def _pages(name: str, path: Path, max_bytes: int, column: str) -> Iterator[Found
 
 def _page(row: dict[str, Any] | str, place: str, max_bytes: int, column: str) -> Found:
     if isinstance(row, str):
-        return too_big(place, max_bytes) if row == "too big" else refused(place, row, "no JSON object in this line")
+        return too_big(place, max_bytes) if row == "too big" else refused(place, row, "no row that can be read")
     text, title = row.get(column), row.get("title")
     url = page_url(str(row.get("url") or ""), place)
     if not isinstance(text, str) or not text.strip():
@@ -59,23 +59,36 @@ def _page(row: dict[str, Any] | str, place: str, max_bytes: int, column: str) ->
     return taken(url, "text/markdown; charset=utf-8", body, "conversion")
 
 
-def _parquet_rows(path: Path, max_bytes: int, column: str) -> Iterator[dict[str, Any]]:
+def _parquet_rows(path: Path, max_bytes: int, column: str) -> Iterator[dict[str, Any] | str]:
     import pyarrow.parquet
 
     with pyarrow.parquet.ParquetFile(path, memory_map=True) as table:
         columns = _columns(table.schema_arrow.names, path, column)
         for batch in table.iter_batches(ROWS_AT_ONCE, columns=columns):
-            yield from batch.to_pylist()
+            yield from _rows(batch)
 
 
-def _arrow_rows(path: Path, max_bytes: int, column: str) -> Iterator[dict[str, Any]]:
+def _arrow_rows(path: Path, max_bytes: int, column: str) -> Iterator[dict[str, Any] | str]:
     import pyarrow
 
     with pyarrow.memory_map(str(path)) as file, pyarrow.ipc.open_stream(file) as table:
         columns = _columns(table.schema.names, path, column)
         for batch in table:
             for start in range(0, batch.num_rows, ROWS_AT_ONCE):
-                yield from batch.slice(start, ROWS_AT_ONCE).select(columns).to_pylist()
+                some = batch.slice(start, ROWS_AT_ONCE).select(columns)
+                some.validate(full=True)  # what a damaged file says of where its texts lie is believed otherwise
+                yield from _rows(some)
+
+
+def _rows(batch: Any) -> list[dict[str, Any] | str]:
+    """The rows of a batch, "damaged" for each with a value that is none of its type: bytes that are no UTF-8, a time
+    beyond all years."""
+    try:
+        return batch.to_pylist()
+    except (ValueError, OverflowError):
+        if batch.num_rows == 1:
+            return ["damaged"]
+        return [row for index in range(batch.num_rows) for row in _rows(batch.slice(index, 1))]
 
 
 def _columns(names: list[str], path: Path, column: str) -> list[str]:

@@ -7,6 +7,7 @@ import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from hornbook.core.errors import HornbookError, InputError
@@ -123,7 +124,7 @@ class _Crawler:
                 raise InputError(f"{robots.why}, so nothing is fetched", where=origin_of(start),
                                  fix=own if "inside" in robots.why else WELL_AGAIN)  # fmt: skip
             if self.limits.sitemaps and robots.allows(start):
-                await self.guide.read_sitemaps(start, self._ours)
+                await self.guide.read_sitemaps(start, self._ours, partial(self._stop, start, host_of(start)))
         self.gone.clear()  # a site of several may come back while the others are walked
         self.frontier.note("seeded", "yes")
 

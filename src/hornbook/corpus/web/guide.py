@@ -56,12 +56,14 @@ class SiteGuide:
         for origin in failed:
             del self._known[origin]
 
-    async def read_sitemaps(self, start: str, ours: Callable[[str], bool]) -> None:
+    async def read_sitemaps(self, start: str, ours: Callable[[str], bool], stop: Callable[[], object]) -> None:
         """Queue the pages of the sitemaps that robots.txt names and of /sitemap.xml, nested ones too; only where `ours`
-        says so. Goes on at the first that is not read yet."""
+        says so, and until `stop` gives a reason. Goes on at the first that is not read yet."""
         named = [*(await self.robots(start)).sitemaps, f"{origin_of(start)}/sitemap.xml"]
         self.frontier.add_sitemaps(_canonical(named, start, ours))
         while waiting := [url for url, read in self.frontier.sitemaps().items() if not read and ours(url)]:
+            if stop():
+                return
             url = waiting[0]
             answer = await self._follow(url, sitemaps.MAX_BYTES)
             found = read_sitemap(_body(answer, sitemaps.MAX_BYTES) or b"" if answer.status == 200 else b"")
