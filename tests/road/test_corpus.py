@@ -168,6 +168,16 @@ def test_documents(made) -> None:
     assert 0 < result.heldout().num_rows < 10
 
 
+def test_a_document_says_how_many_copies_it_stands_for(made) -> None:
+    result, _ = made
+    rows = [row for table in (result.documents(), result.heldout()) for row in table.select(["url", "copies"]).to_pylist()]
+    said = {row["url"].removeprefix("folder:///"): row["copies"] for row in rows if row["copies"]}
+    refused = [row["detail"].split(",")[0].removeprefix("of folder:///")
+               for row in result.refused().to_pylist() if row["reason"] in ("exact copy", "near copy")]  # fmt: skip
+    assert said == dict(Counter(refused))
+    assert said.values()
+
+
 def test_refusals_can_be_looked_at(made) -> None:
     result, _ = made
     rows = {row["url"].removeprefix("folder:///"): row for row in result.refused().to_pylist()}

@@ -25,7 +25,7 @@ from hornbook.corpus.repeats import without_repeats
 from hornbook.corpus.scores import Scoring, Shard, benchmarks_of, learn_pages, score_shard
 from hornbook.corpus.sieve import Sieve, closed_sites
 from hornbook.corpus.tagging.filters import Threshold
-from hornbook.corpus.tagging.judgements import Agreement, learn_judgements, read_judgements, save_judge
+from hornbook.corpus.tagging.judgements import Agreement, Scorer, learn_judgements, read_judgements, save_judge
 from hornbook.corpus.workers import workers
 
 TAGS = "tags"
@@ -34,7 +34,8 @@ TAGS = "tags"
 @dataclass(frozen=True)
 class Curation:
     """What a corpus is to be. `personal` is one of `personal.POLICIES`; `languages` empty means any; `holdout` is a
-    share. `judgements` are files of a person's own, `benchmarks` of texts that no document may hold (with
+    share. `judgements` are files of a person's own; a `scorer` may stand in the place of what is learned from them, any
+    function of a module, which the workers import. `benchmarks` are of texts that no document may hold (with
     `cut_benchmarks` they are cut out of those that do), `blocklists` of hosts; with `address_words` pages are refused
     for the words of their addresses too. `earlier` are other corpora's files of signatures; with `paragraphs` those of
     an earlier document are cut.
@@ -50,6 +51,7 @@ class Curation:
     extraction: Mode = "main"
     cpu_seconds: float = 10.0
     judgements: tuple[Path, ...] = ()
+    scorer: Scorer | None = None
     benchmarks: tuple[Path, ...] = ()
     cut_benchmarks: bool = False
     blocklists: tuple[Path, ...] = ()
@@ -145,8 +147,9 @@ def _learned(
     """The models that scores are made with: of the pages themselves, and of a person's judgements where there are
     any."""
     learn_pages(tagged, work / "pages.safetensors")
-    judge, agreement = None, None
-    if curation.judgements:
+    judge: Path | Scorer | None = curation.scorer
+    agreement = None
+    if judge is None and curation.judgements:
         judge = out / "judge"
         judge.mkdir(exist_ok=True)
         model, agreement = learn_judgements([row for path in curation.judgements for row in read_judgements(path)])

@@ -3,8 +3,10 @@ a document of an earlier corpus is of the group too."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +44,11 @@ class Left:
         """How many near copies are less than `ALIKE` like the page they are refused for."""
         return sum(not copy.exact and copy.similarity < ALIKE for copy in self.copies.values())
 
+    def copies_of(self, number: int, rows: np.ndarray) -> list[int]:
+        """How many pages are copies of each of some rows of a shard."""
+        places = self.starts[number] + np.searchsorted(self.good[number], rows)
+        return [self._copied[place] for place in places.tolist()]
+
     def of_shard(self, number: int) -> tuple[np.ndarray, dict[int, Verdict]]:
         """The rows of a shard to keep, and the verdicts of the copies, and of those that lost too much, by row."""
         rows, start = self.good[number], int(self.starts[number])
@@ -50,6 +57,10 @@ class Left:
             if place in self.copies or place in self.seen:
                 found[row] = self._verdict(place)
         return np.array([row for row in rows.tolist() if row not in found], np.int64), found
+
+    @cached_property
+    def _copied(self) -> Counter[int]:
+        return Counter(copy.of for copy in self.copies.values())
 
     def _verdict(self, place: int) -> Verdict:
         if place in self.seen:

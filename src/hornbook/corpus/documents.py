@@ -16,7 +16,8 @@ from hornbook.corpus.tagging.tags import NUMBERS
 
 EXCERPT = 400
 ROW_GROUP, ROW_GROUP_BYTES = 4096, 16_000_000
-FIRST = ("id", "url", "title", "text", "language", "language_score", "quality", "source", "license", "fetched_at")
+FIRST = ("id", "url", "title", "text", "language", "language_score", "quality", "source", "license", "fetched_at",
+         "copies")  # how many pages were refused as copies of this one
 REFUSED = pyarrow.schema([
     ("id", pyarrow.string()), ("url", pyarrow.string()), ("step", pyarrow.string()), ("reason", pyarrow.string()),
     ("detail", pyarrow.string()), ("title", pyarrow.string()), ("excerpt", pyarrow.string()),

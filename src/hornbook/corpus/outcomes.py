@@ -57,7 +57,8 @@ class Outcomes:
         for number, shard in enumerate(self.left.shards):
             table = shard.read()
             kept, copies = self.left.of_shard(number)
-            self._keep(table.take(pyarrow.array(kept)), writers)
+            copies_of = pyarrow.array(self.left.copies_of(number, kept), pyarrow.int64())
+            self._keep(table.take(pyarrow.array(kept)).append_column("copies", copies_of), writers)
             self._count_cut(shard, {*kept.tolist()})
             columns = (table.column(name).to_pylist() for name in ("site", "url", "title", "text", "bytes"))
             rows = zip(self.sieve(table), *columns, strict=True)

@@ -19,7 +19,7 @@ from hornbook.corpus.copies.decontaminate import Benchmarks
 from hornbook.corpus.documents import write_table
 from hornbook.corpus.shards import processor_seconds
 from hornbook.corpus.tagging.blocklist import Blocklist
-from hornbook.corpus.tagging.judgements import load_judge
+from hornbook.corpus.tagging.judgements import Scorer, load_judge
 from hornbook.corpus.tagging.perplexity import PageModel
 from hornbook.corpus.tagging.tags import SCORES
 
@@ -52,10 +52,10 @@ class Shard:
 @dataclass(frozen=True)
 class Scoring:
     """The files that scores are made with; each worker reads them for itself. `judge` is a folder `save_judge`
-    wrote."""
+    wrote, or a scorer of another kind."""
 
     page_model: Path
-    judge: Path | None
+    judge: Path | Scorer | None
     benchmarks: tuple[Path, ...]
     blocklists: tuple[Path, ...]
     address_words: bool
@@ -95,7 +95,7 @@ def scores(table: pyarrow.Table, scoring: Scoring) -> pyarrow.Table:
     blocklist = _blocklist(scoring.blocklists, scoring.address_words)
     return pyarrow.table({
         "bits_per_character": _page_model(scoring.page_model).bits_per_character(texts),
-        "quality": form if scoring.judge is None else _judge(scoring.judge)(texts),
+        "quality": form if scoring.judge is None else _scorer(scoring.judge)(texts),
         "benchmark": [found and f"{found.benchmark}: {found.ngram}" for found in overlaps],
         "blocklist": [blocklist.refusal(url) for url in urls],
     }, schema=pyarrow.schema(COLUMNS))  # fmt: skip
@@ -121,8 +121,8 @@ def _page_model(path: Path) -> PageModel:
 
 
 @lru_cache(maxsize=1)
-def _judge(folder: Path):
-    return load_judge(folder)
+def _scorer(judge: Path | Scorer) -> Scorer:
+    return load_judge(judge) if isinstance(judge, Path) else judge
 
 
 @lru_cache(maxsize=1)
