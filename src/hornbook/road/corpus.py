@@ -56,7 +56,7 @@ class CorpusConfig(StageConfig):
         return 30.0
 
 
-@stage(version=2)
+@stage(version=3)
 def corpus(config: CorpusConfig, crawl: Pages, run: Run) -> Corpus:
     """Write `documents.parquet`, `heldout.parquet` and `refused.parquet`.
 
