@@ -76,8 +76,8 @@ def test_what_goes_through_each_step(tmp_path) -> None:
         tmp_path,
         tags_0=[page("a", 10, 4), page("b", 20, 8), page("c", 30, None, "binary")],
         tags_1=[page("d", 40, 16, language="de"), page("e", 50, 32)],
-        documents=[{"url": "a", "source": "s", "language": "en", "characters": 20.0}],
-        heldout=[{"url": "e", "source": "s", "language": "en", "characters": 160.0}],
+        documents=[{"url": "a", "source": "s", "language": "en", "characters": 20.0, "words": 4.0}],
+        heldout=[{"url": "e", "source": "s", "language": "en", "characters": 150.0, "words": 30.0}],
         refused=[{"url": url, "step": step, "reason": "r", "bytes": size} for url, step, size in
                  [("b", "deduplicate", 20), ("c", "extract", 30), ("d", "filter", 40), ("x", "crawl", None)]],
     )  # fmt: skip
@@ -89,11 +89,11 @@ def test_what_goes_through_each_step(tmp_path) -> None:
         Flow("crawl", {"pages": 6}, {"pages": 5}),
         Flow("extract", of(5, 150, 60), of(4, 120, 60)),
         Flow("filter", of(4, 120, 60), of(3, 80, 44)),
-        Flow("deduplicate", of(3, 80, 44), of(2, 60, 36)),
+        Flow("deduplicate", of(3, 80, 44), of(2, 60, 34)),  # two words were cut out of "e" since
     ]
     assert kept(corpus) == (1, 1)
-    assert groups(corpus, "source") == [Group("s", 5, 2, 180)]
-    assert groups(corpus, "language") == [Group("en", 4, 2, 180), Group("de", 1, 0, 0)]
+    assert groups(corpus, "source") == [Group("s", 5, 2, 170)]
+    assert groups(corpus, "language") == [Group("en", 4, 2, 170), Group("de", 1, 0, 0)]
 
 
 def test_a_corpus_without_tags_has_its_documents(tmp_path) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow
@@ -98,7 +98,7 @@ def flows(folder: Path) -> list[Flow]:
     for step in STEPS[1:]:
         before, at = at, at - lost[step]
         found.append(Flow(step, {name: before[name] for name in MEASURES}, {name: at[name] for name in MEASURES}))
-    return found
+    return [*found[:-1], replace(found[-1], after=found[-1].after | _written(folder))]
 
 
 def groups(folder: Path, by: str) -> list[Group]:
@@ -153,6 +153,15 @@ def _examples(folder: Path, by: tuple[str, ...], count: int) -> dict[tuple, list
     rows = enumerate(_rows(_tables(folder, "refused"), columns))
     told = {place: dict(zip(columns, row, strict=True)) for place, row in rows if place in wanted}
     return {rule: [told[place] for place in found] for rule, found in chosen.items()}
+
+
+def _written(folder: Path) -> dict[str, int]:
+    """Characters and words of the documents as they are written, which may have been cut since they were tagged."""
+    measures = MEASURES[2:]
+    sums = Counter(dict.fromkeys(measures, 0))
+    for row in _rows([*_tables(folder, "documents"), *_tables(folder, "heldout")], measures):
+        sums.update({name: int(value or 0) for name, value in zip(measures, row, strict=True)})
+    return dict(sums)
 
 
 def _outcomes(folder: Path) -> Iterator[tuple[str, str]]:
