@@ -158,7 +158,7 @@ def _examples(folder: Path, by: tuple[str, ...], count: int) -> dict[tuple, list
 def _written(folder: Path) -> dict[str, int]:
     """Characters and words of the documents as they are written, which may have been cut since they were tagged."""
     measures = MEASURES[2:]
-    sums = Counter(dict.fromkeys(measures, 0))
+    sums: Counter[str] = Counter(dict.fromkeys(measures, 0))
     for row in _rows([*_tables(folder, "documents"), *_tables(folder, "heldout")], measures):
         sums.update({name: int(value or 0) for name, value in zip(measures, row, strict=True)})
     return dict(sums)
