@@ -12,7 +12,7 @@ import numpy as np
 
 from benchmarks.results import figure
 from hornbook.tokens.loader import PackedBatches
-from hornbook.tokens.shards import TokenShards, write_tokens
+from hornbook.tokens.shards import Encoded, TokenShards, write_tokens
 
 WINDOW, ROWS, SEED = 64, 8, 11
 PHASES = ((1, 900), (2, 900), (1, 400), (4, 900), (2, 300))  # (processes, steps)
@@ -53,7 +53,8 @@ def _batches(folder: str, **more: int) -> PackedBatches:
 def _documents():
     random = np.random.default_rng(0)
     for index in range(DOCUMENTS):
-        yield f"document-{index}", random.integers(0, 4096, random.integers(0, LONGEST), dtype=np.int32)
+        ids = random.integers(0, 4096, random.integers(0, LONGEST), dtype=np.int32)
+        yield Encoded(f"document-{index}", ids, "made up")
 
 
 def _digest(batch, rows) -> str:

@@ -88,7 +88,8 @@ def whole_run(made_run) -> MadeRun:
     parquet.write_table(pa.Table.from_pylist(tags), corpus / "tags" / "0.parquet")
     made_run.step("tokenizer", metrics={"vocab_size": 1024})
     made_run.step("tokens", metrics={"train": {"bytes_per_token": 3.71}})
-    made_run.step("pretrain", metrics__jsonl=losses(),
+    share = {"source": NASTY, "tokens": 1234, "wanted": 0.5, "read": 0.4321, "epochs": 2.5}
+    made_run.step("pretrain", metrics__jsonl=losses(), metrics={"mixture": {"text": [share, share | {"source": "*"}]}},
                   samples__jsonl=[{"step": s, "prompt": NASTY, "said": NASTY} for s in (100, 1200)])
     made_run.step("evaluate", answers__jsonl=fixed(False), scores__json={
         "bpb": {"value": 1.1}, "bpb_xz": {"value": 1.9}, "bpb_5gram": {"value": 1.3}, "qa": score(0.1)})

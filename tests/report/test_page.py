@@ -64,7 +64,7 @@ def test_it_is_self_contained_whole_and_escaped(page, whole_run):
     # Every section shows what it should.
     for wanted in ("The road", "robots", "too large", "What the model said on the way", "3.71", "accepted:",
                    "simulated", "9 comparisons: 0 ranked by people", "900 page", "nobody counted", "97.0 %",
-                   "early and late"):
+                   "early and late", "43.2 %", "all others"):
         assert wanted in page.text, wanted
     assert page.text.count("✓") > 20
     # Charts are pictures, and specifications for the script.

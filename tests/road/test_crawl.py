@@ -111,13 +111,14 @@ def test_bad_configurations_and_addresses(tmp_path) -> None:
         crawl(CrawlConfig(site="http://127.0.0.1:1/"), Run(tmp_path / "inside"))
 
 
-DIGEST = "cad90b97a51e2ea3c8ae3dd661bd8962b5677c650c7238479f00b749338bd260"
+DIGEST = "ba6aa414df106d9c963f0d5262c220b3767540014bacb4f42e0a4dc96f14bc41"
 
 
 def test_the_same_sources_give_the_same_digest_on_every_machine(tmp_path) -> None:
     """When this digest changes, raise the stage's version."""
     run = Run(tmp_path / "run")
     pages = crawl(several(tmp_path), run)
+    assert crawl.version == 3
     assert pages.content_digest() == DIGEST
     assert run.metrics["refused"] == {"empty": 1, "type": 1}
     assert run.counts == {"inputs": 8, "outputs": 6}
@@ -142,7 +143,7 @@ def test_a_site_and_a_folder_together(site, tmp_path) -> None:  # noqa: F811
     site.answers |= {"/": page("start", "/a"), "/a": page("a")}
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs" / "b.md").write_text("text")
-    both = config(site.url).model_copy(update={"docs": tmp_path / "docs", "max_pages": 2})
+    both = config(site.url).model_copy(update={"docs": {"docs": tmp_path / "docs"}, "max_pages": 2})
     pages = crawl(both, Run(tmp_path / "run"))
     assert sorted(pages.rows().column("url").to_pylist()) == ["folder:///b.md", f"{site.url}/", f"{site.url}/a"]
     again = crawl(both, Run(tmp_path / "again", previous=pages.path))

@@ -12,15 +12,16 @@ import pyarrow.parquet as pq
 import pytest
 
 from hornbook.conversations.comparisons import comparison
-from hornbook.conversations.formats import exchange
+from hornbook.conversations.formats import exchange, source_of
 from hornbook.conversations.refusals import is_refusal
 from hornbook.conversations.values import contains
-from hornbook.core.errors import InputError
+from hornbook.core.errors import InputError, RecipeError
 from hornbook.core.jsonl import read_jsonl, write_jsonl
 from hornbook.pipeline.run import Run
 from hornbook.road.artifacts import Comparisons, Conversations, Corpus, Model, Scores, TokenizerArtifact, Tokens
 from hornbook.road.conversations import ConversationsConfig, conversations
 from hornbook.road.evaluate import EvaluateConfig, evaluate
+from hornbook.road.mixture import Portion
 from hornbook.road.preferences import PreferencesConfig, preferences
 from hornbook.road.sft import SftConfig, second_round, sft
 from hornbook.road.tokenizer import TokenizerConfig, tokenizer
@@ -46,8 +47,8 @@ def documents(count: int) -> list[dict]:
         home = draw.choice(HOMES)
         text = PAGE.format(name=name, home=home, n=n)
         letter = f"I met {name} in {home}, and it rained.\n"
-        rows.append({"id": f"d{n}", "url": f"http://a/{n}", "title": name, "text": text})
-        rows.append({"id": f"l{n}", "url": f"http://a/l{n}", "title": f"Letter {n}", "text": letter})
+        rows.append({"id": f"d{n}", "url": f"http://a/{n}", "title": name, "text": text, "source": "a"})
+        rows.append({"id": f"l{n}", "url": f"http://a/l{n}", "title": f"Letter {n}", "text": letter, "source": "a"})
     return rows
 
 
@@ -180,6 +181,25 @@ def test_sft_stopped_anywhere_ends_the_same(base: Model, chats: Conversations, t
         sft(CONFIG, base, chats, Run(tmp_path, seed=4, threads=1))
     monkeypatch.setattr(loop, "fit", whole)
     assert sft(CONFIG, base, chats, Run(tmp_path, seed=4, threads=1)).content_digest() == tuned.content_digest()
+
+
+def test_sft_reads_conversations_by_weight(base: Model, chats: Conversations, tuned: Model, tmp_path: Path):
+    """A few chats of people beside many from the pages, in the shares of what is learned."""
+    mixed = CONFIG.model_copy(update={"mixture": {"people": Portion(weight=3, epochs=30), "pages": Portion()}})
+    run = Run(tmp_path, seed=4, threads=1)
+    assert sft(mixed, base, chats, run).content_digest() != tuned.content_digest()
+    assert run.metrics["mixture"].keys() == {"round1", "round2"}
+    for people, pages in run.metrics["mixture"].values():
+        assert (people["source"], people["wanted"], pages["source"], pages["wanted"]) == ("people", 0.75, "pages", 0.25)
+        assert people["epochs"] == pytest.approx(30) or people["read"] == 0.75
+    said = SftConfig(**CONFIG.model_dump() | {"mixture": {"peopel": 1, "*": 1}})
+    with pytest.raises(RecipeError, match=r"\[sft.mixture\]: there is no source 'peopel'; did you mean people\?"):
+        sft(said, base, chats, Run(tmp_path / "wrong", threads=1))
+
+
+def test_conversations_say_where_they_are_from(chats: Conversations):
+    assert {row.get("source") for row in chats.rows() if row["origin"] == "import"} == {"people"}
+    assert {source_of(row) for row in chats.rows()} == {"people", "pages"}
 
 
 def test_without_conversations_sft_says_what_to_do(base: Model, tmp_path: Path):

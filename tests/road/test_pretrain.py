@@ -19,7 +19,7 @@ from hornbook.road import course as course_module
 from hornbook.road import pace
 from hornbook.road.artifacts import Model, TokenizerArtifact, Tokens
 from hornbook.road.pretrain import PretrainConfig, pretrain
-from hornbook.tokens.shards import write_tokens
+from hornbook.tokens.shards import Encoded, write_tokens
 from hornbook.tokens.tokenizer import Tokenizer
 
 TEXTS = [f"{name} of {place} keeps {count} geese and sells them at its fair."
@@ -36,8 +36,9 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Tokens, TokenizerA
     tokenizer = Tokenizer.train(TEXTS, 320)
     tokenizer.save(folder / "tokenizer")
     for name, texts in (("train", TEXTS[10:]), ("heldout", TEXTS[:10])):
-        documents = [(f"{name}{index}", np.array([*tokenizer.encode(text), tokenizer.end_of_document]))
-                     for index, text in enumerate(texts)]
+        encoded = [np.array([*tokenizer.encode(text), tokenizer.end_of_document]) for text in texts]
+        documents = [Encoded(f"{name}{index}", ids, text.split()[0])
+                     for index, (ids, text) in enumerate(zip(encoded, texts, strict=True))]
         write_tokens(folder / "tokens" / name, documents, vocab_size=tokenizer.vocab_size)
     return Tokens(folder / "tokens"), TokenizerArtifact(folder / "tokenizer")
 

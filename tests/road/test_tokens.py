@@ -20,7 +20,8 @@ TEXTS = [f"Page {index} tells of {name}, who was born in {1800 + index}." for in
 def inputs(tmp_path):
     folder = tmp_path / "corpus"
     folder.mkdir()
-    table = pa.table({"id": [f"d{i}" for i in range(len(TEXTS))], "text": TEXTS})
+    count = range(len(TEXTS))
+    table = pa.table({"id": [f"d{i}" for i in count], "text": TEXTS, "source": [f"s{i // 200}" for i in count]})
     parquet.write_table(table.slice(0, 550), folder / "documents.parquet")
     parquet.write_table(table.slice(550), folder / "heldout.parquet")
     Tokenizer.train(TEXTS, 300).save(tmp_path / "tokenizer")
@@ -38,6 +39,9 @@ def test_documents_are_in_the_shards(inputs, tmp_path):
     assert heldout.where(0) == "d550"
     assert run.metrics["train"]["bytes"] == sum(len(text.encode()) for text in TEXTS[:550])
     assert run.metrics["heldout"]["documents"] == 50
+    assert [train.source_names[source] for source in train.sources] == [f"s{i // 200}" for i in range(550)]
+    assert run.metrics["sources"] == train.tokens_by_source()
+    assert sum(run.metrics["sources"].values()) == train.total
     assert run.counts["tokens"] == train.total + heldout.total
 
 
@@ -122,5 +126,5 @@ def test_a_damaged_corpus_is_one_line(inputs, tmp_path):
 def test_the_result_is_held(inputs, tmp_path):
     """When this digest changes, raise the stage's version."""
     artifact = tokens(TokensConfig(), *inputs, Run(tmp_path / "run"))
-    assert tokens.version == 1
-    assert artifact.content_digest()[:16] == "2bc9fa63f197f054"
+    assert tokens.version == 2
+    assert artifact.content_digest()[:16] == "c1dad369e13a1661"

@@ -104,9 +104,10 @@ def test_rows_that_cannot_be_shared_are_refused(rank, world):
 
 def test_a_place_far_on_costs_one_group(monkeypatch):
     """A place is a group and a row of it: nothing before it is packed again."""
-    import hornbook.tokens.loader as loader
+    from hornbook.tokens import loader, order
 
-    monkeypatch.setattr(loader, "GROUP", 16)
+    for module in (loader, order):
+        monkeypatch.setattr(module, "GROUP", 16)
     straight = PackedBatches(sequences_of([7, 30, 2, 15] * 40), None, window=8, rows=4, seed=2)
     for _ in range(400):
         next(straight)

@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hornbook.core.errors import DamagedError
-from hornbook.tokens.shards import MANIFEST, TokenShards, finished, write_tokens
+from hornbook.tokens.shards import MANIFEST, Encoded, TokenShards, finished, write_tokens
 
-DOCUMENTS = [(f"page-{index}é", np.arange(index * 3 % 11, dtype=np.int32) + index) for index in range(25)]
+DOCUMENTS = [Encoded(f"page-{index}é", np.arange(index * 3 % 11, dtype=np.int32) + index, f"{index // 9}é")
+             for index in range(25)]
 LISTS = st.lists(st.lists(st.integers(0, 99), max_size=9), max_size=12)
 
 
@@ -20,13 +21,16 @@ LISTS = st.lists(st.lists(st.integers(0, 99), max_size=9), max_size=12)
 @given(LISTS, st.integers(1, 20), st.sampled_from([100, 1 << 17]))
 def test_what_is_written_is_read(tmp_path_factory, documents, shard_tokens, vocab_size):
     folder = tmp_path_factory.mktemp("shards")
-    named = [(str(index), np.array(ids, np.int64)) for index, ids in enumerate(documents)]
+    named = [Encoded(str(index), np.array(ids, np.int64), "abca"[len(ids) % 4]) for index, ids in enumerate(documents)]
     manifest = write_tokens(folder, named, vocab_size=vocab_size, shard_tokens=shard_tokens)
     shards = TokenShards(folder)
     assert manifest["dtype"] == ("uint16" if vocab_size == 100 else "uint32")
     assert [ids.tolist() for ids in shards] == documents
     assert shards.lengths.tolist() == [len(ids) for ids in documents]
     assert shards.total == manifest["tokens"] == sum(map(len, documents))
+    assert [shards.source_names[source] for source in shards.sources] == [each.source for each in named]
+    by_source = {each.source: sum(len(other.ids) for other in named if other.source == each.source) for each in named}
+    assert shards.tokens_by_source() == by_source
     owners = [str(index) for index, ids in enumerate(documents) for _ in ids]
     assert [shards.where(offset) for offset in range(shards.total)] == owners
     with pytest.raises(IndexError):
@@ -61,6 +65,8 @@ def test_a_killed_writer_goes_on_to_the_same_files(tmp_path):
     (MANIFEST, lambda data: b"{}", "not a list of token shards"),
     (MANIFEST, lambda data: data.replace(b"uint16", b"uint17"), "not a list of token shards"),
     (MANIFEST, lambda data: data.replace(b'"documents": 25,\n', b'"documents": 26,\n', 1), "in its shards and 26"),
+    (MANIFEST, lambda data: data.replace(b'"sources"', b'"origins"'), "not a list of token shards"),
+    (MANIFEST, lambda data: data.replace(b"9\n", b"8\n", 1), "the sources of shard 00000 are not those"),
     (MANIFEST, lambda data: b"[1]", "not a list of token shards"),
 ])
 def test_damage_is_one_line(tmp_path, name, damage, says):
@@ -94,7 +100,7 @@ def test_ends_out_of_order_are_refused_even_unverified(tmp_path):
 @pytest.mark.parametrize("ids", [[-1], [100]])
 def test_an_id_outside_the_vocabulary_is_not_written(tmp_path, ids):
     with pytest.raises(ValueError, match=r"0\.\.99"):
-        write_tokens(tmp_path, [("a", np.array(ids))], vocab_size=100)
+        write_tokens(tmp_path, [Encoded("a", np.array(ids), "")], vocab_size=100)
     assert not (tmp_path / MANIFEST).exists()
 
 
@@ -102,5 +108,5 @@ def test_the_manifest_tells_what_is_there(tmp_path):
     write_tokens(tmp_path, DOCUMENTS, shard_tokens=20)
     manifest = json.loads((tmp_path / MANIFEST).read_text())
     assert manifest["documents"] == 25
-    assert manifest["tokens"] == sum(len(ids) for _, ids in DOCUMENTS)
+    assert manifest["tokens"] == sum(len(each.ids) for each in DOCUMENTS)
     assert len(manifest["shards"]) > 2

@@ -56,7 +56,7 @@ def show(
         if picture is not None:
             draw(found, picture)
     elif record.kind in ("Model", "RewardModelArtifact"):
-        print_table(_model(folder))
+        print_table(_model(folder, record))
 
 
 def _show_record(folder: Path, record: Record) -> None:
@@ -122,14 +122,18 @@ def _tokenizer_file(name: str) -> Path:
     return Path(name) if Path(name).is_file() else _found(name) / "tokenizer.json"
 
 
-def _model(folder: Path) -> Iterator[tuple[object, ...]]:
-    """The card: shape and size."""
+def _model(folder: Path, record: Record) -> Iterator[tuple[object, ...]]:
+    """The card: shape, size and, of a mixture, what was read how often."""
     config = json.loads((folder / "config.json").read_bytes())
     for key in ("model_type", "num_hidden_layers", "hidden_size", "intermediate_size", "vocab_size"):
         if key in config:
             yield key, config[key]
     yield "parameters", f"{sum(map(_parameters, folder.glob('*.safetensors'))):,}"
     yield "seconds from nothing", f"{_seconds(Artifact(folder), set()):,.0f}"
+    for part, shares in record.metrics.get("mixture", {}).items():
+        for share in shares:
+            read, wanted = f"{share['read']:.1%} of what was learned", f"{share['wanted']:.1%} wanted"
+            yield f"{part}: {share['source']}", f"{read} ({wanted}), {share['epochs']:.2f} times"
 
 
 def _parameters(path: Path) -> int:

@@ -1,8 +1,9 @@
 """One row of conversation data, its check, and what other tools write brought into it.
 
 A row is `{"messages": [...], "origin": "person|import|page", "url": str|None, "kind": str}`, with `"simulated": true`
-when a program stood in for a person. Messages are OpenAI's: `{"role": "system|user|assistant|tool", "content": str}`;
-an assistant's has `"tool_calls": [{"type": "function", "function": {"name": str, "arguments": JSON}}]` if it calls.
+when a program stood in for a person, and what it was imported from as `"source"`. Messages are OpenAI's:
+`{"role": "system|user|assistant|tool", "content": str}`; an assistant's has
+`"tool_calls": [{"type": "function", "function": {"name": str, "arguments": JSON}}]` if it calls.
 Text stays text: a content that spells `<|im_end|>` is kept as it is, and the tokenizer never turns it into a token.
 """
 
@@ -17,6 +18,7 @@ from hornbook.core.errors import InputError
 from hornbook.tokens.chat import read_message
 
 ORIGINS = ("person", "import", "page")
+PAGES = "pages"  # the source of what was drawn from pages
 SHAREGPT_ROLES = {
     "system": "system", "human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant",
     "bot": "assistant", "chatgpt": "assistant", "observation": "tool", "tool": "tool",
@@ -30,6 +32,11 @@ def conversation(messages: list[Message], *, origin: str, kind: str, url: str | 
     """A row made from its parts, with its keys in the order the format gives them."""
     row = {"messages": messages, "origin": origin, "url": url, "kind": kind}
     return row | {"simulated": True} if simulated else row
+
+
+def source_of(row: dict) -> str:
+    """What a mixture calls the source of a row: the file it was imported from, or "pages"."""
+    return row.get("source") or (PAGES if row["origin"] == "page" else row["origin"])
 
 
 def exchange(question: str, answer: str) -> list[Message]:

@@ -11,10 +11,11 @@ import signal
 import sys
 import threading
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 PR_SET_PDEATHSIG = 1  # <sys/prctl.h>
-SAMPLE_SECONDS = 0.5
+SAMPLE_SECONDS = 0.2
 
 
 def die_with_parent() -> None:
@@ -51,15 +52,31 @@ def compiler() -> str | None:
     return next((found for name in names if (found := shutil.which(name))), None)
 
 
-class PeakMemory:
-    """The most memory this process and its children held within the block, in bytes: `with PeakMemory() as peak:`.
+@cache
+def glibc() -> ctypes.CDLL | None:
+    """The C library, where it is glibc: others have no such settings as its allocator's, and need none."""
+    library = ctypes.CDLL(None) if sys.platform.startswith("linux") else None
+    return library if hasattr(library, "malloc_trim") else None
 
-    Our own peak is the kernel's (VmHWM, reset through /proc/self/clear_refs where Linux allows it; else the peak since
-    the process began). Children are looked at twice a second, pages shared between processes counted once.
+
+def release_memory() -> None:
+    """Give freed memory back to the system: for the ends of work after which other sizes are asked for."""
+    library = glibc()
+    if library is not None:
+        library.malloc_trim(0)
+
+
+class PeakMemory:
+    """The most memory this process and its children held at once within the block, in bytes:
+    `with PeakMemory() as peak:`.
+
+    All are looked at together five times a second, pages shared between processes counted once; it is never less than
+    our own peak, which the kernel keeps (VmHWM, reset through /proc/self/clear_refs where Linux allows it; else the
+    peak since the process began).
     """
 
     def __enter__(self) -> PeakMemory:
-        self._children = 0
+        self._together = 0
         self._ended = threading.Event()
         with suppress(OSError):  # refused: then the peak since the process began is an honest upper bound
             Path("/proc/self/clear_refs").write_text("5")
@@ -70,11 +87,20 @@ class PeakMemory:
     def __exit__(self, *_: object) -> None:
         self._ended.set()
         self._watch.join()
-        self.bytes = _own_peak() + self._children
+        self.bytes = max(_own_peak(), self._together)
 
     def _sample(self) -> None:
         while not self._ended.wait(SAMPLE_SECONDS):
-            self._children = max(self._children, sum(_proportional(pid) for pid in _descendants(os.getpid())))
+            children = sum(_proportional(pid) for pid in _descendants(os.getpid()))
+            self._together = max(self._together, children + _own())
+
+
+def _own() -> int:
+    """What this process holds now."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return 0  # no /proc here
 
 
 def _own_peak() -> int:

@@ -1,4 +1,4 @@
-"""The same shards on a Ray cluster: what `shards.Workers` does with processes of this machine, done with Ray's tasks.
+"""The same shards on a Ray cluster: what `workers.Workers` does with processes of this machine, done with Ray's tasks.
 
 Every node must see the runs folder under the same path (a shared file system) and have Hornbook installed. The files
 that come out are the same to the byte: a step's result depends on its shard alone.

@@ -1,9 +1,10 @@
-"""Which of the good pages are copies of others: all are signed, some pairs compared, one of every group is left."""
+"""Which of the good pages are copies of others: all are signed, some pairs compared, one of every group is left, unless
+a document of an earlier corpus is of the group too."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -11,24 +12,30 @@ import pyarrow
 import pyarrow.parquet
 
 from hornbook.corpus.copies.duplicates import Copy, find_signed_copies
+from hornbook.corpus.copies.earlier import Kept, Origin, find_earlier_copies
 from hornbook.corpus.copies.minhash import Signatures, bands_for, sign
-from hornbook.corpus.documents import write_table
+from hornbook.corpus.documents import TableWriter, write_table
+from hornbook.corpus.edits import lost
 from hornbook.corpus.scores import Shard
 from hornbook.corpus.shards import processor_seconds
 from hornbook.corpus.sieve import GOOD, Sieve, Verdict
 
+SEEN = "seen before"
 ALIKE = 0.7  # from here on near copies are copies by anyone's threshold; below they may be pages of one template
 
 
 @dataclass(frozen=True)
 class Left:
-    """What the search for copies left: the `good` rows of each shard; `copies` among them, by their place when all good
-    rows are counted through; where each shard's begin (`starts`); the URL each copy is refused for."""
+    """What the search for copies left of the `shards`: the `good` rows of each; `copies` among them, by their place
+    when all good rows are counted through; where each shard's begin (`starts`); the URL each copy is refused for; and
+    of pages `seen` before the detail: the document of an earlier corpus."""
 
+    shards: Sequence[Shard]
     good: Sequence[np.ndarray]
     starts: np.ndarray
-    copies: dict[int, Copy]
-    urls: dict[int, str]
+    copies: dict[int, Copy] = field(default_factory=dict)
+    urls: dict[int, str] = field(default_factory=dict)
+    seen: dict[int, str] = field(default_factory=dict)
 
     @property
     def unlike(self) -> int:
@@ -36,13 +43,17 @@ class Left:
         return sum(not copy.exact and copy.similarity < ALIKE for copy in self.copies.values())
 
     def of_shard(self, number: int) -> tuple[np.ndarray, dict[int, Verdict]]:
-        """The rows of a shard to keep, and the verdicts of the copies by row."""
+        """The rows of a shard to keep, and the verdicts of the copies, and of those that lost too much, by row."""
         rows, start = self.good[number], int(self.starts[number])
-        places = dict(zip(rows.tolist(), range(start, start + len(rows)), strict=True))
-        found = {row: self._verdict(place) for row, place in places.items() if place in self.copies}
-        return np.array([row for row in places if row not in found], np.int64), found
+        found = lost(self.shards[number])
+        for row, place in zip(rows.tolist(), range(start, start + len(rows)), strict=True):
+            if place in self.copies or place in self.seen:
+                found[row] = self._verdict(place)
+        return np.array([row for row in rows.tolist() if row not in found], np.int64), found
 
     def _verdict(self, place: int) -> Verdict:
+        if place in self.seen:
+            return Verdict(SEEN, self.seen[place], "deduplicate")
         copy = self.copies[place]
         detail = f"of {self.urls[copy.of]}" + ("" if copy.exact else f", similarity {copy.similarity:.2f}")
         return Verdict("exact copy" if copy.exact else "near copy", detail, "deduplicate")
@@ -92,13 +103,16 @@ def sign_shard(path: Path, shard: Shard, sieve: Sieve, threshold: float) -> floa
     return processor_seconds() - started
 
 
-def one_of_each(shards: Sequence[Shard], signed: Sequence[Path], threshold: float) -> Left:
-    """Compare the pages that the signatures propose as copies; of every group the first by rank is left."""
+def one_of_each(
+    shards: Sequence[Shard], signed: Sequence[Path], threshold: float, earlier: Sequence[Path] = ()
+) -> Left:
+    """Compare the pages that the signatures propose as copies; of every group the first by rank is left, and not even
+    that where one of the group is a copy of a document whose signature is in one of the files `earlier`."""
     good = [pyarrow.parquet.read_table(path, columns=["row"]).column("row").to_numpy() for path in signed]
     pages = GoodPages(shards, good)
     count = int(pages.starts[-1])
     if not count:
-        return Left(pages.good, pages.starts, {}, {})
+        return Left(shards, pages.good, pages.starts)
     ranks = pages.ranks()
     parts = (Signatures.from_table(pyarrow.parquet.read_table(path)) for path in signed)
     signatures = Signatures.joined(parts, count)
@@ -107,4 +121,36 @@ def one_of_each(shards: Sequence[Shard], signed: Sequence[Path], threshold: floa
     )
     kept = sorted({copy.of for copy in found})
     urls = dict(zip(kept, pages.read("url", kept), strict=True))
-    return Left(pages.good, pages.starts, {copy.index: copy for copy in found}, urls)
+    copies = {copy.index: copy for copy in found}
+    return Left(shards, pages.good, pages.starts, copies, urls, _seen(pages, signatures, copies, earlier))
+
+
+def keep_signatures(path: Path, left: Left, signed: Sequence[Path], origin: Origin) -> None:
+    """Write the signatures of the documents that are left to `path`, in their order, with their URLs, so that later
+    crawls need not bring them again. They are of the texts that were compared, with all their paragraphs."""
+    told = {"pages": origin.pages, "near_copy": str(origin.near_copy)}
+    with TableWriter(path, use_dictionary=False) as writer:
+        for number, (shard, own) in enumerate(zip(left.shards, signed, strict=True)):
+            rows, table = left.of_shard(number)[0], pyarrow.parquet.read_table(own)
+            table = table.filter(pyarrow.array(np.isin(table.column("row").to_numpy(), rows))).drop_columns(["row"])
+            table = table.append_column("url", shard.read(["url"]).column("url").take(pyarrow.array(rows)))
+            writer.write(table.replace_schema_metadata((table.schema.metadata or {}) | told))
+
+
+def _seen(
+    pages: GoodPages, signatures: Signatures, copies: dict[int, Copy], earlier: Sequence[Path]
+) -> dict[int, str]:
+    """For the pages that are left of their groups, or alone: the earlier document that one of the group is a copy of,
+    the page itself rather than another."""
+    found: dict[int, str] = {}
+    for path in earlier:
+        kept = Kept.read(path)
+        again = find_earlier_copies(signatures, kept.signatures)
+        for copy in sorted(again, key=lambda copy: copy.index in copies):
+            first = copies[copy.index].of if copy.index in copies else copy.index
+            if first not in found:
+                found[first] = f"of {kept.urls[copy.of].as_py()}"
+                found[first] += "" if copy.exact else f", similarity about {copy.similarity:.2f}"
+                if first != copy.index:
+                    found[first] += f", as is its copy {pages.read('url', [copy.index])[0]}"
+    return found

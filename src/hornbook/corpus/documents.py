@@ -15,7 +15,7 @@ from hornbook.core.seeds import derive
 from hornbook.corpus.tagging.tags import NUMBERS
 
 EXCERPT = 400
-ROW_GROUP, ROW_GROUP_BYTES = 4096, 64_000_000
+ROW_GROUP, ROW_GROUP_BYTES = 4096, 16_000_000
 FIRST = ("id", "url", "title", "text", "language", "language_score", "quality", "source", "license", "fetched_at")
 REFUSED = pyarrow.schema([
     ("id", pyarrow.string()), ("url", pyarrow.string()), ("step", pyarrow.string()), ("reason", pyarrow.string()),
@@ -45,11 +45,12 @@ DOCUMENTS = [*FIRST, *(name for name in NUMBERS if name not in FIRST)]
 
 class TableWriter:
     """A Parquet file written piece by piece, in row groups of a fair size; it appears when the block ends well. Its
-    columns are those of the first piece."""
+    columns are those of the first piece. A dictionary of the values of each column is left out where no value comes
+    twice."""
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, *, use_dictionary: bool = True):
         self.rows = 0
-        self._path = path
+        self._path, self._use_dictionary = path, use_dictionary
         self._waiting: list[pyarrow.Table] = []
         self._writer: pyarrow.parquet.ParquetWriter | None = None
         self._stack = ExitStack()
@@ -76,8 +77,9 @@ class TableWriter:
             return
         table = pyarrow.concat_tables(self._waiting)
         if self._writer is None:
-            writer = pyarrow.parquet.ParquetWriter(self._file, table.schema, compression="zstd")
-            self._writer = self._stack.enter_context(writer)
+            self._writer = self._stack.enter_context(pyarrow.parquet.ParquetWriter(
+                self._file, table.schema, compression="zstd", use_dictionary=self._use_dictionary
+            ))  # fmt: skip
         self._writer.write_table(table, row_group_size=ROW_GROUP)
         self._waiting = []
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from itertools import islice
@@ -15,8 +15,9 @@ import pyarrow
 
 from hornbook.corpus.deduplicate import Left
 from hornbook.corpus.documents import DOCUMENTS, REFUSED, TableWriter, document_id, excerpt, is_held_out
+from hornbook.corpus.edits import read_edits
 from hornbook.corpus.reading import site_of_page
-from hornbook.corpus.scores import Shard
+from hornbook.corpus.scores import BENCHMARK, Shard
 from hornbook.corpus.sieve import Sieve
 from hornbook.corpus.tagging.tags import PERSONAL
 
@@ -24,13 +25,19 @@ CHUNK = 1024
 
 
 class Outcomes:
-    """Goes through the tagged shards once more. `held` is the share to hold out, by a hash that `seed` keys."""
+    """Goes through the tagged shards once more. `held` is the share to hold out, by a hash that `seed` keys.
 
-    def __init__(self, shards: Sequence[Shard], sieve: Sieve, left: Left, held: float, seed: int):
-        self.shards, self.sieve, self.left, self.held, self.seed = shards, sieve, left, held, seed
+    `cut` counts what the documents kept have lost: to the passages of each benchmark, and to paragraphs of others
+    (under None).
+    """
+
+    def __init__(self, sieve: Sieve, left: Left, held: float, seed: int):
+        self.sieve, self.left, self.held, self.seed = sieve, left, held, seed
         self.kept = self.heldout = 0
         self.refused: Counter[str] = Counter()
         self.personal: Counter[str] = Counter()
+        self.refused_for: Counter[str] = Counter()  # each benchmark
+        self.cut: dict[str | None, Counter[str]] = defaultdict(Counter)
         self._first_stays = all(is_held_out(document_id(url), held, seed) for url in self._kept_urls())
 
     def write(self, out: Path, pages: pyarrow.Table) -> None:
@@ -47,14 +54,17 @@ class Outcomes:
 
     def _judged(self, writers: Sequence[TableWriter]) -> Iterator[dict]:
         """The refused pages of the shards; the others go to the writers on the way."""
-        for number, shard in enumerate(self.shards):
+        for number, shard in enumerate(self.left.shards):
             table = shard.read()
             kept, copies = self.left.of_shard(number)
             self._keep(table.take(pyarrow.array(kept)), writers)
+            self._count_cut(shard, {*kept.tolist()})
             columns = (table.column(name).to_pylist() for name in ("site", "url", "title", "text", "bytes"))
             rows = zip(self.sieve(table), *columns, strict=True)
             for row, (verdict, site, url, title, text, size) in enumerate(rows):
                 verdict = copies.get(row) or verdict
+                if verdict.reason == BENCHMARK:
+                    self.refused_for[verdict.detail.partition(": ")[0]] += 1
                 if verdict.reason is not None:
                     yield {"id": document_id(url), "url": url, "step": verdict.step, "reason": verdict.reason,
                            "detail": verdict.detail, "title": title, "excerpt": excerpt(text or ""), "bytes": size,
@@ -62,7 +72,7 @@ class Outcomes:
 
     def _keep(self, table: pyarrow.Table, writers: Sequence[TableWriter]) -> None:
         ids = [document_id(url) for url in table.column("url").to_pylist()]
-        table = table.rename_columns({"site": "source"}).append_column("id", pyarrow.array(ids, pyarrow.string()))
+        table = table.append_column("id", pyarrow.array(ids, pyarrow.string()))
         held = np.array([is_held_out(document, self.held, self.seed) for document in ids], bool)
         if self._first_stays and len(held):
             held[0], self._first_stays = False, False
@@ -72,8 +82,14 @@ class Outcomes:
         for writer, mask in zip(writers, (~held, held), strict=True):
             writer.write(table.filter(pyarrow.array(mask)))
 
+    def _count_cut(self, shard: Shard, kept: set[int]) -> None:
+        for edit in (edit for path in shard.edits for edit in read_edits(path)):
+            if edit.row in kept:
+                own = {"documents": 1, "parts": edit.parts, "characters": edit.characters}
+                self.cut[edit.benchmark].update(own)
+
     def _kept_urls(self) -> Iterator[str]:
-        for number, shard in enumerate(self.shards):
+        for number, shard in enumerate(self.left.shards):
             kept, _ = self.left.of_shard(number)
             yield from shard.read(["url"]).column("url").take(pyarrow.array(kept)).to_pylist()
 

@@ -30,15 +30,16 @@ from hornbook.corpus.store.warc import Place, read_at
 from hornbook.corpus.tagging.tags import tag
 
 SHARD_PAGES = (64, 1024)  # the fewest and most pages of a shard: a kill loses a shard, a shard costs some milliseconds
-SHARD_BYTES = 32_000_000
+SHARD_BYTES = 8_000_000  # of pages as they were fetched: what a worker holds of them, some ten times over
 SHARDS = 64  # wanted, between those bounds
 SITE_PAGES = 1000  # of a site, to tell its own lines by: they stand on a third of all pages
 KEY = "reading.json"
-CRAWLED = ("url", "depth", "canonical", "content_type", "bytes", "fetched_at", "inlinks",
+CRAWLED = ("url", "depth", "canonical", "content_type", "bytes", "fetched_at", "inlinks", "source",
            "warc_file", "warc_offset", "warc_length")  # fmt: skip
 EXTRACTED = pyarrow.schema([
-    ("url", pyarrow.string()), ("site", pyarrow.string()), ("title", pyarrow.string()), ("text", pyarrow.string()),
-    ("fault", pyarrow.string()), ("detail", pyarrow.string()), ("license", pyarrow.string()),
+    ("url", pyarrow.string()), ("site", pyarrow.string()), ("source", pyarrow.string()),
+    ("title", pyarrow.string()), ("text", pyarrow.string()), ("fault", pyarrow.string()),
+    ("detail", pyarrow.string()), ("license", pyarrow.string()),
     ("link_share", pyarrow.float64()), ("ended", pyarrow.bool_()), ("unclosed", pyarrow.bool_()),
     ("html", pyarrow.bool_()), ("own", pyarrow.bool_()), ("depth", pyarrow.int32()), ("inlinks", pyarrow.int32()),
     ("bytes", pyarrow.int64()), ("fetched_at", pyarrow.string()), ("lines", pyarrow.list_(pyarrow.uint64())),
@@ -176,7 +177,7 @@ def _cut(pages: pyarrow.Table, path: Path) -> list[int]:
 
 
 def _document(row: dict, warcs: Path, reading: Reading) -> dict:
-    known = {name: row[name] for name in ("url", "site", "depth", "inlinks", "bytes", "fetched_at")}
+    known = {name: row[name] for name in ("url", "site", "source", "depth", "inlinks", "bytes", "fetched_at")}
     known["own"] = (row["canonical"] or row["url"]) == row["url"]
     try:
         stored = read_at(warcs, Place(row["warc_file"], row["warc_offset"], row["warc_length"]))

@@ -23,25 +23,29 @@ from hornbook.corpus.tagging.judgements import load_judge
 from hornbook.corpus.tagging.perplexity import PageModel
 from hornbook.corpus.tagging.tags import SCORES
 
-NAMED = ("blocklist", "benchmark")  # columns that say what a page is refused for, where it is
+BENCHMARK = "benchmark"
+NAMED = ("blocklist", BENCHMARK)  # columns that say what a page is refused for, where it is
 READ = 500_000  # bytes of the plainest pages that the model of pages learns from
 COLUMNS = dict.fromkeys(SCORES, pyarrow.float64()) | dict.fromkeys(NAMED, pyarrow.string())
 
 
 @dataclass(frozen=True)
 class Shard:
-    """Some pages: the file of their tags, and that of their scores."""
+    """Some pages: the file of their tags, that of their scores, and files of pages that lost a part (`edits.py`)."""
 
     tags: Path
     scores: Path
+    edits: tuple[Path, ...] = ()
 
     def read(self, columns: Sequence[str] | None = None) -> pyarrow.Table:
-        """All columns of both, or some."""
+        """All columns of tags and scores, or some, as they are after the edits."""
         wanted = None if columns is None else set(columns)
         table = pyarrow.parquet.read_table(self.tags, columns=wanted and [*(wanted - COLUMNS.keys())])
         scores = pyarrow.parquet.read_table(self.scores, columns=wanted and [*(wanted & COLUMNS.keys())])
         for name, column in zip(scores.column_names, scores.columns, strict=True):
             table = table.append_column(name, column)
+        for path in self.edits:
+            table = _with_edits(table, path)
         return table
 
 
@@ -80,17 +84,35 @@ def score_shard(path: Path, tagged: Path, scoring: Scoring) -> float:
     """Score the pages of one shard into `path`; the processor seconds it took."""
     started = processor_seconds()
     table = pyarrow.parquet.read_table(tagged, columns=["url", "text", "form"])
-    urls, texts = table.column("url").to_pylist(), table.column("text").to_pylist()
-    form = table.column("form").to_pylist()
-    overlaps = _benchmarks(scoring.benchmarks).overlaps(texts) if scoring.benchmarks else [None] * len(texts)
+    write_table(path, scores(table, scoring))
+    return processor_seconds() - started
+
+
+def scores(table: pyarrow.Table, scoring: Scoring) -> pyarrow.Table:
+    """The columns `COLUMNS` for pages of which there are `url`, `text` and `form`."""
+    urls, texts, form = (table.column(name).to_pylist() for name in ("url", "text", "form"))
+    overlaps = benchmarks_of(scoring.benchmarks).overlaps(texts) if scoring.benchmarks else [None] * len(texts)
     blocklist = _blocklist(scoring.blocklists, scoring.address_words)
-    write_table(path, pyarrow.table({
+    return pyarrow.table({
         "bits_per_character": _page_model(scoring.page_model).bits_per_character(texts),
         "quality": form if scoring.judge is None else _judge(scoring.judge)(texts),
         "benchmark": [found and f"{found.benchmark}: {found.ngram}" for found in overlaps],
         "blocklist": [blocklist.refusal(url) for url in urls],
-    }, schema=pyarrow.schema(COLUMNS)))  # fmt: skip
-    return processor_seconds() - started
+    }, schema=pyarrow.schema(COLUMNS))  # fmt: skip
+
+
+@lru_cache(maxsize=1)
+def benchmarks_of(paths: tuple[Path, ...]) -> Benchmarks:
+    """The benchmarks of some files, read once a process."""
+    return Benchmarks.read(paths)
+
+
+def _with_edits(table: pyarrow.Table, path: Path) -> pyarrow.Table:
+    edits = pyarrow.parquet.read_table(path, columns=[*table.column_names, "edit_row", "edit_reason"])
+    edits = edits.filter(edits.column("edit_reason").is_null())
+    places = np.arange(table.num_rows)
+    places[edits.column("edit_row").to_numpy()] = table.num_rows + np.arange(edits.num_rows)
+    return pyarrow.concat_tables([table, edits.select(table.column_names)]).take(pyarrow.array(places))
 
 
 @lru_cache(maxsize=1)
@@ -101,11 +123,6 @@ def _page_model(path: Path) -> PageModel:
 @lru_cache(maxsize=1)
 def _judge(folder: Path):
     return load_judge(folder)
-
-
-@lru_cache(maxsize=1)
-def _benchmarks(paths: tuple[Path, ...]) -> Benchmarks:
-    return Benchmarks.read(paths)
 
 
 @lru_cache(maxsize=1)

@@ -9,9 +9,8 @@ from html import escape
 
 from hornbook.core.seeds import derive
 from hornbook.demo.html import head, menu, render
-from hornbook.demo.page import Block, Page
+from hornbook.demo.page import Block, Page, Site
 from hornbook.demo.rubbish import BROKEN, boilerplate_html, foreign_page, spam_page, thin_text
-from hornbook.demo.site import Site
 from hornbook.demo.sizes import IslandSize
 from hornbook.demo.wordings import read
 from hornbook.demo.world import World

@@ -73,3 +73,14 @@ class Chatter:
             .replace("{number}", str(self._random.randint(2, 12)))
         )
         return sentence[:1].upper() + sentence[1:]
+
+
+@dataclass
+class Site:
+    """What will be written: bytes by path, and the manifest's special answers."""
+
+    base: str
+    files: dict[str, bytes] = field(default_factory=dict)
+    special: dict[str, dict] = field(default_factory=dict)  # path -> redirect, status, delay, content_type
+    # path -> (section whose index lists it, words of the link)
+    linked: dict[str, tuple[str, str]] = field(default_factory=dict)

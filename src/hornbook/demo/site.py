@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import json
 import random
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 
 from hornbook.core.seeds import derive
+from hornbook.demo.faults import plant
 from hornbook.demo.html import SECTION_NAMES, head, link_list, menu, render
-from hornbook.demo.page import Page
+from hornbook.demo.page import Page, Site
 from hornbook.demo.sizes import IslandSize
 from hornbook.demo.world import World
 
@@ -29,21 +30,8 @@ Sitemap: {site}/sitemap.xml
 """
 
 
-@dataclass
-class Site:
-    """What will be written: bytes by path, and the manifest's special answers."""
-
-    base: str
-    files: dict[str, bytes] = field(default_factory=dict)
-    special: dict[str, dict] = field(default_factory=dict)  # path -> redirect, status, delay, content_type
-    # path -> (section whose index lists it, words of the link)
-    linked: dict[str, tuple[str, str]] = field(default_factory=dict)
-
-
 def write_site(folder: Path, pages: list[Page], world: World, seed: int, size: IslandSize, base: str) -> None:
     """Write `folder/site` and `folder/truth/faults.json`."""
-    from hornbook.demo.faults import plant  # it needs Site
-
     site = Site(base)
     rng = random.Random(derive(seed, "layouts"))
     for page in pages:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import ctypes
-import sys
 from collections.abc import Callable
-from functools import cache
 
 import torch
 
-from hornbook.core.processes import compiler
+from hornbook.core.processes import compiler, glibc, release_memory
 from hornbook.models.kernels import found_kernels, use_kernels
 
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3  # glibc's malloc.h
@@ -52,23 +49,9 @@ def use_processor(threads: int, *, compile: bool = True, warn: Callable[[str], N
     use_kernels(compile)
     if compile and pick_device().type == "cpu" and not found_kernels().loaded:
         warn(f"the processor's kernels are not used, so this takes longer: {found_kernels().why}")
-    glibc = _glibc()
-    if glibc is not None:
-        glibc.mallopt(M_MMAP_THRESHOLD, 32 << 20)
-        glibc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
-        glibc.mallopt(M_TOP_PAD, 64 << 20)
+    library = glibc()
+    if library is not None:
+        library.mallopt(M_MMAP_THRESHOLD, 32 << 20)
+        library.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+        library.mallopt(M_TOP_PAD, 64 << 20)
     release_memory()
-
-
-def release_memory() -> None:
-    """Give back what `use_processor` kept: for the ends of work whose shapes will not come again."""
-    glibc = _glibc()
-    if glibc is not None:
-        glibc.malloc_trim(0)
-
-
-@cache
-def _glibc() -> ctypes.CDLL | None:
-    """The C library, where it is glibc: others have no such settings, and need none."""
-    library = ctypes.CDLL(None) if sys.platform.startswith("linux") else None
-    return library if hasattr(library, "malloc_trim") else None

@@ -123,7 +123,7 @@ def _example(row: dict[str, Any]) -> dict[str, str]:
 
 
 def _learning(reading: Reading, step: str) -> dict[str, Any] | None:
-    """The loss of one training step, and what the model said on the way."""
+    """The loss of one training step, what was read how often, and what the model said on the way."""
     rows = [row for row in reading.rows(step, "metrics*.jsonl") if "loss" in row and "step" in row]
     if not rows:
         return None
@@ -138,7 +138,9 @@ def _learning(reading: Reading, step: str) -> dict[str, Any] | None:
     last = [line for line in lines if line["part"] == lines[-1]["part"]]
     samples = [_sample(row, last) for row in reading.rows(step, "samples*.jsonl")]
     points = [sample for sample in samples if sample["loss"] is not None]
-    return {"step": step, "chart": charts.loss(lines, points), "samples": samples}
+    shares = reading.records[step].metrics.get("mixture", {})
+    mixture = [{"part": part, **share} for part, found in shares.items() for share in found]
+    return {"step": step, "chart": charts.loss(lines, points), "samples": samples, "mixture": mixture}
 
 
 def _sample(row: dict[str, Any], lines: list[dict[str, Any]]) -> dict[str, Any]:

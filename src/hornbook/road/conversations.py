@@ -15,6 +15,7 @@ from hornbook.pipeline.run import Run
 from hornbook.pipeline.stage import stage
 from hornbook.road.artifacts import Conversations, Corpus
 from hornbook.road.open_book import OpenBookConfig
+from hornbook.road.sources import path_name
 
 if TYPE_CHECKING:
     from hornbook.conversations.from_pages import Drawn, PageText
@@ -54,19 +55,22 @@ class ConversationsConfig(OpenBookConfig):
         return 6.0
 
 
-@stage(version=4)
+@stage(version=5)
 def conversations(config: ConversationsConfig, corpus: Corpus, run: Run) -> Conversations:
     """Write conversations.jsonl, and for SFT's second round probe.jsonl and invented.jsonl.
 
     A drawn question about a name that only one page knows is asked with that page open, never from memory: what was
     read once is not remembered, and a model made to answer all the same learns to guess. One drawn question in twenty
-    is left for exams. Metrics: conversations by kind and by origin.
+    is left for exams. Metrics: conversations by kind, by origin and by source.
     """
-    from hornbook.conversations.formats import read_conversations
+    from hornbook.conversations.formats import read_conversations, source_of
     from hornbook.conversations.rows import files_in
     from hornbook.core.jsonl import write_jsonl
 
-    imported = [row for file in files_in(config.imports) for row in read_conversations(file)]
+    imported = [
+        row | {"source": path_name(path)}
+        for path in config.imports for file in files_in([path]) for row in read_conversations(file)
+    ]  # fmt: skip
     book = _read(corpus, imported)
     closed = _closed(config, book, run.seed)
     told = _told(config, book, config.told + config.closed_book - len(closed), run.seed)
@@ -80,7 +84,8 @@ def conversations(config: ConversationsConfig, corpus: Corpus, run: Run) -> Conv
     if not rows:
         run.warn("no conversation was given and the pages ask nothing: SFT has nothing to learn from")
     run.metric(kinds=_counts(row["kind"] for row in rows), origins=_counts(row["origin"] for row in rows),
-               probed=len(probed), invented=invented, simulated=sum(bool(row.get("simulated")) for row in rows))
+               sources=_counts(map(source_of, rows)), probed=len(probed), invented=invented,
+               simulated=sum(bool(row.get("simulated")) for row in rows))
     run.count(inputs=len(book.pages) + len(imported), outputs=len(rows))
     return Conversations(run.out)
 

@@ -19,9 +19,10 @@ from hornbook.core.seeds import derive
 from hornbook.inference import Engine, Request, Sampling
 from hornbook.models.transformer import Transformer
 from hornbook.pipeline.run import Run
+from hornbook.road.mixture import mixed
 from hornbook.road.pace import AROUND_SECONDS
 from hornbook.road.pretrain import PretrainConfig, rates
-from hornbook.tokens.loader import PackedBatches
+from hornbook.tokens.loader import PackedBatches, predictions
 from hornbook.tokens.shards import TokenShards
 from hornbook.tokens.tokenizer import Tokenizer
 from hornbook.training.compiled import compiled
@@ -57,9 +58,17 @@ class Course:
         return sum(part.seconds for part in self.parts.values())
 
     def read(self, train: TokenShards, samples: Samples) -> None:
-        """Read the pages: the rates climb and stay, and in the second part fall to nothing."""
+        """Read the pages, each source as often as the mixture has it: the rates climb and stay, and in the second part
+        fall to nothing."""
         config, seed = self.config, derive(self.run.seed, "order")
-        batches = PackedBatches(train, None, window=config.window, rows=config.rows, seed=seed)
+        sizes = predictions(train)
+        order, shares = mixed(
+            config.mixture, train.source_names, train.sources, sizes, sizes, seed=seed, section="pretrain",
+            horizon=config.steps * config.step_tokens, run=self.run,
+        )  # fmt: skip
+        if shares:
+            self.run.metric(mixture={"text": shares})
+        batches = PackedBatches(train, None, window=config.window, rows=config.rows, seed=seed, order=order)
         optimiser = Optimiser(self.model, rates(config))
         rising = round(config.warmup * config.steps)
         stable = max(rising, config.steps - round(config.cooldown * config.steps))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -14,6 +15,7 @@ from hornbook.pipeline.config import InputPath, StageConfig
 from hornbook.pipeline.run import Run
 from hornbook.pipeline.stage import stage
 from hornbook.road.artifacts import Pages
+from hornbook.road.sources import Sources, site_name, told_apart
 
 if TYPE_CHECKING:
     from hornbook.corpus.sources.intake import Part
@@ -21,30 +23,37 @@ if TYPE_CHECKING:
     from hornbook.corpus.store.pages import PageRow
     from hornbook.corpus.web.fetch import Fetcher
 
-SOURCES = ("site", "docs", "warc", "table", "dataset")
+FILES = {  # the keys of what lies on disk, and what to do where there is nothing in it
+    "docs": "put HTML, Markdown, text or PDF files there",
+    "warc": "name WARC or WET files, gzip or plain, or a list of their paths",
+    "table": "name Parquet or JSON lines files with texts",
+    "dataset": "name a folder of datasets' save_to_disk, or a clone with Parquet or JSON lines",
+}
 
 
 class CrawlConfig(StageConfig):
-    """The section `[crawl]`: one or more of `site`, `docs`, `warc`, `table`, `dataset`, and how to fetch a site."""
+    """The section `[crawl]`: one or more of `site`, `docs`, `warc`, `table`, `dataset`, and how to fetch a site.
+
+    The last four are each a path, a list of paths, or a table of names and paths."""
 
     shared: ClassVar = ("blocklists",)
 
     site: str | tuple[str, ...] | None = Field(
         None, description="where to start, such as https://example.org/docs/, or a list of such addresses"
     )
-    docs: InputPath | None = Field(
-        None, description="a folder of HTML, Markdown, reStructuredText, text, PDF, DOCX, EPUB; or one such file"
+    docs: Sources = Field(
+        {}, description="a folder of HTML, Markdown, reStructuredText, text, PDF, DOCX, EPUB; one such file; or several"
     )
-    warc: InputPath | None = Field(
-        None, description="a WARC or WET file, a folder of them, or a list of paths (.paths, .paths.gz, .txt)"
+    warc: Sources = Field(
+        {}, description="a WARC or WET file, a folder of them, a list of paths (.paths.gz, .txt); or several"
     )
     warc_base: str = Field(
         "", description="what is put before the paths of a list: https://data.commoncrawl.org/, or a folder"
     )
-    table: InputPath | None = Field(
-        None, description="Parquet or JSON lines (.jsonl, .jsonl.gz, .jsonl.zst), or a folder of them"
+    table: Sources = Field(
+        {}, description="Parquet or JSON lines (.jsonl, .jsonl.gz, .jsonl.zst), a folder of them; or several"
     )
-    dataset: InputPath | None = Field(None, description="a Hugging Face dataset folder: save_to_disk's, or a clone")
+    dataset: Sources = Field({}, description="a Hugging Face dataset folder: save_to_disk's, or a clone; or several")
     dataset_config: str = Field("", description="which configuration of its card; left out, the default one")
     dataset_split: str = Field("train", description="which split of the data set")
     text_column: str = Field("text", description="where table and data set have their texts, beside url and title")
@@ -83,8 +92,12 @@ class CrawlConfig(StageConfig):
 
     @model_validator(mode="after")
     def _some_source(self) -> Self:
-        if not any(getattr(self, name) for name in SOURCES):
-            raise ValueError(f"name at least one of {', '.join(SOURCES)} (there is none)")
+        if not self.site and not any(getattr(self, key) for key in FILES):
+            raise ValueError(f"name at least one of site, {', '.join(FILES)} (there is none)")
+        names = dict.fromkeys(map(site_name, self.sites))
+        for key in FILES:
+            told_apart([*names, *getattr(self, key)], key)
+            names |= dict.fromkeys(getattr(self, key))
         return self
 
     @property
@@ -96,7 +109,7 @@ class CrawlConfig(StageConfig):
         return None if self.sites and self.delay else 20.0
 
 
-@stage(version=2)
+@stage(version=3)
 def crawl(config: CrawlConfig, run: Run) -> Pages:
     """Write WARC files and `pages.parquet`, one row a URL with its outcome and reason.
 
@@ -146,38 +159,35 @@ async def _sites(config: CrawlConfig, run: Run, frontier: Frontier, bar: Bar) ->
 def _read(config: CrawlConfig, run: Run, frontier: Frontier, bar: Bar) -> None:
     from hornbook.corpus.sources.intake import Intake
 
-    sources = list(_sources(config, run))
-    if not sources:
+    if not any(getattr(config, key) for key in FILES):
         return
     intake = Intake(run.out, frontier, lambda row: _show(bar, row))
-    for kind, parts, fix in sources:
-        intake.read(kind, getattr(config, kind), parts, fix)
+    for key, fix in FILES.items():
+        named: dict[str, Path] = getattr(config, key)
+        for name, path in named.items():
+            intake.read(name, path, _parts(key, path, config, run), fix, apart=len(named) > 1)
     intake.close()
 
 
-def _sources(config: CrawlConfig, run: Run) -> Iterator[tuple[str, Iterator[Part], str]]:
-    """What else to read: the key, its parts, and what to do where there is nothing in it."""
+def _parts(key: str, path: Path, config: CrawlConfig, run: Run) -> Iterator[Part]:
+    """What is to be read of a path, as its key has it read."""
     most, column = config.max_bytes, config.text_column
-    if config.docs is not None:
+    if key == "docs":
         from hornbook.corpus.sources.folders import folder_parts
         from hornbook.corpus.web.patterns import Patterns
 
-        patterns = Patterns(config.include, config.exclude)
-        yield "docs", folder_parts(config.docs, most, patterns.refusal), "put HTML, Markdown, text or PDF files there"
-    if config.warc is not None:
+        return folder_parts(path, most, Patterns(config.include, config.exclude).refusal)
+    if key == "warc":
         from hornbook.corpus.sources.archives import archive_parts
 
-        parts = archive_parts(config.warc, most, config.warc_base, run.work, lambda: _fetcher(config))
-        yield "warc", parts, "name WARC or WET files, gzip or plain, or a list of their paths"
-    if config.table is not None:
+        return archive_parts(path, most, config.warc_base, run.work, lambda: _fetcher(config))
+    if key == "table":
         from hornbook.corpus.sources.tables import table_parts
 
-        yield "table", table_parts(config.table, most, column), "name Parquet or JSON lines files with texts"
-    if config.dataset is not None:
-        from hornbook.corpus.sources.datasets import dataset_parts
+        return table_parts(path, most, column)
+    from hornbook.corpus.sources.datasets import dataset_parts
 
-        parts = dataset_parts(config.dataset, most, column, config.dataset_config, config.dataset_split)
-        yield "dataset", parts, "name a folder of datasets' save_to_disk, or a clone with Parquet or JSON lines"
+    return dataset_parts(path, most, column, config.dataset_config, config.dataset_split)
 
 
 def _fetcher(config: CrawlConfig) -> Fetcher:

@@ -14,6 +14,7 @@ from hornbook.pipeline.config import Dial, InputPath, StageConfig
 from hornbook.pipeline.run import Run
 from hornbook.pipeline.stage import stage
 from hornbook.road.artifacts import Model, TokenizerArtifact, Tokens
+from hornbook.road.mixture import Portions
 from hornbook.road.sizes import SIZES
 
 if TYPE_CHECKING:
@@ -51,6 +52,9 @@ class PretrainConfig(StageConfig):
     cooldown: float = Field(0.7, ge=0, le=1, description="share of the steps in which the rates fall")
     induction: bool = Field(True, description="fresh weights with heads that find again what was said before")
     init: InputPath | None = Field(None, description="a model folder to go on from; its shape then is the model's")
+    mixture: Portions = Field(
+        {}, description="sources by name with weights, such as {notes = 3, \"*\" = 1}; left out, all is read alike"
+    )
 
     @classmethod
     def defaults(cls, dial: Dial) -> dict[str, Any]:
@@ -96,7 +100,8 @@ def pretrain(config: PretrainConfig, tokens: Tokens, tokenizer: TokenizerArtifac
     """Train on `tokens` and write a model folder with its tokenizer, `metrics.jsonl` and `samples.jsonl`. Where
     `minutes` were asked for the cool-down is as long as they leave.
 
-    A killed attempt goes on from its last checkpoint bit for bit. Raises InputError when `init` has another vocabulary.
+    A killed attempt goes on from its last checkpoint bit for bit. Metrics: parameters, loss, rates, and what the
+    `mixture` came to. Raises InputError when `init` has another vocabulary, RecipeError for sources that there are not.
     """
     import torch
 

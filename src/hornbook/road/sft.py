@@ -18,6 +18,7 @@ from hornbook.pipeline.config import Dial, StageConfig
 from hornbook.pipeline.run import Run
 from hornbook.pipeline.stage import stage
 from hornbook.road.artifacts import Conversations, Model
+from hornbook.road.mixture import Portions
 from hornbook.road.pretrain import BATCH_TOKENS
 from hornbook.road.sizes import SIZES
 
@@ -39,6 +40,9 @@ class SftConfig(StageConfig):
     rows: int = Field(8, ge=1, description="rows a step; pretraining's too")
     lr: float = Field(0.6, gt=0, description="the learning rates, as a part of pretraining's")
     refusals: float = Field(0.2, ge=0, lt=1, description="share of the second round that refuses, below 1")
+    mixture: Portions = Field(
+        {}, description="sources of conversations with weights, such as {chats = 3, pages = 1}; left out, as they come"
+    )
     samples: int = Field(2, ge=0, description="answers sampled for each question of the probe, beside the likeliest")
 
     @classmethod
@@ -57,7 +61,7 @@ def sft(config: SftConfig, pretrain: Model, conversations: Conversations, run: R
     """Fine-tune the base model in two rounds, with the probe between them; goes on where it was stopped.
 
     Writes the model, `probe.jsonl` (what it was asked, said and missed) and `metrics.jsonl`. Raises InputError when
-    there is no conversation.
+    there is no conversation, RecipeError for sources that there are not.
     """
     from hornbook.conversations.probe import missed_questions
     from hornbook.core.jsonl import read_jsonl, write_jsonl
@@ -118,6 +122,10 @@ def _refusing(rows: Sequence[dict]) -> dict[str, int]:
 def _learn(config: SftConfig, model: Transformer, tokenizer: Tokenizer, rows: Sequence[dict], tokens: int, name: str,
            run: Run) -> None:
     """One round: `tokens` tokens of the rows, in an order keyed by the seed, from fresh momenta."""
+    import numpy as np
+
+    from hornbook.conversations.formats import source_of
+    from hornbook.road.mixture import mixed
     from hornbook.tokens.chat import render
     from hornbook.tokens.loader import PackedBatches
     from hornbook.training.compiled import compiled
@@ -127,11 +135,19 @@ def _learn(config: SftConfig, model: Transformer, tokenizer: Tokenizer, rows: Se
     from hornbook.training.schedule import warmup_stable_cooldown
 
     rendered = [render(tokenizer, row["messages"]) for row in rows]
+    steps, seed = max(1, tokens // (config.window * config.rows)), derive(run.seed, name)
+    names, sources = np.unique([source_of(row) for row in rows], return_inverse=True)
+    sizes, gains = np.array([[len(item.ids) - 1, sum(item.weights[1:])] for item in rendered]).T
+    order, shares = mixed(
+        config.mixture, names.tolist(), sources, sizes, gains, horizon=steps * config.window * config.rows, seed=seed,
+        section="sft", run=run,
+    )
+    if shares:
+        run.metric(mixture=run.metrics.get("mixture", {}) | {name: shares})
     batches = PackedBatches(
         [item.ids for item in rendered], [item.weights for item in rendered], window=config.window, rows=config.rows,
-        seed=derive(run.seed, name),
+        seed=seed, order=order,
     )
-    steps = max(1, tokens // (config.window * config.rows))
     schedule = warmup_stable_cooldown(steps, warmup=0.05, cooldown=0.7)
     with run.progress(f"sft: {name}", steps * config.window * config.rows, "tokens") as bar:
         fit(

@@ -15,8 +15,7 @@ from hornbook.road.artifacts import Corpus, TokenizerArtifact, Tokens
 from hornbook.road.reading import DOCUMENTS, HELDOUT, batches, count
 
 if TYPE_CHECKING:
-    import numpy as np
-
+    from hornbook.tokens.shards import Encoded
     from hornbook.tokens.tokenizer import Tokenizer
 
 
@@ -29,14 +28,15 @@ class TokensConfig(StageConfig):
         return 2.0
 
 
-@stage(version=1)
+@stage(version=2)
 def tokens(config: TokensConfig, corpus: Corpus, tokenizer: TokenizerArtifact, run: Run) -> Tokens:
     """Write `train/` and `heldout/`: each document's ids and the end of text, under the document's id.
 
     What an interrupted attempt finished is kept. Memory does not grow with the corpus. Metrics: documents, tokens and
-    bytes of each, and bytes a token where the tokenizer keeps every byte; the library that encoded.
+    bytes of each, and bytes a token where the tokenizer keeps every byte; tokens to train on by source; the library
+    that encoded.
     """
-    from hornbook.tokens.shards import finished, write_tokens
+    from hornbook.tokens.shards import TokenShards, finished, write_tokens
 
     encoder = tokenizer.load()
     figures: dict[str, dict[str, Any]] = {}
@@ -47,7 +47,8 @@ def tokens(config: TokensConfig, corpus: Corpus, tokenizer: TokenizerArtifact, r
             encoded = _encoded(corpus, pattern, done, encoder, run.threads, bar)
             manifest = write_tokens(folder, encoded, vocab_size=encoder.vocab_size, shard_tokens=config.shard_tokens)
         figures[name] = _figures(manifest, corpus, pattern, encoder)
-    run.metric(**figures, encoder=encoder.encoder)
+    run.metric(**figures, encoder=encoder.encoder,
+               sources=TokenShards(run.out / "train", verify=False).tokens_by_source())
     total = sum(figure["tokens"] for figure in figures.values())
     run.count(inputs=sum(figure["documents"] for figure in figures.values()), outputs=total, tokens=total)
     return Tokens(run.out)
@@ -55,13 +56,16 @@ def tokens(config: TokensConfig, corpus: Corpus, tokenizer: TokenizerArtifact, r
 
 def _encoded(
     corpus: Corpus, pattern: str, done: int, encoder: Tokenizer, threads: int, bar: Bar
-) -> Iterator[tuple[str, np.ndarray]]:
+) -> Iterator[Encoded]:
     import numpy as np
 
-    for batch in batches(corpus, pattern, ["id", "text"], skip=done):
+    from hornbook.tokens.shards import Encoded
+
+    for batch in batches(corpus, pattern, ["id", "text", "source"], skip=done):
         columns = batch.to_pydict()
-        for document, ids in zip(columns["id"], encoder.encode_batch(columns["text"], threads), strict=True):
-            yield document, np.append(ids, encoder.end_of_document)
+        encoded = encoder.encode_batch(columns["text"], threads)
+        for document, ids, source in zip(columns["id"], encoded, columns["source"], strict=True):
+            yield Encoded(document, np.append(ids, encoder.end_of_document), source)
         bar.advance(batch.num_rows)
 
 

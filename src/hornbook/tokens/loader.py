@@ -10,11 +10,11 @@ import numpy as np
 
 from hornbook.core.errors import InputError
 from hornbook.tokens.batch import Batch
+from hornbook.tokens.order import GROUP, Order, Shuffled
 from hornbook.tokens.packing import Piece, best_fit
 from hornbook.tokens.permutation import permuted
 
 ROWS = 1 << 32  # more than a group ever packs into
-GROUP = 8192  # sequences packed together: enough that rows fill, few enough that packing them takes milliseconds
 
 
 class Sequences(Protocol):
@@ -31,8 +31,9 @@ class PackedBatches:
     Every token but a sequence's first is predicted once an epoch, from what stands before it in its piece; the token
     after a cut is the target at the cut's end, so no loss is lost. `weights[i][j]` is the weight of predicting
     `sequences[i][j]` (1 everywhere when None). Each epoch reads the sequences in another order, a keyed permutation of
-    (seed, epoch), and packs them anew. Rows run on from epoch to epoch; only the last batch of the last epoch may hold
-    empty rows. With `epochs=None` there is no last.
+    (seed, epoch), and packs them anew; with another `order`, such as a `Mixture`, an epoch holds what that says.
+    Rows run on from epoch to epoch; only the last batch of the last epoch may hold empty rows. With `epochs=None` there
+    is no last.
 
     Of `world` processes the one of number `rank` is given its share of every batch, rows / world rows: put together in
     the order of the ranks they are the batch that one process alone would be given. So a run may go on with more or
@@ -47,16 +48,15 @@ class PackedBatches:
     def __init__(
         self, sequences: Sequences, weights: Sequence[Sequence[float]] | None, *,
         window: int, rows: int, seed: int, epochs: int | None = None, cursor: int = 0, rank: int = 0, world: int = 1,
+        order: Order | None = None,
     ):
         if rows % world or not 0 <= rank < world:
             raise ValueError(f"{rows} rows cannot be shared by {world} processes, of which this is number {rank}")
         self.sequences, self.weights = sequences, weights
         self.window, self.rows, self.seed, self.epochs = window, rows, seed, epochs
         self.rank, self.world = rank, world
-        lengths = getattr(sequences, "lengths", None)
-        if lengths is None:
-            lengths = [len(sequences[index]) for index in range(len(sequences))]
-        self._predictions = np.maximum(np.asarray(lengths, np.int64) - 1, 0)
+        self.order = order or Shuffled(len(sequences), seed)
+        self._predictions = predictions(sequences)
         if not self._predictions.any():
             raise InputError("there is nothing to learn from: no text has two tokens", fix="bring more text")
         self.cursor = cursor
@@ -85,25 +85,22 @@ class PackedBatches:
 
     def epoch_batches(self) -> float:
         """How many batches the first epoch fills: what a horizon in epochs is reckoned from."""
-        groups = range(0, len(self._predictions), GROUP)
-        return sum(len(self._packed(0, start)[0]) for start in groups) / self.rows
+        return sum(len(self._packed(0, group)[0]) for group in range(self.order.groups)) / self.rows
 
     def _rows(self, group: int, row: int) -> Iterator[tuple[int, list[Piece]]]:
         """The rows of the stream from that place on, each with the cursor that stands after it."""
-        starts = range(0, len(self._predictions), GROUP)
-        while self.epochs is None or group < self.epochs * len(starts):
-            epoch, start = group // len(starts), starts[group % len(starts)]
-            packed, members = self._packed(epoch, start)
-            order = permuted(np.arange(row, len(packed)), len(packed), self.seed, "rows", epoch, start)
+        while self.epochs is None or group < self.epochs * self.order.groups:
+            epoch, number = divmod(group, self.order.groups)
+            packed, members = self._packed(epoch, number)
+            order = permuted(np.arange(row, len(packed)), len(packed), self.seed, "rows", epoch, number * GROUP)
             for place, chosen in enumerate(order, row + 1):
                 pieces = [Piece(int(members[piece.sequence]), piece.start, piece.end) for piece in packed[chosen]]
                 yield group * ROWS + place, pieces
             group, row = group + 1, 0
 
-    def _packed(self, epoch: int, start: int) -> tuple[list[list[Piece]], np.ndarray]:
+    def _packed(self, epoch: int, group: int) -> tuple[list[list[Piece]], np.ndarray]:
         """The packed rows of one group of an epoch, and the sequences its pieces count from."""
-        count = len(self._predictions)
-        members = permuted(np.arange(start, min(start + GROUP, count)), count, self.seed, "sequences", epoch)
+        members = self.order.members(epoch, group)
         return best_fit(self._predictions[members].tolist(), self.window), members
 
     def _batch(self, rows: list[list[Piece]], share: int) -> Batch:
@@ -123,3 +120,11 @@ class PackedBatches:
                 batch.weights_BT[row, span] = weights
                 at += length
         return batch
+
+
+def predictions(sequences: Sequences) -> np.ndarray:
+    """How many tokens of each sequence are predicted: all but its first."""
+    lengths = getattr(sequences, "lengths", None)
+    if lengths is None:
+        lengths = [len(sequences[index]) for index in range(len(sequences))]
+    return np.maximum(np.asarray(lengths, np.int64) - 1, 0)

@@ -1,15 +1,18 @@
-"""Documents as token ids on disk, read through a memory map: the field's `.bin` and `.idx`, and who wrote each token.
+"""Documents as token ids on disk, read through a memory map: the field's `.bin` and `.idx`, and where each is from.
 
 A shard is three files: `00000.bin` (the ids, little-endian uint16 or uint32), `00000.idx` (uint64, where each document
 ends, in tokens), `00000.ids` (the documents' names, one a line). `00000.json` is written last and bears their sizes and
-sha256: a shard without it is not there. `tokens.json` lists them all and closes the folder.
+sha256, and the sources of its documents in their order, each with how many follow one another: a shard without it is
+not there. `tokens.json` lists them all and closes the folder.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from itertools import groupby
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,11 +26,19 @@ _ITEMS = {"uint16": "<u2", "uint32": "<u4"}
 _FIX = "make the tokens again"
 
 
+class Encoded(NamedTuple):
+    """A document: its name, its ids with the end of the document at their end, and the source it is from."""
+
+    name: str
+    ids: np.ndarray
+    source: str
+
+
 def write_tokens(
-    folder: Path, documents: Iterable[tuple[str, np.ndarray]], *, vocab_size: int = 1 << 16,
+    folder: Path, documents: Iterable[Encoded], *, vocab_size: int = 1 << 16,
     shard_tokens: int = SHARD_TOKENS,
 ) -> dict:
-    """Write (name, ids) pairs in their order, ids with the end of the document at their end; returns the manifest.
+    """Write the documents in their order; returns the manifest.
 
     A shard closes with the document that brings it to `shard_tokens`. Shards that an interrupted call finished stay:
     `documents` must then begin after the first `finished(folder)`. Raises ValueError for an id outside the vocabulary
@@ -36,12 +47,12 @@ def write_tokens(
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     dtype = "uint16" if vocab_size <= 1 << 16 else "uint32"
-    stored = ((name, _stored(ids, dtype, vocab_size)) for name, ids in documents)
+    stored = (each._replace(ids=_stored(each.ids, dtype, vocab_size)) for each in documents)
     entries = _finished(folder)
     for shard in _shards(stored, shard_tokens):
         entries.append(_write_shard(folder, f"{len(entries):05d}", shard))
     manifest = {
-        "format": "hornbook-tokens-1",
+        "format": "hornbook-tokens-2",
         "dtype": dtype,
         "documents": sum(entry["documents"] for entry in entries),
         "tokens": sum(entry["tokens"] for entry in entries),
@@ -59,7 +70,8 @@ def finished(folder: Path) -> int:
 class TokenShards:
     """The documents of a folder of shards: `shards[i]` is the ids of document i, read from the disk as they are used.
 
-    `lengths` has the tokens of each document, `names` its name, `total` the tokens of all. Raises DamagedError when a
+    `lengths` has the tokens of each document, `names` its name, `total` the tokens of all; `sources[i]` is the source
+    of document i, a place in `source_names`. Raises DamagedError when a
     file is missing, short or long, or (with `verify`) is not what was written.
     """
 
@@ -81,6 +93,11 @@ class TokenShards:
         self._first_token = starts
         self.lengths = np.diff(self._ends)
         self.names: list[str] = [name for _, _, names in self._shards for name in names]
+        runs = [run for entry in manifest["shards"] for run in entry["sources"]]
+        self.source_names: list[str] = sorted({name for name, _ in runs})
+        place = {name: index for index, name in enumerate(self.source_names)}
+        owners = np.array([place[name] for name, _ in runs], np.int32)
+        self.sources = np.repeat(owners, [count for _, count in runs])
 
     def _check(self, manifest: dict) -> None:
         for what, found in (("tokens", sum(len(ids) for ids, _, _ in self._shards)),
@@ -102,6 +119,11 @@ class TokenShards:
     def __iter__(self) -> Iterator[np.ndarray]:
         return (self[index] for index in range(len(self)))
 
+    def tokens_by_source(self) -> dict[str, int]:
+        """How many tokens each source gave."""
+        counts = np.bincount(self.sources, self.lengths, len(self.source_names))
+        return dict(zip(self.source_names, counts.astype(int).tolist(), strict=True))
+
     def where(self, offset: int) -> str:
         """The name of the document that token number `offset` of all the tokens came from."""
         if not 0 <= offset < self.total:
@@ -109,11 +131,11 @@ class TokenShards:
         return self.names[int(np.searchsorted(self._ends, offset, side="right")) - 1]
 
 
-def _shards(documents: Iterable[tuple[str, np.ndarray]], shard_tokens: int) -> Iterator[list[tuple[str, np.ndarray]]]:
+def _shards(documents: Iterable[Encoded], shard_tokens: int) -> Iterator[list[Encoded]]:
     shard, tokens = [], 0
-    for name, ids in documents:
-        shard.append((name, ids))
-        tokens += len(ids)
+    for document in documents:
+        shard.append(document)
+        tokens += len(document.ids)
         if tokens >= shard_tokens:
             yield shard
             shard, tokens = [], 0
@@ -129,17 +151,18 @@ def _stored(ids: np.ndarray, dtype: str, vocab_size: int) -> np.ndarray:
     return ids.astype(_ITEMS[dtype])
 
 
-def _write_shard(folder: Path, stem: str, shard: list[tuple[str, np.ndarray]]) -> dict:
-    names = [name for name, _ in shard]
+def _write_shard(folder: Path, stem: str, shard: list[Encoded]) -> dict:
+    names = [document.name for document in shard]
     if any("\n" in name for name in names):
         raise ValueError("a document's name must be one line")
-    ids = np.concatenate([ids for _, ids in shard])
+    ids = np.concatenate([document.ids for document in shard])
     parts = {
         "bin": ids.tobytes(),
-        "idx": np.cumsum([len(ids) for _, ids in shard], dtype=np.uint64).astype("<u8").tobytes(),
+        "idx": np.cumsum([len(document.ids) for document in shard], dtype=np.uint64).astype("<u8").tobytes(),
         "ids": "".join(f"{name}\n" for name in names).encode("utf-8"),
     }
     entry: dict = {"shard": stem, "documents": len(shard), "tokens": len(ids), "sha256": {}}
+    entry["sources"] = [[name, len(list(run))] for name, run in groupby(document.source for document in shard)]
     for ending, data in parts.items():
         write_bytes(folder / f"{stem}.{ending}", data)
         entry["sha256"][ending] = digest_bytes(data)
@@ -166,6 +189,8 @@ def _open(folder: Path, entry: dict, dtype: str, verify: bool) -> tuple[np.ndarr
             raise DamagedError(f"the file has {size:,} bytes and not {sizes[ending]:,}", where=path, fix=_FIX)
         if verify and digest_file(path) != entry["sha256"][ending]:
             raise DamagedError("the content is not what was written (its sha256 differs)", where=path, fix=_FIX)
+    if sum(count for _, count in entry["sources"]) != entry["documents"]:
+        raise ValueError(f"the sources of shard {entry['shard']} are not those of its documents")
     names = paths["ids"].read_text("utf-8").split("\n")[:-1]
     if len(names) != entry["documents"]:
         raise DamagedError(f"it names {len(names):,} documents of {entry['documents']:,}", where=paths["ids"], fix=_FIX)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from hornbook.core.errors import HornbookError
 from hornbook.core.files import atomic_writer
-from hornbook.models.device import release_memory
+from hornbook.core.processes import release_memory
 from hornbook.training.batch import on_device
 from hornbook.training.checkpoint import (
     Checkpoint,

@@ -31,7 +31,7 @@ def test_overlaps_are_those_of_the_sets(benchmark: list[str], texts: list[str]) 
         if len(own) >= 8:
             size = min(len(own), 13)
             grams |= {tuple(own[start : start + size]) for start in range(len(own) - size + 1)}
-    for text, overlap in zip(texts, Benchmarks({"b": benchmark}).overlaps(texts), strict=True):
+    for text, overlap in zip(texts, Benchmarks({"b": [[text] for text in benchmark]}).overlaps(texts), strict=True):
         own = words(text)
         hits = {start for start in range(len(own)) for gram in grams if tuple(own[start : start + len(gram)]) == gram}
         assert (overlap is not None) == bool(hits)
@@ -44,8 +44,9 @@ def test_overlaps_are_those_of_the_sets(benchmark: list[str], texts: list[str]) 
 
 def test_names_the_benchmark_and_what_is_shared() -> None:
     rng = random.Random(0)
-    benchmarks = Benchmarks({"lamps": [QUESTION, "Too short."], "rivers": [SHORT]})
-    assert benchmarks.too_short == 1
+    benchmarks = Benchmarks({"lamps": [[QUESTION, "A."], ["Too short."], []], "rivers": [[SHORT]]})
+    assert benchmarks.questions == {"lamps": 3, "rivers": 1}
+    assert benchmarks.too_short == {"lamps": 2, "rivers": 0}
     clean, lamp, river = prose(rng, 300), prose(rng, 200), prose(rng, 50)
     leaked = f"{lamp} “A LIGHTHOUSE-KEEPER has 14 lamps, and lights half of them, each night… how many {lamp}"
     found = benchmarks.overlaps([clean, leaked, f"{river}\n{SHORT} It is the Shotock.", "", SHORT[:20]])
@@ -61,7 +62,7 @@ def test_the_passage_is_cut_with_what_stands_beside_it() -> None:
     rng = random.Random(1)
     before, after = prose(rng, 200), prose(rng, 200)
     text = f"{before} {QUESTION} {after}"
-    benchmarks = Benchmarks({"lamps": [QUESTION]})
+    benchmarks = Benchmarks({"lamps": [[QUESTION]]})
     (overlap,) = benchmarks.overlaps([text])
     assert overlap is not None
     left = without(text, overlap)
@@ -90,3 +91,31 @@ def test_benchmarks_are_read_from_files(tmp_path) -> None:
         assert [overlap and overlap.benchmark for overlap in found] == [name.split(".")[0]] * 2
     with pytest.raises(InputError, match="not a benchmark's texts"):
         Benchmarks.read([tmp_path / "x.pdf"])
+
+
+def test_exams_as_people_publish_them(tmp_path) -> None:
+    """GSM8K's lines, MMLU's Parquet and its older CSV without a head, a folder of it; a name that two files share."""
+    asked = "Natalia sold clips to 48 of her friends in April, and then half as many in May. How many were that?"
+    for name in ("gsm8k", "math"):
+        (tmp_path / name).mkdir()
+    row = {"question": asked, "answer": "She sold 48/2 = <<48/2=24>>24 clips in May.\n#### 72"}
+    (tmp_path / "gsm8k" / "test.jsonl").write_text(json.dumps(row) + "\n")
+    (tmp_path / "math" / "test.jsonl").write_text(json.dumps({"problem": SHORT, "level": "Level 3"}) + "\n")
+    rows = [{"question": QUESTION, "subject": "anatomy", "choices": ["1", "2", "4", "8"], "answer": 2},
+            {"question": "Which is true?", "subject": "anatomy", "choices": ["a", "b", "c", "d"], "answer": 0}]
+    (tmp_path / "mmlu" / "all").mkdir(parents=True)
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), tmp_path / "mmlu" / "all" / "test.parquet")
+    (tmp_path / "mmlu" / "README.md").write_text(f"A card that shows one: {SHORT}")
+    (tmp_path / "anatomy_test.csv").write_text(f'"{QUESTION}",1,2,4,8,C\nWhich is true?,a,b,c,d,A\n')
+    paths = ["gsm8k/test.jsonl", "math/test.jsonl", "mmlu", "anatomy_test.csv"]
+    benchmarks = Benchmarks.read(tmp_path / path for path in paths)
+    assert benchmarks.questions == {"gsm8k/test": 1, "math/test": 1, "mmlu": 2, "anatomy_test": 2}
+    assert benchmarks.too_short == {"gsm8k/test": 0, "math/test": 0, "mmlu": 1, "anatomy_test": 1}
+    found = benchmarks.overlaps([asked, SHORT, QUESTION, row["answer"]])
+    assert [each and each.benchmark for each in found] == ["gsm8k/test", "math/test", "mmlu", "gsm8k/test"]
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="no benchmark's texts in this folder"):
+        Benchmarks.read([tmp_path / "empty"])
+    (tmp_path / "broken.parquet").write_bytes(b"PAR1")
+    with pytest.raises(InputError, match="not readable"):
+        Benchmarks.read([tmp_path / "broken.parquet"])

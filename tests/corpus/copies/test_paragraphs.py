@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -55,3 +56,11 @@ def test_a_code_block_is_one_paragraph() -> None:
 
 def test_white_space_without_end() -> None:
     assert len(paragraphs("a" + "\n" * 1_000_000 + "b" + " \t" * 500_000 + "c")) == 2
+
+
+def test_only_some_may_have_a_claim() -> None:
+    texts = [LONG, f"{LONG}\n\nOwn words.", LONG]
+    hashes = hash_paragraphs(texts, 50)
+    assert repeated(hashes).tolist() == [False, True, True]
+    assert repeated(hashes, np.array([False, True, True])).tolist() == [False, False, True]
+    assert repeated(hashes, np.zeros(3, bool)).tolist() == [False, False, False]

@@ -6,7 +6,8 @@ one could stand anywhere by chance, and is not looked for.
 
 from __future__ import annotations
 
-from collections import defaultdict
+import csv
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from hornbook.corpus.copies.shingles import Hashes, blocks, hash_words, windows
 NGRAM, LEAST_NGRAM = 13, 8  # words
 MARGIN = 200  # characters cut on both sides of what is shared: an answer stands beside its question
 LEAST_PIECE, MOST_PIECES = 200, 10  # characters of a piece worth keeping; more pieces than these are no document
+_TABLES = (".jsonl", ".parquet", ".csv")  # in a folder; what else lies there describes them
 _BITS = 16  # of the table that tells most n-grams apart from those of the benchmarks, for each of these n-grams
 
 
@@ -37,15 +39,20 @@ class Overlap:
 
 
 class Benchmarks:
-    """The n-grams of the texts of benchmarks, by the benchmarks' names; `too_short` counts the texts left out."""
+    """The n-grams of benchmarks' questions, each given by its texts. Of each benchmark, by its name, `questions` counts
+    them all and `too_short` those of which no text is long enough to be looked for."""
 
-    def __init__(self, texts: Mapping[str, Iterable[str]]):
-        self.names = list(texts)
-        self.too_short = 0
+    def __init__(self, questions: Mapping[str, Iterable[Sequence[str]]]):
+        self.names = list(questions)
+        self.questions: dict[str, int] = {}
+        self.too_short: dict[str, int] = {}
         grams: dict[int, list[tuple[np.ndarray, int]]] = defaultdict(list)
-        for number, own in enumerate(texts.values()):
-            hashed = hash_words(list(own))
-            self.too_short += int(np.count_nonzero(hashed.counts < LEAST_NGRAM))
+        for number, (name, own) in enumerate(questions.items()):
+            own = list(own)
+            hashed = hash_words([text for texts in own for text in texts])
+            owners = np.repeat(np.arange(len(own)), [len(texts) for texts in own])
+            self.questions[name] = len(own)
+            self.too_short[name] = len(own) - len(np.unique(owners[hashed.counts >= LEAST_NGRAM]))
             for size in range(LEAST_NGRAM, NGRAM + 1):
                 wanted = hashed.counts >= size if size == NGRAM else hashed.counts == size
                 chosen = Hashes(hashed.values[np.repeat(wanted, hashed.counts)], hashed.counts[wanted])
@@ -55,9 +62,16 @@ class Benchmarks:
 
     @classmethod
     def read(cls, paths: Iterable[Path]) -> Benchmarks:
-        """One benchmark a file, named after it: JSON lines or Parquet (every string of a row is a text), plain text
-        (every paragraph is). Raises InputError for another kind of file and for one that cannot be read."""
-        return cls({path.stem: list(_texts(path)) for path in paths})
+        """One benchmark a file or folder, named after it: JSON lines, Parquet or CSV (a row is a question, every string
+        in it a text), plain text (every paragraph is a question). Raises InputError for another kind of file and for
+        one that cannot be read."""
+        paths = list(paths)
+        stems = Counter(path.stem for path in paths)
+        named: dict[str, list[list[str]]] = defaultdict(list)
+        for path in paths:  # files of many benchmarks are called test.jsonl
+            name = path.stem if stems[path.stem] == 1 else f"{path.parent.name}/{path.stem}"
+            named[name] += [list(_strings(row)) for file in _files(path) for row in _rows(file)]
+        return cls(named)
 
     def overlaps(self, texts: Sequence[str]) -> list[Overlap | None]:
         """For each text what it shares with the benchmarks, None where that is nothing."""
@@ -139,17 +153,29 @@ def _border(text: str, place: int, step: int) -> int:
     return place
 
 
-def _texts(path: Path) -> Iterator[str]:
+def _files(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    found = sorted(file for file in path.rglob("*") if file.suffix in _TABLES)
+    if not found:
+        raise InputError("no benchmark's texts in this folder", where=path, fix=f"put {', '.join(_TABLES)} files there")
+    return found
+
+
+def _rows(path: Path) -> Iterable[object]:
     if path.suffix == ".jsonl":
-        rows: Iterable[object] = read_jsonl(path)
-    elif path.suffix == ".parquet":
-        rows = pyarrow.parquet.read_table(path).to_pylist()
-    elif path.suffix in (".txt", ".md"):
-        rows = paragraphs(path.read_text(encoding="utf-8", errors="replace"))
-    else:
-        raise InputError("not a benchmark's texts", where=path, fix="name a .jsonl, .parquet, .txt or .md file")
-    for row in rows:
-        yield from _strings(row)
+        return read_jsonl(path)
+    if path.suffix in (".txt", ".md"):
+        return paragraphs(path.read_text(encoding="utf-8", errors="replace"))
+    try:
+        if path.suffix == ".parquet":
+            return pyarrow.parquet.read_table(path).to_pylist()
+        if path.suffix == ".csv":
+            with open(path, encoding="utf-8", errors="replace", newline="") as file:
+                return list(csv.reader(file))
+    except (pyarrow.ArrowException, csv.Error) as error:
+        raise InputError(f"not readable ({str(error)[:100]})", where=path, fix="fetch the file again") from None
+    raise InputError("not a benchmark's texts", where=path, fix="name a .jsonl, .parquet, .csv, .txt or .md file")
 
 
 def _strings(value: object) -> Iterator[str]:

@@ -7,14 +7,67 @@ of similarity 0.8 agree on in the mean: a stricter rule than the one threshold t
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
 
 import numpy as np
+import pyarrow
+import pyarrow.parquet
 
+from hornbook.core.errors import DamagedError, InputError
 from hornbook.corpus.copies.duplicates import Copy
-from hornbook.corpus.copies.minhash import CROWD, Signatures, check_comparable
+from hornbook.corpus.copies.minhash import CROWD, Signatures, bands_for, check_comparable
 
+SIGNATURES = "signatures.parquet"  # beside the documents of a corpus
 SURE = 0.8  # the similarity that stands in for a comparison of the texts
 _CHUNK = 4096  # signatures compared at a time
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a file of signatures says of itself: the digest of the `pages` that its corpus was made of, the similarity
+    `near_copy` that they were signed for."""
+
+    pages: str
+    near_copy: float
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Of the file at `path`. Raises DamagedError where it is no file of signatures."""
+        try:
+            said = pyarrow.parquet.read_schema(path).metadata
+            return cls(said[b"pages"].decode(), float(said[b"near_copy"]))
+        except (OSError, pyarrow.ArrowException, KeyError, TypeError):
+            raise DamagedError("no signatures that Hornbook wrote", where=path, fix="make that corpus again") from None
+
+    def check(self, path: Path, pages: str, near_copy: float) -> None:
+        """Raises InputError where a corpus of `pages`, its near copies at `near_copy`, cannot go by these signatures:
+        they were made for another similarity, or of these very pages, of which nothing would be left."""
+        if self.pages == pages:
+            raise InputError(
+                "this corpus was made of the very pages that are to be read: all of them would have been seen before",
+                where=path.parent, fix="take it out of `earlier`, or crawl again: there is nothing new here",
+            )  # fmt: skip
+        if bands_for(self.near_copy) != bands_for(near_copy):
+            raise InputError(
+                f"the documents of this corpus were signed for near_copy = {self.near_copy}, not {near_copy}",
+                where=path.parent, fix=f"set near_copy = {self.near_copy} under [corpus], or make that corpus again",
+            )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The documents that a corpus kept: their URLs, in its order, and their signatures."""
+
+    urls: pyarrow.ChunkedArray
+    signatures: Signatures
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """From a corpus's file of signatures. Raises InputError where another version signed."""
+        table = pyarrow.parquet.read_table(path)
+        return cls(table.column("url"), Signatures.from_table(table))
 
 
 def find_earlier_copies(signatures: Signatures, earlier: Signatures) -> list[Copy]:

@@ -43,15 +43,20 @@ def hash_paragraphs(texts: Sequence[str], least: int = LEAST) -> Hashes:
     return Hashes.joined(parts)
 
 
-def repeated(hashes: Hashes) -> np.ndarray:
+def repeated(hashes: Hashes, claims: np.ndarray | None = None) -> np.ndarray:
     """Whether an earlier text has the paragraph, bool, one for each hash. The texts of `hashes` are all there are, in
-    their order: `Hashes.joined` puts those of the shards together."""
+    their order: `Hashes.joined` puts those of the shards together. Where `claims` (bool, one for each text) are given,
+    only texts with a claim count as earlier."""
     ends, found = hashes.ends, np.zeros(len(hashes.values), bool)
+    claims = np.ones(len(ends), bool) if claims is None else claims
     for part in range(_PARTS):  # a part of the hashes at a time, for sorting takes several times their memory
         places = np.flatnonzero(hashes.values % np.uint64(_PARTS) == part)
-        _, first, own = np.unique(hashes.values[places], return_index=True, return_inverse=True)
+        _, own = np.unique(hashes.values[places], return_inverse=True)
         texts = np.searchsorted(ends, places, side="right")
-        found[places] = texts > texts[first][own]
+        claimed = claims[texts]
+        first = np.full(len(places), len(ends))  # the first text with a claim to each
+        np.minimum.at(first, own[claimed], texts[claimed])
+        found[places] = texts > first[own]
     return found
 
 

@@ -19,6 +19,7 @@ from hornbook.corpus.store.warc_writer import WarcWriter
 
 COMMIT_EVERY = 256  # pages: a kill loses fewer than that
 ALL = "all"
+FILES = "folder:///"  # how the addresses of files begin
 
 
 class Unfinished(Exception):
@@ -48,19 +49,22 @@ class Intake:
         self.folder, self.frontier, self.on_page = folder, frontier, on_page
         self.writer = WarcWriter(folder, frontier.written())
 
-    def read(self, kind: str, source: object, parts: Iterable[Part], fix: str) -> None:
-        """Take every page of one source: `kind` is unique to it, `source` what an error calls it.
+    def read(self, name: str, source: object, parts: Iterable[Part], fix: str, *, apart: bool = False) -> None:
+        """Take every page of one source: `name` is its own, `source` what an error calls it. With `apart` the name
+        stands in the addresses of its files, so that the same path in another source is another page.
 
         Raises InputError when there is none to take, with `fix` as its advice, and, after all others, for parts that
         did not come.
         """
         pages, reasons, failed = 0, Counter[str](), []
-        for name, found in parts:
-            note = f"read {kind} {name}"
+        for part, found in parts:
+            note = f"read {name}/{part}"
             kept = self.frontier.note(note) or "0 0"
             if not kept.startswith(ALL):
                 try:
-                    kept = self._part(name, note, found(), kept, reasons)
+                    ours = (_of(name, each, apart) for each in found())
+                    place = folder_url(f"{name}/{part}" if apart else part)
+                    kept = self._part(place, note, ours, kept, reasons)
                 except Unfinished as error:
                     failed.append(str(error))
                     continue
@@ -76,14 +80,15 @@ class Intake:
         self.writer.close()
         write_pages(self.folder / "pages.parquet", self.frontier.rows())
 
-    def _part(self, name: str, note: str, pages: Iterator[Found], kept: str, reasons: Counter[str]) -> str:
-        """Take the pages of a part from where `kept` says; what there is to note of it when all is read."""
+    def _part(self, place: str, note: str, pages: Iterator[Found], kept: str, reasons: Counter[str]) -> str:
+        """Take the pages of the part at `place` from where `kept` says; what there is to note of it when all is
+        read."""
         done, count = map(int, kept.split())
         rows: dict[str, PageRow] = {}
         for number, found in enumerate(pages, 1):
             if number <= done:
                 continue
-            row = self._same_url(found.row, f"{folder_url(name)}#{number}", rows)
+            row = self._same_url(found.row, f"{place}#{number}", rows)
             if row.outcome == "taken":
                 row, count = self._store(row, found), count + 1
             else:
@@ -102,7 +107,7 @@ class Intake:
         before = rows[row.url].outcome if row.url in rows else self.frontier.outcome(row.url)
         if before is None or (before == "refused" and row.outcome == "taken"):
             return row
-        return PageRow(place, 0, "refused", "same url", row.url, content_type=row.content_type)
+        return PageRow(place, 0, "refused", "same url", row.url, content_type=row.content_type, source=row.source)
 
     def _store(self, row: PageRow, found: Found) -> PageRow:
         date = row.fetched_at or datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -128,13 +133,22 @@ def too_big(url: str, max_bytes: int, content_type: str | None = None) -> Found:
     return refused(url, "too big", f"more than {max_bytes:,} bytes", content_type)
 
 
+def _of(name: str, found: Found, apart: bool) -> Found:
+    """The page as one of the source of that name."""
+    row = replace(found.row, source=name)
+    if apart and row.url.startswith(FILES):
+        url = folder_url(name) + row.url.removeprefix(FILES[:-1])
+        row = replace(row, url=url, canonical=row.canonical and url)
+    return found._replace(row=row)
+
+
 def folder_url(relative: str) -> str:
     """The stable URL of a file in a folder source.
 
     >>> folder_url("a b/c.html")
     'folder:///a%20b/c.html'
     """
-    return "folder:///" + quote(relative, safe="/~!$&'()*+,;=:@", errors="surrogateescape")
+    return FILES + quote(relative, safe="/~!$&'()*+,;=:@", errors="surrogateescape")
 
 
 def files_of(source: Path, endings: tuple[str, ...]) -> list[tuple[str, Path]]:

@@ -8,13 +8,15 @@ from pathlib import Path
 
 from hornbook.core.digest import digest_bytes
 from hornbook.corpus.store.pages import PageRow
+from hornbook.corpus.store.urls import site_of
 
-_COLUMNS = tuple(name for name in PageRow.__dataclass_fields__ if name not in ("url", "depth", "inlinks"))
-_NAMES = ("url", "depth", "inlinks", *_COLUMNS)
+_KNOWN = ("url", "depth", "inlinks", "source")  # before anything became of it
+_COLUMNS = tuple(name for name in PageRow.__dataclass_fields__ if name not in _KNOWN)
+_NAMES = (*_KNOWN, *_COLUMNS)
 _SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS pages (
     url TEXT PRIMARY KEY, depth INTEGER NOT NULL, hops INTEGER NOT NULL, done INTEGER NOT NULL DEFAULT 0,
-    inlinks INTEGER NOT NULL DEFAULT 0,
+    inlinks INTEGER NOT NULL DEFAULT 0, source TEXT NOT NULL,
     {", ".join(_COLUMNS)}
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS waiting ON pages (done, depth, hops, url);
@@ -68,11 +70,12 @@ class Frontier:
         """Commit finished rows of a source that needs no fetching, with a note of how far it is read. Of two rows of
         one URL the first stands, unless it was refused and the second taken."""
         places = ", ".join("?" * (len(_NAMES) + 2))
+        newer = ", ".join(f"{name} = excluded.{name}" for name in ("source", *_COLUMNS))
         with self._db:
             self._db.execute("BEGIN")
             self._db.executemany(
                 f"INSERT INTO pages ({', '.join(_NAMES)}, hops, done) VALUES ({places}) "
-                f"ON CONFLICT (url) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in _COLUMNS)} "
+                f"ON CONFLICT (url) DO UPDATE SET {newer} "
                 "WHERE outcome = 'refused' AND excluded.outcome = 'taken'",
                 [(*(getattr(row, name) for name in _NAMES), 0, 1) for row in rows],
             )
@@ -190,10 +193,10 @@ class Frontier:
 
     def _add(self, urls: Iterable[str], depth: int, hops: int) -> None:
         self._db.executemany(
-            "INSERT INTO pages (url, depth, hops) VALUES (?, ?, ?) ON CONFLICT (url) DO UPDATE SET "
+            "INSERT INTO pages (url, depth, hops, source) VALUES (?, ?, ?, ?) ON CONFLICT (url) DO UPDATE SET "
             "depth = excluded.depth, hops = excluded.hops "
             "WHERE done = 0 AND (excluded.depth, excluded.hops) < (depth, hops)",
-            [(url, depth, hops) for url in urls],
+            [(url, depth, hops, site_of(url)) for url in urls],
         )
 
     def _written(self, tail: Tail | None) -> None:

@@ -17,7 +17,8 @@ class PageRow:
     """`outcome` is "taken" or "refused"; `reason` one of a few words, `detail` the rest of the story.
 
     `bytes` and `sha256` are of the payload, content encoding undone; `fetched_at` is ISO 8601, UTC.
-    `inlinks` is how many pages of the crawl link to this one.
+    `inlinks` is how many pages of the crawl link to this one, `source` what the recipe had it from: a site, or the name
+    of a folder, a file.
     """
 
     url: str
@@ -35,6 +36,7 @@ class PageRow:
     warc_offset: int | None = None
     warc_length: int | None = None
     inlinks: int = 0
+    source: str = ""
 
 
 def write_pages(path: Path, rows: Iterable[PageRow]) -> None:
