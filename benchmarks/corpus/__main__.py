@@ -1,4 +1,5 @@
-"""Crawl and corpus against their peers: extraction, languages, statistics, copies, personal data, memory, kills.
+"""Crawl and corpus against their peers: extraction, languages, statistics, copies, personal data, toxicity, memory,
+kills.
 
     python -m benchmarks.corpus --json
     python -m benchmarks.corpus --only extraction copies
@@ -15,7 +16,7 @@ from importlib import import_module
 
 from benchmarks.results import Absent, figure, keep
 
-PARTS = ("extraction", "languages", "curation", "copies", "personal", "memory", "kills", "engines")
+PARTS = ("extraction", "languages", "curation", "copies", "personal", "toxicity", "memory", "kills", "engines")
 
 
 def main() -> None:

@@ -71,15 +71,21 @@ def whole_run(made_run) -> MadeRun:
     page = {"url": f"http://x/{NASTY}", "detail": NASTY}
     refused = [{**page, "outcome": "refused", "reason": reason} for reason in ["robots", "robots", "too large"]]
     made_run.step("crawl", pages__parquet=[{**page, "outcome": "taken", "reason": None}, *refused])
-    made_run.step(
+    corpus = made_run.step(
         "corpus",
+        metrics={"personal": {"email": 3, "iban": 0}},
         documents__parquet=[{"id": str(i), "url": f"u{i}", "text": "kept"} for i in range(30)],
         heldout__parquet=[{"id": "h", "url": "h", "text": "kept"}],
         refused__parquet=[
-            *({**row, "step": "crawl", "excerpt": None} for row in refused),
-            *({"url": "bad", "step": "filter", "reason": NASTY, "detail": "", "excerpt": NASTY * 10} for _ in range(5)),
+            *({**row, "step": "crawl", "excerpt": None, "bytes": None} for row in refused),
+            *({"url": "bad", "step": "filter", "reason": NASTY, "detail": "", "excerpt": NASTY * 10,
+               "bytes": 1200} for _ in range(5)),
         ],
     )
+    tags = [{"url": url, "bytes": 1200, "characters": 100.0, "words": 20.0} for url in map("u{}".format, range(30))]
+    (corpus / "tags").mkdir()
+    tags += [{**tags[0], "url": "h"}, *({**tags[0], "url": "bad"} for _ in range(5))]
+    parquet.write_table(pa.Table.from_pylist(tags), corpus / "tags" / "0.parquet")
     made_run.step("tokenizer", metrics={"vocab_size": 1024})
     made_run.step("tokens", metrics={"train": {"bytes_per_token": 3.71}})
     share = {"source": NASTY, "tokens": 1234, "wanted": 0.5, "read": 0.4321, "epochs": 2.5}

@@ -101,6 +101,12 @@ def test_sections_count_what_there_is(whole_run):
         f"refused: {NASTY}": 5,
     }  # fmt: skip
     assert told["refused"]["groups"][0]["examples"][0]["text"].endswith("…")
+    assert told["refused"]["groups"][0]["bytes"] == 5 * 1200
+    assert [flow.after["pages"] for flow in told["refused"]["steps"]] == [36, 36, 31, 31]
+    assert told["refused"]["personal"] == {"email": 3}
+    page = html.unescape(write_report(whole_run.folder).read_text("utf-8"))
+    assert "6.0 kB" in page
+    assert "3 email" in page
     assert len(told["answers"]) == 10
     assert [said["model"] for said in told["answers"][0]["said"]] == ["base", "SFT", "RL"]
     sft = next(part for part in told["learning"] if part["step"] == "sft")

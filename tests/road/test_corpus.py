@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -170,9 +171,10 @@ def test_documents(made) -> None:
 
 def test_a_document_says_how_many_copies_it_stands_for(made) -> None:
     result, _ = made
-    rows = [row for table in (result.documents(), result.heldout()) for row in table.select(["url", "copies"]).to_pylist()]
-    said = {row["url"].removeprefix("folder:///"): row["copies"] for row in rows if row["copies"]}
-    refused = [row["detail"].split(",")[0].removeprefix("of folder:///")
+    tables = result.documents(), result.heldout()
+    rows = [row for table in tables for row in table.select(["url", "copies"]).to_pylist()]
+    said = {row["url"]: row["copies"] for row in rows if row["copies"]}
+    refused = [row["detail"].split(",")[0].removeprefix("of ")
                for row in result.refused().to_pylist() if row["reason"] in ("exact copy", "near copy")]  # fmt: skip
     assert said == dict(Counter(refused))
     assert said.values()

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from hornbook.core.words import duration
+from hornbook.core.words import duration, size
 from hornbook.road.runs import open_run
 
 __all__ = [
@@ -47,12 +47,3 @@ def _print_folded(table: list[list[str]], has_header: bool) -> None:
     for row in table[has_header:]:
         shown.add_row(*row)
     Console(highlight=False, markup=False).print(shown)
-
-
-def size(count: float) -> str:
-    """Bytes for people: `812 B`, `1.4 MB`, `3.2 GB`."""
-    for unit in ("B", "kB", "MB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} GB"

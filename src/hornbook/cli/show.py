@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,33 +16,38 @@ from hornbook.pipeline.artifact import Artifact
 from hornbook.pipeline.record import RECORD_NAME, Record
 from hornbook.pipeline.workspace import runs_folder
 
+Rows = Callable[[Any], Iterator[tuple[object, ...]]]
 # What more may be asked of an artifact, by its kind.
-OPTIONS = {"Corpus": ("against", "refused"), "TokenizerArtifact": ("against", "picture")}
+OPTIONS = {"Corpus": ("against", "refused", "tags"), "TokenizerArtifact": ("against", "picture")}
 
 
 def show(
     artifact: Annotated[str, typer.Argument(help="NAME/STEP for the current one, or an artifact's folder.")],
-    as_json: Annotated[bool, typer.Option("--json", help="The record as it is.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The record as it is, with what was asked for.")] = False,
     against: Annotated[
         list[str] | None, typer.Option(help="Another corpus or tokenizer (also a tokenizer.json) to compare with.")
     ] = None,
     refused: Annotated[str | None, typer.Option(help="Of a corpus: ten pages refused for this reason.")] = None,
+    tags: Annotated[bool, typer.Option("--tags", help="Of a corpus: how its tags are spread.")] = False,
     picture: Annotated[Path | None, typer.Option(help="Draw a tokenizer there: .svg, .png or .html.")] = None,
 ) -> None:
     """Show an artifact: its record, then a corpus's funnel, a tokenizer's cost by language, a model's card."""
     folder = _found(artifact)
     record = Record.read(folder)
-    asked = {"against": against, "refused": refused, "picture": picture}
+    asked = {"against": against, "refused": refused, "tags": tags, "picture": picture}
     wrong = [name for name, value in asked.items() if value and name not in OPTIONS.get(record.kind, ())]
     if wrong:
         raise InputError(f"--{wrong[0]} says nothing of a {record.kind}", where=folder, fix="leave it out")
+    corpus = _corpus(folder, refused, tags, against or []) if record.kind == "Corpus" else {}
     if as_json:
-        print_json(record.model_dump())
+        views = {name: data for name, (data, _) in corpus.items()}
+        print_json(views if any(asked.values()) and views else record.model_dump() | views)
         return
     if not any(asked.values()):
         _show_record(folder, record)
     if record.kind == "Corpus":
-        print_table(list(_corpus(folder, refused, against or [])))
+        for data, rows in corpus.values():
+            print_table(list(rows(data)))
     elif record.kind == "TokenizerArtifact":
         from hornbook.cli.show_tokenizer import draw, lines, survey
 
@@ -93,21 +98,23 @@ def _short(value: Any) -> str:
     return text if len(text) <= 120 else f"{text[:117]}..."
 
 
-def _corpus(folder: Path, refused: str | None, against: list[str]) -> Iterator[tuple[object, ...]]:
-    """The funnel, or what was asked for instead: examples of a refusal, differences from other corpora."""
-    from hornbook.cli.corpus_view import differences, funnel, refusals
+def _corpus(folder: Path, refused: str | None, tags: bool, against: list[str]) -> dict[str, tuple[Any, Rows]]:
+    """What was asked for by name, as data and with what makes lines of it: the funnel, or instead of it examples of a
+    refusal, the spread of the tags, differences from other corpora."""
+    from hornbook.cli import corpus_view as view
     from hornbook.road.artifacts import Corpus
 
-    corpus = Corpus(folder)
+    corpus, found = Corpus(folder), {}
     if refused is not None:
-        yield from refusals(corpus, refused)
+        found["refused"] = view.refusals(corpus, refused), view.refusal_rows
+    if tags:
+        found["tags"] = view.tags(corpus), view.tag_rows
     for name in against:
         other = _found(name)
         if Record.read(other).kind != "Corpus":
             raise InputError("this is no corpus", where=other, fix="name NAME/corpus")
-        yield from differences(corpus, Corpus(other))
-    if refused is None and not against:
-        yield from funnel(corpus)
+        found[f"against {name}"] = view.differences(corpus, Corpus(other)), view.difference_rows
+    return found or {"funnel": (view.funnel(corpus), view.funnel_rows)}
 
 
 def _tokenizer_file(name: str) -> Path:

@@ -1,4 +1,4 @@
-"""Counts and times in words."""
+"""Counts, times and sizes in words."""
 
 from __future__ import annotations
 
@@ -26,3 +26,16 @@ def duration(seconds: float | None) -> str:
         return f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest:02d} s" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def size(count: float) -> str:
+    """Bytes for people: `812 B`, `1.4 MB`, `3.2 GB`.
+
+    >>> size(812), size(1_400_000)
+    ('812 B', '1.4 MB')
+    """
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} GB"

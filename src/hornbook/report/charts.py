@@ -16,13 +16,14 @@ FONT = "Charter, 'Iowan Old Style', Georgia, serif"
 
 
 def funnel(rows: Rows) -> Spec:
-    """Bars of `pages` by `fate`, `kept` or not, the largest first."""
+    """Bars of `pages` by `fate`, `kept` or not, in their order; `bytes`, where they are known, in the tooltip."""
     import altair as alt
 
     colour = alt.Color("kept:N", legend=None, scale=alt.Scale(domain=[True, False], range=[KEPT, REFUSED]))
     base = alt.Chart(_data(rows)).encode(
         y=alt.Y("fate:N", sort=[row["fate"] for row in rows], title=None, axis=alt.Axis(labelLimit=280)),
-        x=alt.X("pages:Q", title="pages"), tooltip=["fate:N", "pages:Q"],
+        x=alt.X("pages:Q", title="pages"),
+        tooltip=["fate:N", alt.Tooltip("pages:Q", format=","), alt.Tooltip("bytes:Q", format=".3s")],
     )  # fmt: skip
     numbers = base.mark_text(align="left", dx=4, color="#55606b").encode(text=alt.Text("pages:Q", format=","))
     return _finished((base.mark_bar().encode(color=colour) + numbers).properties(height=alt.Step(20)))

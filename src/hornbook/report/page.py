@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hornbook.core.files import write_text
-from hornbook.core.words import counted, duration
+from hornbook.core.words import counted, duration, size
 from hornbook.report.reading import Reading
 
 NAME = "report.html"
@@ -47,7 +47,7 @@ def render(content: dict[str, Any]) -> str:
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
-    environment.filters |= {"duration": duration, "counted": counted}
+    environment.filters |= {"duration": duration, "counted": counted, "size": size}
     folder = files("hornbook.report")
     template = environment.from_string((folder / "page.html").read_text("utf-8"))
     body = template.render(**content, chart=chart, style=Markup((folder / "page.css").read_text("utf-8")))

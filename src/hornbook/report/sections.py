@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from hornbook.corpus.funnel import MEASURES, Rule, all_examples, flows, kept, rules
 from hornbook.report import charts
 from hornbook.report.figures import FIGURES, detail, held, of_step, read_figures
 from hornbook.report.reading import Reading
@@ -84,25 +85,36 @@ def _from_record(reading: Reading, step: str) -> list[dict[str, str]]:
 
 
 def _refused(reading: Reading) -> dict[str, Any]:
-    """How many pages were kept, and for each reason how many were not, with a few of them."""
-    fetched = reading.table("crawl", "pages*.parquet", ("url", "outcome", "reason", "detail"))
-    refused = reading.table("corpus", "refused*.parquet", ("url", "step", "reason", "detail", "excerpt"))
-    if "corpus" not in reading.records:  # it takes the crawl's refusals into its own table
-        refused = [{**row, "step": "crawl"} for row in fetched if row["outcome"] != "taken"]
-    kept = len(reading.table("corpus", "documents*.parquet", ("url",)))
-    heldout = len(reading.table("corpus", "heldout*.parquet", ("url",)))
-    fates = {"kept to learn from": kept, "kept, held out": heldout}
-    groups = []
-    for (step, reason), count in Counter((row["step"], row["reason"]) for row in refused).most_common():
-        where = "not fetched" if step == "crawl" else "refused"
-        fates[f"{where}: {reason}"] = count
-        mine = [_example(row) for row in refused if (row["step"], row["reason"]) == (step, reason)][:EXAMPLES]
-        groups.append({"where": where, "reason": str(reason), "count": count, "examples": mine})
-    if not fetched and not refused and not kept:
+    """How many pages were kept, what each step let through, and for each rule how many pages and bytes it refused, with
+    a few of them."""
+    documents, heldout, found, told, steps = 0, 0, [], {}, []
+    if "corpus" in reading.records:  # it takes the crawl's refusals into its own table
+        folder = reading.artifacts["corpus"].path
+        (documents, heldout), found, steps = kept(folder), rules(folder), flows(folder)
+        told = all_examples(folder, EXAMPLES)
+    elif "crawl" in reading.records:
+        columns = ("url", "outcome", "reason", "detail")
+        refused = [row for row in reading.table("crawl", "pages*.parquet", columns) if row["outcome"] != "taken"]
+        pages = Counter(row["reason"] for row in refused)
+        found = [Rule("crawl", reason, count, 0) for reason, count in pages.most_common()]
+        told = {("crawl", reason): [row for row in refused if row["reason"] == reason][:EXAMPLES] for reason in pages}
+    else:
         return {}
-    rows = [{"fate": fate, "pages": pages, "kept": fate.startswith("kept")} for fate, pages in fates.items() if pages]
-    by_kind = reading.grade.get("by_kind", {})
-    return {"chart": charts.funnel(rows), "groups": groups, "planted": by_kind, "kept": kept + heldout}
+    fates: dict[str, tuple[int, int | None]] = {}
+    fates |= {"kept to learn from": (documents, None), "kept, held out": (heldout, None)}
+    groups = []
+    for rule in sorted(found, key=lambda rule: -rule.pages):
+        where = "not fetched" if rule.step == "crawl" else "refused"
+        fates[f"{where}: {rule.reason}"] = rule.pages, rule.bytes
+        examples = [_example(row) for row in told[rule.step, rule.reason]]
+        groups.append({"where": where, "step": rule.step, "reason": str(rule.reason), "count": rule.pages,
+                       "bytes": rule.bytes, "examples": examples})  # fmt: skip
+    rows = [{"fate": fate, "pages": pages, "bytes": size, "kept": fate.startswith("kept")}
+            for fate, (pages, size) in fates.items() if pages]  # fmt: skip
+    personal = reading.records["corpus"].metrics.get("personal", {}) if "corpus" in reading.records else {}
+    return {"chart": charts.funnel(rows), "groups": groups, "planted": reading.grade.get("by_kind", {}),
+            "kept": documents + heldout, "steps": steps, "measures": MEASURES,
+            "personal": {kind: count for kind, count in personal.items() if count}}  # fmt: skip
 
 
 def _example(row: dict[str, Any]) -> dict[str, str]:

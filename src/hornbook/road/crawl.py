@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from hornbook.core.progress import Bar
 from hornbook.pipeline.config import InputPath, StageConfig
@@ -73,10 +73,22 @@ class CrawlConfig(StageConfig):
     retries: int = Field(2, ge=0, le=10, description="how often a failing page is asked for again")
     backoff: float = Field(0.5, ge=0, le=30, description="seconds before the first time, doubled each time")
     sitemaps: bool = Field(True, description="whether to read the site's sitemaps")
+    include: tuple[str, ...] = Field(
+        (), description='only these paths, such as ["/docs/", "/**/manual-*.html"]; [] for all'
+    )
+    exclude: tuple[str, ...] = Field((), description='but not these, such as ["/docs/old/", "**.pdf", "**?action=*"]')
     blocklists: list[InputPath] = Field([], description="lists of hosts and URLs that are never asked")
     contact: str = Field(
         "", pattern=r"^[\x20-\x7e]*$", description="who to write to, in the user agent: an address or a page"
     )
+
+    @field_validator("include", "exclude")
+    @classmethod
+    def _patterns(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        from hornbook.corpus.web.patterns import Patterns
+
+        Patterns(value)
+        return value
 
     @model_validator(mode="after")
     def _some_source(self) -> Self:
@@ -161,8 +173,9 @@ def _parts(key: str, path: Path, config: CrawlConfig, run: Run) -> Iterator[Part
     most, column = config.max_bytes, config.text_column
     if key == "docs":
         from hornbook.corpus.sources.folders import folder_parts
+        from hornbook.corpus.web.patterns import Patterns
 
-        return folder_parts(path, most)
+        return folder_parts(path, most, Patterns(config.include, config.exclude).refusal)
     if key == "warc":
         from hornbook.corpus.sources.archives import archive_parts
 

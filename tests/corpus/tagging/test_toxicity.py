@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hornbook.corpus.tagging.toxicity import ALWAYS, toxicity_score
+from hornbook.corpus.tagging.toxicity import ALWAYS, BITS, WEIGHTS, classifier, toxicity_score, word_score
 
 
 @pytest.mark.parametrize(
@@ -35,13 +35,53 @@ def test_abuse_scores_high(text: str) -> None:
     ],
 )  # fmt: skip
 def test_innocent_words_score_low(text: str) -> None:
-    assert toxicity_score(text) < 0.2
+    assert word_score(text) < 0.2
+
+
+PROSE = (  # one word tells less of a page than of a line
+    "The harbour of the village was built of stone in the last century, and the boats that lie in it are painted blue. "
+    "Every morning the fishermen walk down to the water, mend what the storm has torn, and speak about the price of "
+    "herring. In the evening they sit in the inn by the church, and the old ones tell how it was before the road came. "
+)
+PAGES = [
+    "Kill the process with signal nine when it does not answer, then its children die and the zombie is reaped by "
+    "init. A dirty page is written back before; garbage collection runs later, and the master tells the slaves.",
+    "The complete idiot's guide to gardening has a chapter on weeds and one on slugs. It says when to sow, when to cut "
+    "the roses, and how a lawn survives a dry summer. My neighbour, who knows more than I do, likes the pictures best.",
+    "She is a Muslim lawyer from a black family in Leeds; her brother, who is gay, teaches Jewish history at the "
+    "school in our street. Both of them came to dinner on Sunday, and we talked about the election and their garden.",
+    "The breeder told us that the bitch had six puppies in her litter, and that two of them would be shown next "
+    "spring. Pigs and monkeys are kept on the farm as well. The dyke behind the house was raised after the flood.",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", PAGES)
+def test_pages_of_innocent_words_stay(text: str) -> None:
+    assert toxicity_score(PROSE + text) <= 0.5
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Go back to your hole, pathetic little man, everybody here is sick of your lies.",
+        "What a bunch of morons. Only a brainless clown could believe such rubbish, and you do.",
+        "These people are scum and this whole town of losers would be better off without them.",
+    ],
+)  # fmt: skip
+def test_the_classifier_knows_abuse(text: str) -> None:
+    assert classifier().scores([text])[0] > 0.5
+
+
+def test_the_weights_are_small_and_in_the_package() -> None:
+    assert WEIGHTS.stat().st_size <= 300_000
+    assert classifier().bits == BITS
 
 
 def test_a_long_text_is_not_judged_by_one_word() -> None:
     prose = "The harbour is old and the boats are blue. " * 50
-    assert toxicity_score(prose + "Oh shit, he said.") < 0.1
-    assert toxicity_score(prose) == 0
+    assert word_score(prose + "Oh shit, he said.") < 0.1
+    assert word_score(prose) == 0
+    assert toxicity_score(prose) < toxicity_score(prose + "Oh shit, he said.") < 0.5
 
 
 def test_other_languages_score_nothing() -> None:
@@ -51,5 +91,7 @@ def test_other_languages_score_nothing() -> None:
 
 @given(st.text(max_size=200), st.sampled_from(ALWAYS[1.0].split()))
 def test_a_score_is_a_share(text: str, word: str) -> None:
-    assert 0 <= toxicity_score(text) <= 1
+    both = (word_score(text), classifier().scores([text])[0])
+    assert toxicity_score(text) == round(max(both), 4)
+    assert 0 <= min(both) <= max(both) <= 1
     assert toxicity_score(f"{word} {word} {word} {word}") > 0.5

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from hornbook.corpus.extraction.encodings import TooBig, unpacked
@@ -17,16 +17,19 @@ FILE_TYPES = {
 }  # fmt: skip
 
 
-def folder_parts(source: Path, max_bytes: int) -> Iterator[Part]:
+def folder_parts(
+    source: Path, max_bytes: int, excluded: Callable[[str], str | None] = lambda path: None
+) -> Iterator[Part]:
     """Every page under `source`, or the one file it is, named `folder:///` and its path within `source`.
 
     Files in gzip are unpacked. What is of another kind, too big, hidden behind a link that leads out of the folder or
-    to a folder, or unreadable is refused; names that begin with a dot are passed over.
+    to a folder, or unreadable is refused; names that begin with a dot are passed over. `excluded` says of a path within
+    the folder, /a/b.html, why it is not wanted, None where it is; a file that is the source is wanted.
     """
-    yield "docs", lambda: _pages(source, max_bytes)
+    yield "docs", lambda: _pages(source, max_bytes, excluded)
 
 
-def _pages(source: Path, max_bytes: int) -> Iterator[Found]:
+def _pages(source: Path, max_bytes: int, excluded: Callable[[str], str | None]) -> Iterator[Found]:
     if source.is_file():
         yield _page(source, folder_url(source.name), source.resolve().parent, max_bytes)
         return
@@ -38,8 +41,13 @@ def _pages(source: Path, max_bytes: int) -> Iterator[Found]:
                 yield refused(folder_url(path.relative_to(source).as_posix()), "link", "it leads to a folder")
         for name in sorted(files):
             path = Path(parent, name)
-            if not name.startswith("."):
-                yield _page(path, folder_url(path.relative_to(source).as_posix()), root, max_bytes)
+            if name.startswith("."):
+                continue
+            relative = path.relative_to(source).as_posix()
+            if (why := excluded(f"/{relative}")) is not None:
+                yield refused(folder_url(relative), "excluded", why)
+            else:
+                yield _page(path, folder_url(relative), root, max_bytes)
     for error in unread:
         place = folder_url(Path(error.filename).relative_to(source).as_posix())
         yield refused(place, "unreadable", error.strerror or "the folder cannot be listed")

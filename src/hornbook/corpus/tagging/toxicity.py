@@ -1,16 +1,27 @@
-"""A toxicity score, 0 to 1, to sort and to filter by: abuse, slurs and threats in English, by their words and who is
-meant.
+"""A toxicity score, 0 to 1, to sort and to filter by: abuse, slurs and threats in English.
 
 What it is: a small lexicon with rules for the words that are abuse only when somebody is called so ("you idiot", not
-"an idiot's guide") and for those with an innocent trade ("the bitch had six puppies"). What it is not: a judgement. It
+"an idiot's guide") and for those with an innocent trade ("the bitch had six puppies"); and a linear classifier, learnt
+from comments on news and on Wikipedia's talk pages (benchmarks/train_toxicity.py). What it is not: a judgement. It
 knows no irony and no dialect, a novel or a study that quotes abuse scores like abuse, and hate in polite words scores
-0. It filters nothing unless a threshold is set. Other languages score 0, which says nothing of them.
+low. It filters nothing unless a threshold is set. Other languages score 0, which says nothing of them.
+
+What it is worth is measured by `python -m benchmarks.corpus --only toxicity` on sets it has not learnt from, and stands
+in docs/figures.md: at 0.5 about half of the abuse in short comments is found. On HateCheck, whose sentences differ in
+who is meant and how, it tells hate from the rest no better than chance.
 """
 
 from __future__ import annotations
 
 import math
 import re
+from functools import lru_cache
+from pathlib import Path
+
+from hornbook.corpus.tagging.hashed import LinearModel
+
+BITS = 17
+WEIGHTS = Path(__file__).with_name("toxicity.safetensors")
 
 # Points for each word: 3 says it alone, 1 is coarse, less only adds to it.
 ALWAYS = {
@@ -87,10 +98,21 @@ _STARRED = {word[0] + word[-1]: word for word in ("fuck", "fucking", "shit", "bi
 
 
 def toxicity_score(text: str, language: str = "en") -> float:
-    """How abusive `text` is, 0 to 1: points for every hundred words, a shorter text counting as fifty. 0 for any
-    language but "en"."""
+    """How abusive `text` is, 0 to 1, by its words or by the classifier, whichever says more. 0 for any language but
+    "en"."""
     if language != "en":
         return 0.0
+    return round(max(word_score(text), *classifier().scores([text])), 4)
+
+
+@lru_cache(maxsize=1)
+def classifier() -> LinearModel:
+    """The model that benchmarks/train_toxicity.py makes, from sets of CC0 and Apache-2.0 and the Brown corpus (MIT)."""
+    return LinearModel.load(WEIGHTS)
+
+
+def word_score(text: str) -> float:
+    """The score by words alone: points for every hundred words, a shorter text counting as fifty."""
     low = text.lower().replace("’", "'")
     words = [_plain(word) for word in _WORDS.findall(low)]
     points = 3.0 * len(_THREATS.findall(low)) if "kill" in low or "die" in low or "you" in low or "all" in low else 0.0
@@ -100,7 +122,7 @@ def toxicity_score(text: str, language: str = "en") -> float:
         elif word in _ADDRESSED and _is_addressed(words, index) and not _is_innocent(words, index):
             points += _ADDRESSED[word]
     density = points * 100 / max(len(words), 50)
-    return round(1 - math.exp(-math.log(2) * density / HALF), 4)
+    return 1 - math.exp(-math.log(2) * density / HALF)
 
 
 def _plain(word: str) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from hornbook.core.errors import HornbookError, InputError
+from hornbook.core.errors import HornbookError, InputError, RecipeError
 from hornbook.corpus.store.frontier import Frontier
 from hornbook.corpus.store.pages import PageRow, write_pages
 from hornbook.corpus.store.urls import canonical_url, host_of, origin_of, site_of
@@ -18,6 +18,7 @@ from hornbook.corpus.store.warc_writer import WarcWriter
 from hornbook.corpus.web.fetch import RETRY_STATUS, TRANSIENT, Fetcher
 from hornbook.corpus.web.guide import SiteGuide
 from hornbook.corpus.web.limits import Budget, CrawlLimits
+from hornbook.corpus.web.patterns import Patterns
 from hornbook.corpus.web.politeness import Politeness
 from hornbook.corpus.web.visit import Visit, Visitor
 
@@ -37,7 +38,8 @@ async def crawl_site(
     Goes on where `frontier` stopped. `previous` is the folder of an earlier crawl: its pages are asked for with
     If-None-Match and If-Modified-Since, and one that answers 304 is carried over beside a `revisit` record. `blocked`
     says why a URL is on a blocklist, None where it is not; `on_wait` hears how many seconds a host lets us wait.
-    Raises InputError when nothing can be had of any site; the frontier then keeps what is known.
+    Raises RecipeError when the patterns exclude a start, InputError when nothing can be had of any site; the frontier
+    then keeps what is known.
     """
     starts = [start_url(address) for address in ([site] if isinstance(site, str) else site)]
     crawler = _Crawler(starts, folder, frontier, fetcher, limits, previous, blocked, on_page, on_wait)
@@ -67,13 +69,18 @@ class _Crawler:
     ):  # fmt: skip
         self.starts, self.folder, self.frontier, self.limits, self.on_page = starts, folder, frontier, limits, on_page
         self.sites = {site_of(start) for start in starts}
+        patterns = Patterns(limits.include, limits.exclude)
+        for start in starts:
+            if (pattern := patterns.refusal(start, start=True)) is not None:
+                raise RecipeError(f"the crawl starts where exclude = [{pattern!r}] refuses everything", where=start,
+                                  fix="start elsewhere, or exclude less")  # fmt: skip
         self._resume()
         self.writer = WarcWriter(folder, frontier.written(), about={"http-header-user-agent": fetcher.user_agent})
         self.polite = Politeness(fetcher, limits, on_wait)
         self.guide = SiteGuide(self.polite, frontier)
         self.visitor = Visitor(
-            self.polite, self.guide, frontier, self.writer, ours=self._ours, blocked=blocked, max_hops=limits.max_hops,
-            previous=previous,
+            self.polite, self.guide, frontier, self.writer, ours=self._ours, blocked=blocked, patterns=patterns,
+            max_hops=limits.max_hops, previous=previous,
         )  # fmt: skip
         self.budget = Budget(limits, frontier)
         self.failures: Counter[str] = Counter()

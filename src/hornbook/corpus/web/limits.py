@@ -20,7 +20,7 @@ class CrawlLimits:
     `delay` is the least number of seconds between two requests to a host, `backoff` the seconds before a failing one is
     asked again, doubled each of `retries` times. `delay` 0 on a host in the guard's allow list is obeyed even against
     robots.txt: it is the reader's own machine, and `concurrency` requests reach it at once. To any other host goes one
-    request at a time, and `concurrency` is how many hosts are asked at once.
+    request at a time, and `concurrency` is how many hosts are asked at once. `include` and `exclude` are `Patterns`.
     """
 
     max_pages: int = 10_000
@@ -34,6 +34,8 @@ class CrawlLimits:
     retries: int = 2
     backoff: float = 0.5
     sitemaps: bool = True
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
 
 
 class Budget:

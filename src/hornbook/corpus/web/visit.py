@@ -17,6 +17,7 @@ from hornbook.corpus.web.fetch import HTML, REDIRECTS, Answer
 from hornbook.corpus.web.guard import AddressRefused
 from hornbook.corpus.web.guide import SiteGuide
 from hornbook.corpus.web.links import PageLinks, directives, read_links
+from hornbook.corpus.web.patterns import Patterns
 from hornbook.corpus.web.politeness import Politeness
 from hornbook.corpus.web.traps import trap
 
@@ -36,20 +37,24 @@ class Visit:
 class Visitor:
     """Visits URLs and writes what is taken with `writer`, whose folder it also reads.
 
-    `ours` says whether a URL belongs to the crawl, `blocked` why one must not be fetched, None where it may. `previous`
-    is the folder of an earlier crawl, whose pages are asked for only if they changed.
+    `ours` says whether a URL belongs to the crawl, `blocked` why one must not be fetched, None where it may,
+    `patterns` which are wanted. `previous` is the folder of an earlier crawl, whose pages are asked for only if they
+    changed.
     """
 
     def __init__(
         self, polite: Politeness, guide: SiteGuide, frontier: Frontier, writer: WarcWriter, *,
-        ours: Callable[[str], bool], blocked: Callable[[str], str | None], max_hops: int, previous: Path | None,
+        ours: Callable[[str], bool], blocked: Callable[[str], str | None], patterns: Patterns, max_hops: int,
+        previous: Path | None,
     ):  # fmt: skip
         self.polite, self.guide, self.frontier, self.writer = polite, guide, frontier, writer
-        self.ours, self.blocked, self.max_hops = ours, blocked, max_hops
+        self.ours, self.blocked, self.patterns, self.max_hops = ours, blocked, patterns, max_hops
         self.previous, self.earlier = previous, _earlier(previous)
 
     async def visit(self, url: str, depth: int, hops: int, patience: float) -> Visit:
         """Fetch a URL that was found `depth` links and `hops` redirects from the start."""
+        if (why := self.patterns.refusal(url, start=depth == 0)) is not None:
+            return _refused(PageRow(url, depth, "refused", "excluded", why))
         robots = await self.guide.robots(url)
         if robots.why is not None:
             return _refused(PageRow(url, depth, "refused", "robots unreachable", robots.why))
