@@ -122,7 +122,7 @@ def test_new_writes_a_recipe_that_can_be_planned(tmp_path):
     assert planned.returncode == 0, planned.stderr
     rows = lines(planned.stdout)
     assert rows[0]["step"] == "crawl"
-    assert rows[0]["config"]["docs"] == str(tmp_path / "pages")
+    assert rows[0]["config"]["docs"] == {"pages": str(tmp_path / "pages")}
     assert called(tmp_path, "new", "mine", "--docs", "pages").returncode == 2
 
 

@@ -12,6 +12,7 @@ import time
 import zipfile
 import zlib
 from pathlib import Path
+from urllib.parse import quote
 
 import pyarrow
 import pyarrow.parquet
@@ -115,7 +116,7 @@ def write_folder(folder: Path) -> dict[str, str | None]:
         "caf\udce9.md": None, "self.md": "unreadable", "round": "link", "dev.txt": "link outside",
         "pipe.txt": "unreadable",
     }  # fmt: skip
-    return {"folder:///" + name.replace("\n", "%0A").replace("\udce9", "%E9"): why for name, why in outcomes.items()}
+    return {f"folder:///docs/{quote(name, errors='surrogateescape')}": why for name, why in outcomes.items()}
 
 
 def write_archives(folder: Path) -> None:
@@ -175,26 +176,27 @@ def test_every_file_is_kept_or_has_its_reason(crawled, made) -> None:
     kept = {url for url, why in found.items() if why is None} - outcomes.keys()
     assert kept == {
         *(f"http://w.org/{number}" for number in (0, 2, 3, 4)), "http://w.org/after",
-        *(f"http://t.org/{number}" for number in (0, 1, 2, 3, 10)), "folder:///c.parquet#2", "folder:///d.parquet#0",
+        *(f"http://t.org/{number}" for number in (0, 1, 2, 3, 10)), "folder:///tables/c.parquet#2",
+        "folder:///tables/d.parquet#0",
     }  # fmt: skip
     rest = {url: why for url, why in found.items() if why is not None and url not in outcomes}
     assert set(rest.values()) == {"damaged", "empty"}
     assert {url.partition("#")[0].removeprefix("folder:///") for url in rest} == {
-        "flipped.warc.gz", "lying.warc", "noise.warc.gz", "a.jsonl", "b.jsonl.zst", "c.parquet", "e.parquet",
-        "f.parquet", "g.parquet",
+        "warcs/flipped.warc.gz", "warcs/lying.warc", "warcs/noise.warc.gz", "tables/a.jsonl", "tables/b.jsonl.zst",
+        "tables/c.parquet", "tables/e.parquet", "tables/f.parquet", "tables/g.parquet",
     }  # fmt: skip
 
 
 def test_what_is_kept_is_whole_and_holds_nothing_of_this_machine(made) -> None:
     texts = dict(zip(*(made.documents().column(name).to_pylist() for name in ("url", "text")), strict=True))
-    assert SAY in texts["folder:///marks.md"]
-    assert "Größe und Maß." in texts["folder:///latin.html"]
+    assert SAY in texts["folder:///docs/marks.md"]
+    assert "Größe und Maß." in texts["folder:///docs/latin.html"]
     for text in texts.values():
         assert "root:x:0" not in text
         assert "\ufffd" not in text
         assert "\0" not in text
     for number, name in ((1, "kept.html"), (2, "kept.docx"), (4, "kept.pdf"), (9, "wrong.html"), (10, "utf16.txt")):
-        assert all(sentence in texts[f"folder:///{name}"].replace("\n", " ") for sentence in story(number))
+        assert all(sentence in texts[f"folder:///docs/{name}"].replace("\n", " ") for sentence in story(number))
 
 
 @pytest.mark.parametrize("kind", ["bpe", "characters"])
@@ -231,7 +233,7 @@ def test_a_site_of_only_duplicates_and_one_of_only_damage(site, tmp_path) -> Non
 @pytest.mark.parametrize("text", ["a", "\U0010ffff", "👩\u200d👩\u200d👧", "\u0301", "ก", "\n", "é" * 3000])
 @pytest.mark.parametrize("kind", ["bpe", "wordpiece", "unigram", "characters"])
 def test_a_tokenizer_of_next_to_nothing(kind, text, tmp_path) -> None:
-    table = pyarrow.table({"id": ["0"], "text": [text]})
+    table = pyarrow.table({"id": ["0"], "text": [text], "source": ["all"]})
     pyarrow.parquet.write_table(table, tmp_path / "documents.parquet")
     pyarrow.parquet.write_table(table.slice(1), tmp_path / "heldout.parquet")
     learnt = tokenizer(TokenizerConfig(kind=kind, at_most=600), Corpus(tmp_path), Run(tmp_path / "tokenizer"))

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from hornbook.core.errors import DamagedError, HornbookError, InputError
 from hornbook.tokens.imported import import_tokenizer
-from hornbook.tokens.shards import TokenShards, write_tokens
+from hornbook.tokens.shards import Encoded, TokenShards, write_tokens
 from hornbook.tokens.tokenizer import Tokenizer
 from hornbook.tokens.training import KINDS
 from hornbook.tokens.vocabulary import byte_pairs
@@ -91,7 +91,8 @@ def test_ids_without_end_and_texts_that_cannot_be_written(descriptions, tmp_path
 @ONCE
 @given(data=st.data())
 def test_mutated_shards_are_read_or_refused_in_one_line(tmp_path, data) -> None:
-    write_tokens(tmp_path, [(f"d{number}", np.arange(number % 50)) for number in range(60)], shard_tokens=1024)
+    documents = [Encoded(f"d{number}", np.arange(number % 50), "all") for number in range(60)]
+    write_tokens(tmp_path, documents, shard_tokens=1024)
     path = data.draw(st.sampled_from(sorted(tmp_path.iterdir())))
     whole = path.read_bytes()
     at = data.draw(st.integers(0, len(whole) - 1))

@@ -19,6 +19,7 @@ from hornbook.core.files import write_bytes
 
 BYTES = 16_384  # of a text are looked at; what a page is shows long before
 PIECE = 5  # bytes
+BITS = 17  # of the models that come with the package, so that a page's n-grams are counted once for all
 _BASE = 0x9E3779B97F4A7C15  # odd, and so invertible modulo 2^64
 _FINISH = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)  # splitmix64's (Steele et al. 2014)
 _POWERS = np.cumprod(np.r_[np.uint64(1), np.full(BYTES + 1, _BASE, np.uint64)])
@@ -27,6 +28,9 @@ _WORD, _PAIR, _BYTES = (np.uint64(salt) for salt in (1, 2, 3))
 _FOLDED = np.arange(256, dtype=np.uint8)
 _FOLDED[48:58] = 48  # every digit is one digit: which year or price it is says nothing of what a page is
 _IN_WORD = np.array([byte >= 128 or chr(byte).isalnum() or byte == 39 for byte in range(256)])
+
+
+Features = tuple[np.ndarray, np.ndarray]  # places and values, as `features` gives them
 
 
 class Hashes:
@@ -49,7 +53,7 @@ def mixed(hashes: np.ndarray) -> np.ndarray:
     return hashes ^ (hashes >> np.uint64(31))
 
 
-def features(text: str, bits: int) -> tuple[np.ndarray, np.ndarray]:
+def features(text: str, bits: int) -> Features:
     """The places of a text's n-grams, sorted int64 below 2^bits, and their values, float64 of length 1 together.
 
     Case, digits and blanks are made alike first; a value is 1 + log(count).
@@ -89,12 +93,20 @@ class LinearModel:
 
     def logits(self, texts: Sequence[str]) -> list[float]:
         """How much speaks for each text: above 0 more than against it."""
-        found = (features(text, self.bits) for text in texts)
-        return [float(self.weights[places] @ values) + self.bias for places, values in found]
+        return [self.logit(features(text, self.bits)) for text in texts]
+
+    def logit(self, found: Features) -> float:
+        """The same for one text, of which the features are known."""
+        places, values = found
+        return float(self.weights[places] @ values) + self.bias
 
     def scores(self, texts: Sequence[str]) -> list[float]:
         """The probability of each text, 0 to 1."""
-        return [float(_sigmoid(np.array(logit))) for logit in self.logits(texts)]
+        return [self.score(features(text, self.bits)) for text in texts]
+
+    def score(self, found: Features) -> float:
+        """The same for one text, of which the features are known."""
+        return float(_sigmoid(np.array(self.logit(found))))
 
     def save(self, path: Path, **about: object) -> None:
         """Write the weights as whole numbers of eight bits with their scale (safetensors, about 2^bits bytes); `about`
@@ -125,7 +137,7 @@ class LinearModel:
 
 
 def learn(
-    examples: Sequence[tuple[np.ndarray, np.ndarray]], targets: Sequence[float], *, bits: int,
+    examples: Sequence[Features], targets: Sequence[float], *, bits: int,
     weights: Sequence[float] | None = None, epochs: int = 12, rate: float = 0.5, decay: float = 1e-5, batch: int = 32,
 ) -> LinearModel:
     """Learn from examples (as `features` gives them) and their targets, 0 to 1, each with a weight of its own.

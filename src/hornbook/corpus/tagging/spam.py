@@ -7,9 +7,8 @@ import re
 from functools import lru_cache
 from pathlib import Path
 
-from hornbook.corpus.tagging.hashed import LinearModel
+from hornbook.corpus.tagging.hashed import BITS, Features, LinearModel, features
 
-BITS = 17
 WEIGHTS = Path(__file__).with_name("spam.safetensors")
 
 # Phrases by weight: 3 says spam almost by itself, 0.5 only in company.
@@ -62,11 +61,12 @@ def _by_first_word() -> dict[str, list[tuple[tuple[str, ...], float]]]:
 _TABLE = _by_first_word()
 
 
-def spam_score(text: str) -> float:
+def spam_score(text: str, ngrams: Features | None = None) -> float:
     """The likelihood, 0 to 1, that `text` is spam, by its phrases or by what a classifier has learnt of 1,300 mails and
     720 made-up pages of spam (`spam.safetensors`), whichever says more. English; a text in another language scores low.
+    `ngrams` are its features in `BITS`, where they are known.
     """
-    return round(max(phrase_score(text), *classifier().scores([text])), 4)
+    return round(max(phrase_score(text), classifier().score(ngrams or features(text, BITS))), 4)
 
 
 @lru_cache(maxsize=1)

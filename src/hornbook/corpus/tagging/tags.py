@@ -6,6 +6,7 @@ import pyarrow
 
 from hornbook.corpus.extraction.plain import code_share, plain_text
 from hornbook.corpus.personal.data import PLACEHOLDERS, count_personal, find_personal
+from hornbook.corpus.tagging.hashed import BITS, features
 from hornbook.corpus.tagging.language import identify
 from hornbook.corpus.tagging.spam import spam_score
 from hornbook.corpus.tagging.statistics import COLUMNS, statistics
@@ -19,7 +20,7 @@ NUMBERS = (*TAGS, *SCORES)
 
 def tag(batch: pyarrow.RecordBatch) -> pyarrow.RecordBatch:
     """All taggers one after another, over the column `text`."""
-    return tag_form(tag_toxicity(tag_spam(tag_personal(tag_language(tag_statistics(batch))))))
+    return tag_form(tag_abuse(tag_personal(tag_language(tag_statistics(batch)))))
 
 
 def tag_statistics(batch: pyarrow.RecordBatch) -> pyarrow.RecordBatch:
@@ -46,16 +47,16 @@ def tag_personal(batch: pyarrow.RecordBatch) -> pyarrow.RecordBatch:
                           for kind in PLACEHOLDERS})  # fmt: skip
 
 
-def tag_spam(batch: pyarrow.RecordBatch) -> pyarrow.RecordBatch:
-    """Adds `spam`, 0 to 1."""
-    return _added(batch, {"spam": pyarrow.array([spam_score(text) for text in _texts(batch)], pyarrow.float64())})
-
-
-def tag_toxicity(batch: pyarrow.RecordBatch) -> pyarrow.RecordBatch:
-    """Adds `toxicity`, 0 to 1, after `tag_language`. No preset filters by it."""
-    pairs = zip(_texts(batch), batch.column("language").to_pylist(), strict=True)
-    scores = [toxicity_score(text, language) for text, language in pairs]
-    return _added(batch, {"toxicity": pyarrow.array(scores, pyarrow.float64())})
+def tag_abuse(batch: pyarrow.RecordBatch) -> pyarrow.RecordBatch:
+    """Adds `spam` and `toxicity`, 0 to 1, after `tag_language`: both read the same n-grams. No preset filters by
+    toxicity."""
+    spam, toxicity = [], []
+    for text, language in zip(_texts(batch), batch.column("language").to_pylist(), strict=True):
+        ngrams = features(text, BITS)
+        spam.append(spam_score(text, ngrams))
+        toxicity.append(toxicity_score(text, language, ngrams))
+    return _added(batch, {"spam": pyarrow.array(spam, pyarrow.float64()),
+                          "toxicity": pyarrow.array(toxicity, pyarrow.float64())})  # fmt: skip
 
 
 def tag_form(batch: pyarrow.RecordBatch) -> pyarrow.RecordBatch:

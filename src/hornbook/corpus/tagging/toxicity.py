@@ -18,9 +18,8 @@ import re
 from functools import lru_cache
 from pathlib import Path
 
-from hornbook.corpus.tagging.hashed import LinearModel
+from hornbook.corpus.tagging.hashed import BITS, Features, LinearModel, features
 
-BITS = 17
 WEIGHTS = Path(__file__).with_name("toxicity.safetensors")
 
 # Points for each word: 3 says it alone, 1 is coarse, less only adds to it.
@@ -97,12 +96,12 @@ _COMPANY = {word: frozenset(company.split()) for words, company in INNOCENT.item
 _STARRED = {word[0] + word[-1]: word for word in ("fuck", "fucking", "shit", "bitch", "cunt", "asshole", "fucker")}
 
 
-def toxicity_score(text: str, language: str = "en") -> float:
+def toxicity_score(text: str, language: str = "en", ngrams: Features | None = None) -> float:
     """How abusive `text` is, 0 to 1, by its words or by the classifier, whichever says more. 0 for any language but
-    "en"."""
+    "en". `ngrams` are its features in `BITS`, where they are known."""
     if language != "en":
         return 0.0
-    return round(max(word_score(text), *classifier().scores([text])), 4)
+    return round(max(word_score(text), classifier().score(ngrams or features(text, BITS))), 4)
 
 
 @lru_cache(maxsize=1)
