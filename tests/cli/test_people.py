@@ -66,6 +66,18 @@ def test_the_recipe_names_the_file_once_and_keeps_its_comments(tmp_path):
     assert '[preferences]\nimports = ["isle-rankings.jsonl"]' in recipe.read_text()
 
 
+@pytest.mark.parametrize(("given", "then"), [
+    ('"a.jsonl"', 'imports = ["a.jsonl", "isle-conversations.jsonl"]'),
+    ('{ talk = "a.jsonl" }', 'imports = { talk = "a.jsonl", isle-conversations = "isle-conversations.jsonl" }'),
+])  # fmt: skip
+def test_one_file_and_a_table_of_names_take_another(given, then, tmp_path):
+    recipe = tmp_path / "isle.toml"
+    recipe.write_text(f"[conversations]\nimports = {given}\n")
+    assert import_into(recipe, "conversations", beside(recipe, "conversations"))
+    assert not import_into(recipe, "conversations", beside(recipe, "conversations"))
+    assert then in recipe.read_text()
+
+
 @pytest.mark.parametrize("name", ["conversations", "preferences"])
 def test_the_commands_say_what_they_do(name, capsys):
     from typer.testing import CliRunner

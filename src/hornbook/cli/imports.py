@@ -20,15 +20,22 @@ def append_row(path: Path, row: dict) -> None:
 
 
 def import_into(recipe: Path, section: str, file: Path, *, key: str = "imports") -> bool:
-    """Name `file` in the list `key` of `[section]` of the recipe, its comments and order kept. False when it is there
-    already."""
+    """Name `file` in the list, or the table of names, `key` of `[section]` of the recipe, its comments and order kept.
+    False when it is there already."""
     import tomlkit
 
     document = tomlkit.parse(recipe.read_text(encoding="utf-8"))
     table = document.setdefault(section, tomlkit.table())
     imports = table.setdefault(key, tomlkit.array())
-    if file.name in imports:
+    if isinstance(imports, str):  # one file, without its brackets
+        imports = table[key] = tomlkit.item([imports])
+    if isinstance(imports, dict):
+        if file.name in imports.values():
+            return False
+        imports[file.stem] = file.name
+    elif file.name in imports:
         return False
-    imports.append(file.name)
+    else:
+        imports.append(file.name)
     write_text(recipe, tomlkit.dumps(document))
     return True

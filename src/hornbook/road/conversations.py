@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from hornbook.core.seeds import derive
-from hornbook.pipeline.config import Dial, InputPath
+from hornbook.pipeline.config import Dial
 from hornbook.pipeline.run import Run
 from hornbook.pipeline.stage import stage
 from hornbook.road.artifacts import Conversations, Corpus
 from hornbook.road.open_book import OpenBookConfig
-from hornbook.road.sources import path_name
+from hornbook.road.sources import Sources
 
 if TYPE_CHECKING:
     from hornbook.conversations.from_pages import Drawn, PageText
@@ -35,7 +35,9 @@ ANSWER_WORDS = 30  # room beside the longest passage for what is asked of it
 class ConversationsConfig(OpenBookConfig):
     """The section `[conversations]`. Numbers are the most of a kind, taken by chance where there are more."""
 
-    imports: list[InputPath] = Field([], description="files of conversations: OpenAI messages, ShareGPT, Alpaca")
+    imports: Sources = Field(
+        {}, description="files of conversations, or a table of names and files: OpenAI messages, ShareGPT, Alpaca"
+    )
     closed_book: int = Field(5000, ge=0, description="questions that pages ask, answered from memory")
     open_book: int = Field(400, ge=0, description="the same, or headings, with a passage of their page to read")
     renamed: int = Field(500, ge=0, description="passages and questions about names that do not exist")
@@ -68,8 +70,8 @@ def conversations(config: ConversationsConfig, corpus: Corpus, run: Run) -> Conv
     from hornbook.core.jsonl import write_jsonl
 
     imported = [
-        row | {"source": path_name(path)}
-        for path in config.imports for file in files_in([path]) for row in read_conversations(file)
+        row | {"source": name}
+        for name, path in config.imports.items() for file in files_in([path]) for row in read_conversations(file)
     ]  # fmt: skip
     book = _read(corpus, imported)
     closed = _closed(config, book, run.seed)
