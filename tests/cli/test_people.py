@@ -68,7 +68,7 @@ def test_the_recipe_names_the_file_once_and_keeps_its_comments(tmp_path):
 
 @pytest.mark.parametrize(("given", "then"), [
     ('"a.jsonl"', 'imports = ["a.jsonl", "isle-conversations.jsonl"]'),
-    ('{ talk = "a.jsonl" }', 'imports = { talk = "a.jsonl", isle-conversations = "isle-conversations.jsonl" }'),
+    ('{ talk = "a.jsonl" }', 'imports = { talk = "a.jsonl", isle-conversations = "isle-conversations.jsonl"}'),
 ])  # fmt: skip
 def test_one_file_and_a_table_of_names_take_another(given, then, tmp_path):
     recipe = tmp_path / "isle.toml"
