@@ -135,6 +135,16 @@ def test_rules_for_others_are_not_for_us_whatever_they_are_called() -> None:
     assert Robots.from_answer(200, b"User-agent: a\nDisallow: /\nUser-agent: b\nDisallow: /\n").allows("http://x.org/")
 
 
+def test_a_rest_without_end_is_a_no(site, tmp_path) -> None:
+    slow = Robots.from_answer(200, b"User-agent: *\nCrawl-delay: 1000000\nSitemap: /map.xml\n")
+    assert slow.endless == "Crawl-delay: 1,000,000"
+    assert not slow.allows("http://x.org/")
+    site.answers |= {"/robots.txt": b"User-agent: *\nCrawl-delay: 3601\n", "/": page("start")}
+    with pytest.raises(InputError, match="Crawl-delay: 3,601"):
+        crawl(site.url, tmp_path)
+    assert dict(site.asked) == {"/robots.txt": 1}
+
+
 def test_sitemaps_that_lead_round_burst_or_never_end(site, tmp_path) -> None:
     index = "<sitemapindex>{}</sitemapindex>"
     entry = "<sitemap><loc>{}</loc></sitemap>"

@@ -236,7 +236,8 @@ def _nothing(first: PageRow) -> InputError:
     if first.reason in TRANSIENT:
         return InputError(f"the site does not answer ({first.detail})", where=start, fix=WELL_AGAIN)
     if first.reason == "robots":
-        return InputError("its robots.txt allows us nothing", where=start, fix="ask the site's owner")
+        detail = f" ({first.detail})" if first.detail else ""
+        return InputError(f"its robots.txt allows us nothing{detail}", where=start, fix="ask the site's owner")
     if first.reason == "redirect off site":
         return InputError("it only redirects elsewhere", where=start, fix=f"name that site instead: {first.detail}")
     if first.reason == "redirect loop":

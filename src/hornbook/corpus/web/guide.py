@@ -82,7 +82,7 @@ class SiteGuide:
             self._known[origin].until = kept[0] + FRESH_SECONDS
         assert kept is not None
         rules = Robots.from_answer(*kept[1:])
-        self.polite.ask_for(host_of(origin), rules.delay)
+        self.polite.ask_for(host_of(origin), 0.0 if rules.endless else rules.delay)
         return rules
 
     async def _fresh(self, origin: str) -> Robots:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from protego import Protego
 
 AGENT = "hornbook"
+LONGEST_DELAY = 3600.0  # seconds; whoever asks for more between two requests says no
 MAX_BYTES = 512 * 1024  # RFC 9309 section 2.5 asks for 500 KiB at least
 _AGENT_LINE = re.compile(r"\s*user(?:-|\s*)agent\b[\s:]*([^#]*)", re.IGNORECASE)
 
@@ -39,7 +40,7 @@ class Robots:
 
     def allows(self, url: str) -> bool:
         """Whether `url` may be fetched."""
-        if self.why is not None:
+        if self.why is not None or self.endless is not None:
             return False
         return self.rules is None or self.rules.can_fetch(url, AGENT)
 
@@ -47,6 +48,11 @@ class Robots:
     def delay(self) -> float:
         """Seconds the host wants between two requests, 0 where it does not say."""
         return (self.rules.crawl_delay(AGENT) if self.rules is not None else None) or 0.0
+
+    @property
+    def endless(self) -> str | None:
+        """What it asks for where that is a rest without end, None else."""
+        return f"Crawl-delay: {self.delay:,.0f}" if self.delay > LONGEST_DELAY else None
 
     @property
     def sitemaps(self) -> list[str]:

@@ -59,7 +59,7 @@ class Visitor:
         if robots.why is not None:
             return _refused(PageRow(url, depth, "refused", "robots unreachable", robots.why))
         if not robots.allows(url):
-            return _refused(PageRow(url, depth, "refused", "robots"))
+            return _refused(PageRow(url, depth, "refused", "robots", robots.endless))
         if (why := self.blocked(url)) is not None:
             return _refused(PageRow(url, depth, "refused", "blocklist", why))
         if (why := trap(url)) is not None:
