@@ -154,3 +154,20 @@ def test_doctor_says_what_each_size_will_cost(tmp_path):
     assert told["machine"]["fp32"] > 0
     assert set(told["sizes"]) == {"tiny", "laptop", "gpu"}
     assert all(cost["verdict"] for cost in told["sizes"].values())
+
+
+@pytest.mark.parametrize(("section", "says"), [
+    ('[crawl]\ndocs = "pages"\ninclude = "/b/"', "include = '/b/' cannot be: it must be a list, in square brackets"),
+    ('[crawl]\ndocs = "pages"\n[corpus]\nthresholds = { words = [3] }', "there are too few values"),
+    ('[crawl]\ndocs = "pages"\n[corpus]\nthresholds = { words = [9, 3] }', "the least of words is above its most"),
+    ('[crawl]\ndocs = "pages"\n[pretrain.mixture]\na.b = 1', "a name with dots stands in quotes"),
+    ('[crawl]\ndocs = "pages"\n[pretrain.mixture]\na = "three"', "write a weight, or { weight = 1, epochs = 4 }"),
+    ('[crawl]\ndocs = "pagez"', "a path counts from the recipe's folder"),
+])  # fmt: skip
+def test_a_wrong_recipe_is_one_line_in_its_own_words(tmp_path, section, says):
+    (tmp_path / "pages").mkdir()
+    (tmp_path / "isle.toml").write_text(f'size = "tiny"\n{section}\n')
+    refused = called(tmp_path, "plan", "isle")
+    assert refused.returncode == 2
+    assert says in refused.stderr
+    assert refused.stderr.count("\n") == 1

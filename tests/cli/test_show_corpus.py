@@ -83,7 +83,7 @@ def test_the_tags_and_what_thresholds_refuse(made, capsys):
 def test_another_corpus_beside_it(made, capsys):
     [told] = json.loads(lines(capsys, made["changed"], against=[made["first"]], as_json=True)).values()
     assert told["config"] == {"thresholds": [{}, {"words": [100, None], "spam": [None, None]}]}
-    assert told["thresholds"] == {"spam": [[None, 0.5], None], "words": [[None, 200_000], [100, None]]}
+    assert told["thresholds"] == {"spam": [[None, 0.5], None], "words": [[30, 200_000], [100, None]]}
     assert told["common"] == 31
     moved = {(change["was"], change["now"]) for change in told["changes"]}
     assert moved == {("spam", "repeated 10-grams"), ("language", "thin")}

@@ -122,7 +122,9 @@ def test_the_dial_derives_shape_and_horizon() -> None:
     assert (gpu.width, gpu.rows * gpu.window * gpu.accumulate) == (1280, 524_288)
     tiny = PretrainConfig(**PretrainConfig.defaults(Dial("tiny", 2, 0)))
     assert tiny.minutes is None
-    assert tiny.settle(Dial("tiny", 2, 0)) == tiny
+    assert tiny.settle(Dial("tiny", 2, 0)).tokens == 65_536
+    asked = tiny.model_copy(update={"minutes": 0.5}).settle(Dial("tiny", 2, 0))
+    assert asked.minutes == 0.5
 
 
 def test_minutes_become_tokens_by_the_rate_measured_here(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,8 +59,8 @@ def test_a_path_that_is_the_recipes_own_folder_has_its_name(tmp_path) -> None:
 
 
 @pytest.mark.parametrize(("asked", "says"), [
-    ({"docs": ["a/x", "b/x"]}, r"two sources are called x: give them names of their own, docs = \{"),
-    ({"docs": "a/x", "table": "x.jsonl"}, r"two sources are called x: give them names of their own, table = \{"),
+    ({"docs": ["a/x", "b/x"]}, r"two sources are called x: give one another name, such as docs = \{"),
+    ({"docs": "a/x", "table": "x.jsonl"}, r"two sources are called x: give one another name, such as table = \{"),
     ({"site": "https://www.x/", "docs": "a/x"}, r"two sources are called x"),
     ({"docs": {"*": "a/x"}}, r"'\*' cannot name a source"),
     ({"docs": {"a/b": "a/x"}}, r"'a/b' cannot name a source"),

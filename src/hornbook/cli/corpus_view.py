@@ -4,6 +4,7 @@ otherwise than another. Each view is data for `--json`, and rows of a table made
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
@@ -61,7 +62,7 @@ def refusals(corpus: Corpus, reason: str) -> list[dict[str, Any]]:
     """Ten pages refused for `reason`, evenly taken. Raises InputError naming the reasons there are."""
     found = examples(corpus.path, reason)
     if not found:
-        known = ", ".join(f"'{rule.reason}'" for rule in rules(corpus.path))
+        known = ", ".join(f"'{reason}'" for reason in dict.fromkeys(rule.reason for rule in rules(corpus.path)))
         raise InputError(f"no page was refused for '{reason}'", where=corpus.path, fix=f"ask for one of {known}")
     return found
 
@@ -136,8 +137,11 @@ def difference_rows(found: dict[str, Any]) -> Rows:
 def _bounds(config: dict[str, Any]) -> dict[str, list[float | None]]:
     """The least and the most of each column that a corpus's configuration filters by."""
     table = thresholds(config["preset"], config["thresholds"]) if "preset" in config else ()
-    return {rule.column: [None if abs(bound) == float("inf") else bound for bound in (rule.low, rule.high)]
-            for rule in table}  # fmt: skip
+    bounds = {rule.column: [-math.inf, math.inf] for rule in table}
+    for rule in table:  # several may bound one column
+        low, high = bounds[rule.column]
+        bounds[rule.column] = [max(low, rule.low), min(high, rule.high)]
+    return {column: [None if math.isinf(bound) else bound for bound in both] for column, both in bounds.items()}
 
 
 def _between(bounds: list[float | None] | None) -> str:

@@ -39,7 +39,7 @@ class InputPath(PosixPath):
         folder = context.get("folder", Path())
         path = cls(Path(folder, Path(value).expanduser()).absolute())
         if not path.exists():
-            raise ValueError(f"there is no {path}")
+            raise ValueError(f"there is no {path}; a path counts from the recipe's folder")
         return path
 
 

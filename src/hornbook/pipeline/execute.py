@@ -66,7 +66,8 @@ def execute(
     last = names.index(recipe.step(until).name) if until else len(names)
     chosen = [recipe.step(only).name] if only else names[: last + 1]
     redo = following(recipe, recipe.step(start).name) if start else {only} if only and again else set[str]()
-    with _stoppable(recipe, workspace.folder) as at, lock(workspace.folder):
+    words = f"{only or 'run'} {recipe.words}" + (f" --until {until}" if until else "")
+    with _stoppable(words, workspace.folder) as at, lock(workspace.folder):
         planned = make_plan(recipe, workspace, again=redo & set(chosen), verify=verify)
         _refuse_damaged([planned[name] for name in names[: last + 1]], workspace)
         sound: set[Path] = set()  # artifacts whose every byte was read, or written, within this walk
@@ -134,8 +135,9 @@ def _demand_inputs(planned: Planned, recipe: Recipe) -> None:
 
 
 @contextmanager
-def _stoppable(recipe: Recipe, folder: Path) -> Generator[list[str], None, None]:
-    """Turn Ctrl-C and SIGTERM within the block into StoppedError. The block appends the steps it comes to."""
+def _stoppable(words: str, folder: Path) -> Generator[list[str], None, None]:
+    """Turn Ctrl-C and SIGTERM within the block into StoppedError, which says with what `words` to go on. The block
+    appends the steps it comes to."""
     at: list[str] = []
     before = None
     if threading.current_thread() is threading.main_thread():
@@ -144,7 +146,7 @@ def _stoppable(recipe: Recipe, folder: Path) -> Generator[list[str], None, None]
         yield at
     except KeyboardInterrupt:
         where = f"in the step {at[-1]}" if at else "before the first step"
-        fix = f"go on with: hornbook run {recipe.words}"
+        fix = f"go on with: hornbook {words}"
         raise StoppedError(f"stopped {where}; what is done is kept", fix=fix) from None
     except OSError as error:  # a full disk where no stage was at work: the lock, the plan, a folder
         raise explained(error, folder) from error

@@ -18,6 +18,11 @@ from hornbook.pipeline.config import Dial, StageConfig
 from hornbook.pipeline.stage import Step
 
 TOP = ("size", "seed", "depth")
+SHAPES = {  # what pydantic says of a value of the wrong shape, in TOML's words
+    **dict.fromkeys(("list_type", "tuple_type"), "it must be a list, in square brackets"),
+    **dict.fromkeys(("dict_type", "model_type"), "it must be a table, { key = value }"),
+    "bool_parsing": "it must be true or false",
+}
 C = TypeVar("C", bound=BaseModel)
 
 
@@ -172,8 +177,11 @@ def _explained(error: ValidationError, kind: type[BaseModel], section: str, path
     if first["type"] == "extra_forbidden":
         owner = _owner(kind, keys[:-1])
         return _unknown("there is no key", keys[-1], sorted(owner.model_fields), where)
-    message = first["msg"].removeprefix("Value error, ")
+    message = SHAPES.get(first["type"], first["msg"].removeprefix("Value error, "))
     if first["type"] == "missing":
+        if isinstance(first["loc"][-1], int):
+            said = f"{'.'.join(keys[:-1])} = {first['input']!r} cannot be: there are too few values"
+            return RecipeError(said, where=where, fix=_hint(kind, keys[:1]))
         fix = _hint(kind, keys) or f"set it in [{section}]"
         return RecipeError(f"{'.'.join(keys)} is missing", where=where, fix=fix)
     if not keys:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
@@ -43,7 +43,9 @@ class CorpusConfig(StageConfig):
     benchmark_hits: Literal["refuse", "cut"] = Field(
         "refuse", description="documents that hold such a text: refuse them, or cut its passages out"
     )
-    blocklists: list[InputPath] = Field([], description="lists of hosts and URLs that are refused")
+    blocklists: list[InputPath] = Field(
+        [], description="lists of hosts and URLs that are refused; named at the recipe's top"
+    )
     earlier: list[InputPath] = Field([], description="folders of earlier corpora, whose documents are not kept again")
     paragraphs: bool = Field(False, description="whether paragraphs that an earlier document has are cut out of others")
 
@@ -53,6 +55,14 @@ class CorpusConfig(StageConfig):
         if any(not code.isalpha() or not 2 <= len(code) <= 3 or code != code.lower() for code in value):
             raise ValueError('languages are ISO codes of two or three small letters, such as "en"')
         return tuple(sorted(set(value)))
+
+    @field_validator("thresholds")
+    @classmethod
+    def _in_order(cls, value: dict[str, Any]) -> dict[str, Any]:
+        for column, (low, high) in value.items():
+            if low is not None and high is not None and low > high:
+                raise ValueError(f"the least of {column} is above its most")
+        return value
 
     @field_validator("earlier")
     @classmethod

@@ -77,7 +77,9 @@ class CrawlConfig(StageConfig):
         (), description='only these paths, such as ["/docs/", "/**/manual-*.html"]; [] for all'
     )
     exclude: tuple[str, ...] = Field((), description='but not these, such as ["/docs/old/", "**.pdf", "**?action=*"]')
-    blocklists: list[InputPath] = Field([], description="lists of hosts and URLs that are never asked")
+    blocklists: list[InputPath] = Field(
+        [], description="lists of hosts and URLs that are never asked; named at the recipe's top"
+    )
     contact: str = Field(
         "", pattern=r"^[\x20-\x7e]*$", description="who to write to, in the user agent: an address or a page"
     )
@@ -175,7 +177,8 @@ def _parts(key: str, path: Path, config: CrawlConfig, run: Run) -> Iterator[Part
         from hornbook.corpus.sources.folders import folder_parts
         from hornbook.corpus.web.patterns import Patterns
 
-        return folder_parts(path, most, Patterns(config.include, config.exclude).refusal)
+        wanted = Patterns() if config.sites else Patterns(config.include, config.exclude)  # else they are the sites'
+        return folder_parts(path, most, wanted.refusal)
     if key == "warc":
         from hornbook.corpus.sources.archives import archive_parts
 

@@ -32,8 +32,10 @@ class Portion(BaseModel):
 def _portion(value: Any) -> Any:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return {"weight": value}
+    if not isinstance(value, dict | Portion):
+        raise ValueError("write a weight, or { weight = 1, epochs = 4 }")
     if isinstance(value, dict) and not value.keys() <= Portion.model_fields.keys():
-        raise ValueError(f"it has {' and '.join(Portion.model_fields)} alone")
+        raise ValueError(f"it has {' and '.join(Portion.model_fields)} alone; a name with dots stands in quotes")
     return value
 
 

@@ -62,7 +62,7 @@ class PretrainConfig(StageConfig):
         width = HEAD_DIM * dial.depth
         all_rows = max(1, BATCH_TOKENS.get(dial.size, BATCH_TOKENS["laptop"]) // size.window)
         rows = min(all_rows, max(1, ROW_TOKENS // size.window))
-        horizon = {"tokens": TINY_TOKENS} if dial.size == "tiny" else {"minutes": size.pretrain_minutes}
+        horizon = {} if dial.size == "tiny" else {"minutes": size.pretrain_minutes}
         return {
             "depth": dial.depth, "width": width, "heads": dial.depth, "key_value_heads": dial.depth,
             "feed_forward": 128 * math.ceil(8 / 3 * width / 128), "window": size.window,

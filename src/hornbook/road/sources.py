@@ -38,8 +38,8 @@ def told_apart(names: Iterable[str], key: str) -> None:
     seen: set[str] = set()
     for name in names:
         if name in seen:
-            said = f'{key} = {{ "{name}" = …, "another name" = … }}'
-            raise ValueError(f"two sources are called {name}: give them names of their own, {said}")
+            said = f'{key} = {{ "another name" = "its path" }}'
+            raise ValueError(f"two sources are called {name}: give one another name, such as {said}")
         seen.add(name)
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hornbook.core.errors import RecipeError
+from hornbook.core.errors import InputError, RecipeError
 from hornbook.corpus.web.patterns import Patterns
 from hornbook.pipeline.run import Run
 from hornbook.road.crawl import CrawlConfig
@@ -112,3 +112,19 @@ def test_files_of_a_folder_by_the_same_patterns(tmp_path) -> None:
         "folder:///guide/b%20c.md": ("taken", None, None),
         "folder:///guide/old/d.md": ("refused", "excluded", "/**/old/"),
     }
+
+
+def test_beside_a_site_the_patterns_are_the_sites(site, tmp_path) -> None:
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "a.md").write_text("# A\n\nA page about the harbour.")
+    site.answers |= {"/": page("start", "/docs/a", "/blog/b"), "/docs/a": page("a"), "/blog/b": page("b")}
+    options = {"site": site.url, "allow_private": ("127.0.0.1",), "delay": 0, "include": ("/docs/",)}
+    rows = crawl_stage(CrawlConfig(docs=tmp_path / "notes", **options), Run(tmp_path / "run")).rows().to_pylist()
+    found = {row["url"].removeprefix(site.url): row["reason"] for row in rows}
+    assert found == {"/": None, "/docs/a": None, "/blog/b": "excluded", "folder:///a.md": None}
+
+
+def test_a_folder_of_which_nothing_is_wanted_says_what_to_change(tmp_path) -> None:
+    (tmp_path / "a.md").write_text("# A")
+    with pytest.raises(InputError, match=r"in none of include.*change include or exclude"):
+        crawl_stage(CrawlConfig(docs=tmp_path, include=("/b/",)), Run(tmp_path / ".run"))

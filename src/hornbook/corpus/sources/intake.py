@@ -75,7 +75,8 @@ class Intake:
             raise InputError(f"{len(failed):,} of its files did not come ({failed[0]})", where=source,
                              fix="run the same command again: those that came are not fetched again")  # fmt: skip
         if not pages:
-            raise InputError(_nothing(reasons), where=source, fix=fix)
+            patterns = all(reason.startswith("excluded") for reason in reasons) and reasons
+            raise InputError(_nothing(reasons), where=source, fix="change include or exclude" if patterns else fix)
 
     def close(self) -> None:
         """Write the table."""

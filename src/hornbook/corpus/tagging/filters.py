@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 
 import numpy as np
 import pyarrow
@@ -122,7 +123,10 @@ def thresholds(
     table = list(PRESETS[preset])
     for column, (low, high) in (changes or {}).items():
         if column not in NUMBERS:
-            raise RecipeError(f"there is no column {column!r} to filter by", fix=f"use one of {', '.join(NUMBERS)}")
+            near = get_close_matches(column, NUMBERS, n=1)
+            meant = f"did you mean {near[0]}? " if near else ""
+            fix = f"{meant}there are: {', '.join(NUMBERS)}"
+            raise RecipeError(f"there is no column {column!r} to filter by", fix=fix)
         reason = next((entry.reason for entry in table if entry.column == column), column.replace("_", " "))
         table = [entry for entry in table if entry.column != column]
         if low is not None or high is not None:
