@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from itertools import islice
 
 import numpy as np
@@ -69,13 +70,11 @@ def test_a_cursor_is_a_place(lengths, steps):
     assert equal(next(straight), next(batches(cursor=cursor)))
 
 
-@settings(max_examples=50, deadline=None)
-@given(LENGTHS, st.lists(st.tuples(st.sampled_from([1, 2, 4]), st.integers(1, 9)), min_size=1, max_size=5))
-def test_a_run_goes_on_with_more_or_fewer_processes(lengths, phases):
-    """Each phase is a run at some world size that stops after some steps and hands its cursor on."""
-    def batches(cursor, **more):
-        return PackedBatches(sequences_of(lengths), None, window=8, rows=4, seed=5, cursor=cursor, **more)
+PHASES = st.lists(st.tuples(st.sampled_from([1, 2, 4]), st.integers(1, 9)), min_size=1, max_size=5)
 
+
+def goes_on(batches: Callable[..., PackedBatches], phases: list[tuple[int, int]]) -> None:
+    """Whether runs at some world sizes, each of some steps, that hand on their cursor see what one run sees."""
     straight, cursor = batches(0), 0
     for world, steps in phases:
         ranks = [batches(cursor, rank=rank, world=world) for rank in range(world)]
@@ -86,6 +85,16 @@ def test_a_run_goes_on_with_more_or_fewer_processes(lengths, phases):
                 assert (getattr(whole, name) == together).all()
         assert {own.cursor for own in ranks} == {straight.cursor}
         cursor = ranks[-1].cursor
+
+
+@settings(max_examples=50, deadline=None)
+@given(LENGTHS, PHASES)
+def test_a_run_goes_on_with_more_or_fewer_processes(lengths, phases):
+    """Each phase is a run at some world size that stops after some steps and hands its cursor on."""
+    def batches(cursor, **more):
+        return PackedBatches(sequences_of(lengths), None, window=8, rows=4, seed=5, cursor=cursor, **more)
+
+    goes_on(batches, phases)
 
 
 def test_the_last_batch_ends_every_process_at_once():

@@ -14,7 +14,7 @@ from hornbook.tokens import mixture as module
 from hornbook.tokens import order
 from hornbook.tokens.loader import PackedBatches, predictions
 from hornbook.tokens.mixture import Mixture, passes_within
-from tests.tokens.test_loader import NAMES, equal, sequences_of
+from tests.tokens.test_loader import PHASES, equal, goes_on, sequences_of
 
 # For each source how many documents, how often it is read, and how often at most.
 SOURCES = st.lists(
@@ -125,18 +125,9 @@ def test_a_cursor_is_a_place_in_a_mixture(given, steps):
 
 
 @settings(max_examples=50, deadline=None)
-@given(MIXED, st.lists(st.tuples(st.sampled_from([1, 2, 4]), st.integers(1, 9)), min_size=1, max_size=5))
+@given(MIXED, PHASES)
 def test_a_mixture_goes_on_with_more_or_fewer_processes(given, phases):
-    straight, cursor = batches_of(given), 0
-    for world, steps in phases:
-        ranks = [batches_of(given, cursor, rank=rank, world=world) for rank in range(world)]
-        for _ in range(steps):
-            whole, shares = next(straight), [next(own) for own in ranks]
-            for name in NAMES:
-                together = np.concatenate([getattr(share, name) for share in shares])
-                assert (getattr(whole, name) == together).all()
-        assert {own.cursor for own in ranks} == {straight.cursor}
-        cursor = ranks[-1].cursor
+    goes_on(lambda cursor, **more: batches_of(given, cursor, **more), phases)
 
 
 def test_groups_are_as_large_as_packing_wants_them(monkeypatch):

@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import sqlite3
 import time
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -124,13 +125,17 @@ def test_robots_delay_is_obeyed_and_zero_is_for_named_hosts_alone(site, tmp_path
     assert max(asked) - min(asked) < 0.4
 
 
-def test_slow_answers_do_not_hold_up_the_others(site, tmp_path) -> None:
-    async def slow(request):
-        await asyncio.sleep(0.5)
+def slow(seconds: float, paths: list[str]) -> dict[str, Any]:
+    """A start that links pages which take so long."""
+    async def answer(request):
+        await asyncio.sleep(seconds)
         return web.Response(text=page("slow"), content_type="text/html")
 
-    paths = [f"/s{number}" for number in range(8)]
-    site.answers |= {"/": page("start", *paths)} | {path: slow for path in paths}
+    return {"/": page("start", *paths)} | dict.fromkeys(paths, answer)
+
+
+def test_slow_answers_do_not_hold_up_the_others(site, tmp_path) -> None:
+    site.answers |= slow(0.5, [f"/s{number}" for number in range(8)])
     started = time.monotonic()
     rows = crawl(site.url, tmp_path, limits={"concurrency": 8})
     assert len(rows) == 9
@@ -363,12 +368,7 @@ def test_one_of_several_sites_that_goes_away_holds_up_nobody(site, tmp_path) -> 
 
 
 def test_budgets_of_pages_and_time_by_host_and_in_all(site, tmp_path) -> None:
-    async def slow(request):
-        await asyncio.sleep(0.1)
-        return web.Response(text=page("slow"), content_type="text/html")
-
-    paths = [f"/{number}" for number in range(20)]
-    site.answers |= {"/": page("start", *paths)} | {path: slow for path in paths}
+    site.answers |= slow(0.1, [f"/{number}" for number in range(20)])
     both = [site.url, f"http://localhost:{site.port}"]
     limits = {"max_host_pages": 3, "concurrency": 2}
     rows = crawl(both, tmp_path / "pages", limits=limits, allow=("127.0.0.1", "localhost"))

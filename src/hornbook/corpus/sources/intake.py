@@ -75,8 +75,9 @@ class Intake:
             raise InputError(f"{len(failed):,} of its files did not come ({failed[0]})", where=source,
                              fix="run the same command again: those that came are not fetched again")  # fmt: skip
         if not pages:
-            patterns = all(reason.startswith("excluded") for reason in reasons) and reasons
-            raise InputError(_nothing(reasons), where=source, fix="change include or exclude" if patterns else fix)
+            if reasons and all(reason.startswith("excluded") for reason in reasons):
+                fix = "change include or exclude"
+            raise InputError(_nothing(reasons), where=source, fix=fix)
 
     def close(self) -> None:
         """Write the table."""
