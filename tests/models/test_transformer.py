@@ -10,7 +10,7 @@ import torch
 import transformers
 
 from hornbook.models import Transformer, TransformerConfig, load_model, save_model
-from hornbook.models.transformer import lay_side_by_side
+from hornbook.models.layers import lay_side_by_side
 
 SHAPE = {
     "vocab_size": 96, "hidden_size": 32, "intermediate_size": 80, "num_hidden_layers": 3, "num_attention_heads": 4,

@@ -14,7 +14,8 @@ from hornbook.inference.requests import Chunk, Completion, Request
 from hornbook.inference.scoring import score
 from hornbook.inference.text import TextStream
 from hornbook.models.device import release_memory
-from hornbook.models.transformer import Transformer, lay_side_by_side
+from hornbook.models.layers import lay_side_by_side
+from hornbook.models.transformer import Transformer
 from hornbook.tokens.chat import render
 from hornbook.tokens.tokenizer import Tokenizer
 

@@ -15,7 +15,8 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from hornbook.models.transformer import Block, Transformer, pair_frequencies
+from hornbook.models.positions import pair_frequencies
+from hornbook.models.transformer import Block, Transformer
 
 NEAR, FAR = 0.5, 0.02  # radians a place: pairs that turn faster tell neighbours apart, slower ones what a token is
 COMMON = 0.3  # of every embedding, beside its own part of 1: what a head reads that looks at places and not at tokens

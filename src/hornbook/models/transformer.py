@@ -1,14 +1,11 @@
 """The decoder: Qwen3ForCausalLM, and by configuration Llama, Mistral and Qwen2, under Hugging Face's parameter names.
 
-Weights may be kept in fp32 while `compute_dtype` is bf16: every product casts its weight on the way in, so that the
-optimiser sees full-precision masters and the processor bf16.
 Shapes: B rows, T places, D width, H heads, K key-value heads, E head width, V vocabulary.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Protocol
 
 import torch
@@ -17,9 +14,10 @@ from torch import Tensor, nn
 
 from hornbook.models.attention import Mask, attend, attention_mask
 from hornbook.models.config import TransformerConfig
-from hornbook.models.rows import Rotation, rms_norm, split_heads, swiglu
+from hornbook.models.layers import MLP, Embedding, Linear, RMSNorm, at_places, side_by_side
+from hornbook.models.positions import rotations
+from hornbook.models.rows import Rotation, split_heads
 
-MANY = 512  # places: from here on weights that lie apart are joined, and not what they make
 OWN_SCORE = 5.0  # a fresh model's score for the token it has just read
 
 
@@ -104,7 +102,7 @@ class Block(nn.Module):
     def __init__(self, config: TransformerConfig, index: int):
         super().__init__()
         self.self_attn = Attention(config, index)
-        self.mlp = MLP(config)
+        self.mlp = MLP(config.hidden_size, config.intermediate_size)
         self.input_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
         self.post_attention_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
 
@@ -148,112 +146,6 @@ class Attention(nn.Module):
         else:
             o_BTHE = cache.attend(self.index, q_BHTE, k_BKTE, v_BKTE).transpose(1, 2)
         return o_BTHE.flatten(2)
-
-
-class MLP(nn.Module):
-    """SwiGLU: down(silu(gate(x)) * up(x)) (arXiv:2002.05202)."""
-
-    def __init__(self, config: TransformerConfig):
-        super().__init__()
-        self.gate_proj = Linear(config.hidden_size, config.intermediate_size)
-        self.up_proj = Linear(config.hidden_size, config.intermediate_size)
-        self.down_proj = Linear(config.intermediate_size, config.hidden_size)
-
-    @property
-    def beside(self) -> tuple[Linear, ...]:
-        """What reads the same input."""
-        return self.gate_proj, self.up_proj
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.down_proj(swiglu(side_by_side(x, *self.beside)))
-
-
-class Linear(nn.Linear):
-    """A product in the type of its input, whatever the type the weight is kept in."""
-
-    def __init__(self, inputs: int, outputs: int, bias: bool = False):
-        super().__init__(inputs, outputs, bias)
-
-    def reset_parameters(self) -> None:
-        """Nothing yet: weights are given by `initialise`, or read from a file."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.linear(x, self.weight.to(x.dtype), None if self.bias is None else self.bias.to(x.dtype))
-
-
-class Embedding(nn.Embedding):
-    """A row for every token."""
-
-    def reset_parameters(self) -> None:
-        """Nothing yet, as with `Linear`."""
-
-
-class RMSNorm(nn.Module):
-    """x / rms(x) * weight over the last axis."""
-
-    def __init__(self, size: int, eps: float):
-        super().__init__()
-        self.weight, self.eps = nn.Parameter(torch.ones(size)), eps
-
-    def forward(self, x: Tensor) -> Tensor:
-        return rms_norm(x, self.weight, self.eps)
-
-
-def at_places(x_BTC: Tensor, places_N: Tensor | None) -> Tensor:
-    """x_NC at the places `row * T + column`; everything, as it is, where none are named."""
-    return x_BTC if places_N is None else x_BTC.flatten(0, 1).index_select(0, places_N)
-
-
-def side_by_side(x: Tensor, *linears: Linear) -> Tensor:
-    """What several linears make of the same x, one after the other along the last axis.
-
-    One product, whose gradient is one product too. Weights that `lay_side_by_side` has not put together are joined
-    first, but for few places, where that would cost more than it saves.
-    """
-    weight = None if torch.is_grad_enabled() else _as_one(linears)
-    if weight is None and not torch.is_grad_enabled() and x.shape[:-1].numel() < MANY:
-        return torch.cat([linear(x) for linear in linears], dim=-1)
-    if weight is None:
-        weight = torch.cat([linear.weight for linear in linears])
-    biases: list[Tensor] = [linear.bias for linear in linears if linear.bias is not None]
-    return F.linear(x, weight.to(x.dtype), torch.cat(biases).to(x.dtype) if biases else None)
-
-
-@torch.no_grad()
-def lay_side_by_side(model: Transformer) -> None:
-    """Give the weights that are used side by side one stretch of memory: whoever answers word by word need not join
-    them at each. They stay the parameters they were, to be changed in place or read by name."""
-    for module in model.modules():
-        linears = module.beside if isinstance(module, Attention | MLP) else ()
-        if linears and _as_one(linears) is None:
-            parts = torch.cat([linear.weight for linear in linears]).split([len(x.weight) for x in linears])
-            for linear, part in zip(linears, parts, strict=True):
-                linear.weight.data = part
-
-
-def _as_one(linears: Sequence[Linear]) -> Tensor | None:
-    """Their weights as one tensor, without a copy, where they lie one after the other."""
-    first, at, rows = linears[0].weight, linears[0].weight.data_ptr(), 0
-    storage = first.untyped_storage().data_ptr()
-    for linear in linears:
-        weight = linear.weight
-        if weight.data_ptr() != at or weight.untyped_storage().data_ptr() != storage or not weight.is_contiguous():
-            return None
-        at, rows = at + weight.nbytes, rows + len(weight)
-    return first.as_strided((rows, first.shape[1]), (first.shape[1], 1))
-
-
-def rotations(positions_BT: Tensor, config: TransformerConfig) -> Rotation:
-    """cos and sin of every place's angles, each (B, T, E), in fp32."""
-    frequencies = pair_frequencies(config, positions_BT.device)
-    angles_BTE = (positions_BT[..., None].float() * frequencies).repeat(1, 1, 2)
-    return angles_BTE.cos(), angles_BTE.sin()
-
-
-def pair_frequencies(config: TransformerConfig, device: torch.device | None = None) -> Tensor:
-    """How far each of the E/2 rotary pairs turns from one place to the next, in radians, in fp32."""
-    half = torch.arange(0, config.head_dim, 2, device=device, dtype=torch.int64).float()
-    return 1.0 / (config.rope_theta ** (half / config.head_dim))
 
 
 @torch.no_grad()

@@ -1,0 +1,110 @@
+"""The pieces models are made of: products, norms and the feed-forward layer.
+
+Weights may be kept in fp32 while activations are bf16: every product casts its weight on the way in, so that the
+optimiser sees full-precision masters and the processor bf16. Shapes: B rows, T places, D width, N places of many rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from hornbook.models.rows import rms_norm, swiglu
+
+MANY = 512  # places: from here on weights that lie apart are joined, and not what they make
+
+
+class Linear(nn.Linear):
+    """A product in the type of its input, whatever the type the weight is kept in."""
+
+    def __init__(self, inputs: int, outputs: int, bias: bool = False):
+        super().__init__(inputs, outputs, bias)
+
+    def reset_parameters(self) -> None:
+        """Nothing yet: weights are given by `initialise`, or read from a file."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.weight.to(x.dtype), None if self.bias is None else self.bias.to(x.dtype))
+
+
+class Embedding(nn.Embedding):
+    """A row for every token."""
+
+    def reset_parameters(self) -> None:
+        """Nothing yet, as with `Linear`."""
+
+
+class RMSNorm(nn.Module):
+    """x / rms(x) * weight over the last axis."""
+
+    def __init__(self, size: int, eps: float):
+        super().__init__()
+        self.weight, self.eps = nn.Parameter(torch.ones(size)), eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        return rms_norm(x, self.weight, self.eps)
+
+
+class MLP(nn.Module):
+    """SwiGLU: down(silu(gate(x)) * up(x)) (arXiv:2002.05202)."""
+
+    def __init__(self, width: int, inner: int):
+        super().__init__()
+        self.gate_proj = Linear(width, inner)
+        self.up_proj = Linear(width, inner)
+        self.down_proj = Linear(inner, width)
+
+    @property
+    def beside(self) -> tuple[Linear, ...]:
+        """What reads the same input."""
+        return self.gate_proj, self.up_proj
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.down_proj(swiglu(side_by_side(x, *self.beside)))
+
+
+def at_places(x_BTC: Tensor, places_N: Tensor | None) -> Tensor:
+    """x_NC at the places `row * T + column`; everything, as it is, where none are named."""
+    return x_BTC if places_N is None else x_BTC.flatten(0, 1).index_select(0, places_N)
+
+
+def side_by_side(x: Tensor, *linears: Linear) -> Tensor:
+    """What several linears make of the same x, one after the other along the last axis.
+
+    One product, whose gradient is one product too. Weights that `lay_side_by_side` has not put together are joined
+    first, but for few places, where that would cost more than it saves.
+    """
+    weight = None if torch.is_grad_enabled() else _as_one(linears)
+    if weight is None and not torch.is_grad_enabled() and x.shape[:-1].numel() < MANY:
+        return torch.cat([linear(x) for linear in linears], dim=-1)
+    if weight is None:
+        weight = torch.cat([linear.weight for linear in linears])
+    biases: list[Tensor] = [linear.bias for linear in linears if linear.bias is not None]
+    return F.linear(x, weight.to(x.dtype), torch.cat(biases).to(x.dtype) if biases else None)
+
+
+@torch.no_grad()
+def lay_side_by_side(model: nn.Module) -> None:
+    """Give the weights that are used side by side one stretch of memory: whoever answers word by word need not join
+    them at each. They stay the parameters they were, to be changed in place or read by name."""
+    for module in model.modules():
+        linears: tuple[Linear, ...] = getattr(module, "beside", ())
+        if linears and _as_one(linears) is None:
+            parts = torch.cat([linear.weight for linear in linears]).split([len(x.weight) for x in linears])
+            for linear, part in zip(linears, parts, strict=True):
+                linear.weight.data = part
+
+
+def _as_one(linears: Sequence[Linear]) -> Tensor | None:
+    """Their weights as one tensor, without a copy, where they lie one after the other."""
+    first, at, rows = linears[0].weight, linears[0].weight.data_ptr(), 0
+    storage = first.untyped_storage().data_ptr()
+    for linear in linears:
+        weight = linear.weight
+        if weight.data_ptr() != at or weight.untyped_storage().data_ptr() != storage or not weight.is_contiguous():
+            return None
+        at, rows = at + weight.nbytes, rows + len(weight)
+    return first.as_strided((rows, first.shape[1]), (first.shape[1], 1))
