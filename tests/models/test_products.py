@@ -43,11 +43,10 @@ def test_a_linear_layer_is_the_exact_one_rounded_once(
     y = products.linear(x, weight)
     dx, dw = torch.autograd.grad(y, [x, weight], dy)
     rounded = weight.detach().bfloat16().double()
-    for own, exact in (
-        (y, x.double() @ rounded.T), (dx, dy.double() @ rounded), (dw, dy.double().T @ x.double())
-    ):  # fmt: skip
+    places_MK = x.detach().double()
+    for own, exact in ((y, places_MK @ rounded.T), (dx, dy.double() @ rounded), (dw, dy.double().T @ places_MK)):
         once = 2**-8 if own.dtype == torch.bfloat16 else 2e-6  # half a unit of bf16's last place, and fp32's sum
-        torch.testing.assert_close(own.double(), exact.detach(), rtol=once, atol=2e-5 * float(exact.detach().abs().max()))
+        torch.testing.assert_close(own.detach().double(), exact, rtol=once, atol=2e-5 * float(exact.abs().max()))
 
 
 def test_the_same_bits_whatever_the_threads() -> None:
