@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, PositiveFloat, PositiveInt, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError, model_validator
 
 from hornbook.core.errors import InputError
-from hornbook.models.hf_config import SLIDING, read_fields, written
-from hornbook.models.rope import RopeScaling, Yarn
+from hornbook.models.hf_config import MOST_LAYERS, SLIDING, read_fields, written
+from hornbook.models.rope import THETA, RopeScaling, Yarn
 
 
 class TransformerConfig(BaseModel):
@@ -22,18 +22,18 @@ class TransformerConfig(BaseModel):
     "sliding_attention", in all where it names none. `rope_scaling`: see `rope.py`, and `longer`.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     model_type: Literal["qwen3", "qwen2", "llama", "mistral", "gpt2"] = "qwen3"
     vocab_size: PositiveInt
     hidden_size: PositiveInt
     intermediate_size: PositiveInt
-    num_hidden_layers: PositiveInt
+    num_hidden_layers: PositiveInt = Field(le=MOST_LAYERS)
     num_attention_heads: PositiveInt
     num_key_value_heads: PositiveInt
     head_dim: PositiveInt
     max_position_embeddings: PositiveInt = 2048
-    rope_theta: PositiveFloat = 10_000.0
+    rope_theta: PositiveFloat = THETA
     rms_norm_eps: PositiveFloat = 1e-6
     tie_word_embeddings: bool = False
     attention_bias: bool = False
@@ -58,8 +58,8 @@ class TransformerConfig(BaseModel):
             raise ValueError(f"attention_bias is not to be chosen for {kind}")
         if self.mlp_bias and kind != "llama":
             raise ValueError(f"mlp_bias is not to be chosen for {kind}")
-        if self.rope_scaling is not None and kind == "gpt2":
-            raise ValueError("gpt2 has no rotary positions: no rope_scaling")
+        if kind == "gpt2" and (self.rope_scaling is not None or self.rope_theta != THETA):
+            raise ValueError("gpt2 has no rotary positions: neither rope_scaling nor rope_theta")
         self._windows_fit()
         return self
 

@@ -7,6 +7,7 @@ a model folder has GPT-2's, whose products are kept transposed ("Conv1D"), queri
 from __future__ import annotations
 
 import re
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -40,8 +41,9 @@ class GPT2(Transformer):
         window, last = self.config.max_position_embeddings, int(positions_BT.max())
         if last >= window:
             raise InputError(f"the text has {last + 1} places and GPT-2 learned {window}", fix="shorten it")
-        embedding_VD = self.model.embed_tokens.weight
-        x_BTD = F.embedding(ids_BT, embedding_VD) + F.embedding(positions_BT, self.model.embed_positions.weight)
+        trunk = cast(GPT2Trunk, self.model)
+        embedding_VD = trunk.embed_tokens.weight
+        x_BTD = F.embedding(ids_BT, embedding_VD) + F.embedding(positions_BT, trunk.embed_positions.weight)
         still = torch.ones(*positions_BT.shape, self.config.head_dim, device=ids_BT.device)
         return x_BTD.to(self.compute_dtype or embedding_VD.dtype), (still, torch.zeros_like(still))
 

@@ -28,13 +28,18 @@ LEFT_OUT = {  # a null, where the key is there, is as many key-value heads as he
     "llama": {"max_position_embeddings": 2048},
     "mistral": {"max_position_embeddings": 131072, "num_key_value_heads": 8},
 }
+MOST_LAYERS = 10_000  # no model has so many; a file that says so is damaged
 WINDOW, FULL_LAYERS = 4096, 28  # `sliding_window` and `max_window_layers`, left out where there are windows
 GPT2_NAMES = {
     "vocab_size": "vocab_size", "hidden_size": "n_embd", "intermediate_size": "n_inner",
     "num_hidden_layers": "n_layer", "num_attention_heads": "n_head", "max_position_embeddings": "n_positions",
     "rms_norm_eps": "layer_norm_epsilon", "tie_word_embeddings": "tie_word_embeddings",
 }  # fmt: skip
-GPT2_LEFT_OUT = {"n_positions": 1024, "layer_norm_epsilon": 1e-5, "tie_word_embeddings": True}
+GPT2_LEFT_OUT = {
+    "vocab_size": 50257, "n_embd": 768, "n_layer": 12, "n_head": 12, "n_positions": 1024, "layer_norm_epsilon": 1e-5,
+    "tie_word_embeddings": True,
+}  # fmt: skip
+NO_TOKENS = {"bos_token_id": None, "eos_token_id": None}  # left out they are 1 and 2, or GPT-2's, in transformers
 GELU_TANH = ("gelu_new", "gelu_pytorch_tanh")  # two names of one function
 
 
@@ -44,7 +49,7 @@ def read_fields(values: dict[str, Any], names: frozenset[str], where: object) ->
     Raises InputError for a family Hornbook does not know, or for a part it does not follow.
     """
     kind = values.get("model_type")
-    if kind not in ARCHITECTURES:
+    if not isinstance(kind, str) or kind not in ARCHITECTURES:
         fix = f"use one of {', '.join(ARCHITECTURES)}"
         raise InputError(f"model_type {kind!r} is not one Hornbook reads", where=where, fix=fix)
     if values.get("quantization_config"):
@@ -53,8 +58,8 @@ def read_fields(values: dict[str, Any], names: frozenset[str], where: object) ->
     if kind == "gpt2":
         return _read_gpt2(values, where)
     _only(values, "hidden_act", ("silu",), where)
+    values = LEFT_OUT[kind] | values
     known = {name: values[name] for name in names if values.get(name) is not None}
-    known |= {name: default for name, default in LEFT_OUT[kind].items() if name not in values}
     heads, width = known.get("num_attention_heads"), known.get("hidden_size")
     known.setdefault("num_key_value_heads", heads)
     if isinstance(heads, int) and isinstance(width, int) and heads > 0:
@@ -85,6 +90,8 @@ def written(config: TransformerConfig, dtype: str) -> dict[str, Any]:
         "sliding_window": None,
         **end,
     }
+    if not config.model_type.startswith("qwen"):
+        values |= NO_TOKENS
     if config.mlp_bias:
         values["mlp_bias"] = True
     if config.rope_scaling:
@@ -95,24 +102,26 @@ def written(config: TransformerConfig, dtype: str) -> dict[str, Any]:
 def _read_windows(values: dict[str, Any], where: object) -> tuple[Any, Any]:
     """`sliding_window` and `layer_types`: Mistral's layers have the window where there is one, Qwen's where
     `use_sliding_window` says so, by name or from `max_window_layers` on."""
-    kind, layers, types = values["model_type"], values.get("num_hidden_layers"), values.get("layer_types")
-    window = values.get("sliding_window", WINDOW)
-    if kind == "mistral":
-        mixed = window is not None and isinstance(types, list) and FULL in types
-        return window, tuple(types) if mixed else None
+    kind, types, window = values["model_type"], values.get("layer_types"), values.get("sliding_window", WINDOW)
+    layers, full = values.get("num_hidden_layers"), values.get("max_window_layers", FULL_LAYERS)
     if kind == "llama":
         _only(values, "use_sliding_window", (False,), where)
         return None, None
+    if kind == "mistral":
+        mixed = window is not None and isinstance(types, list) and FULL in types
+        return window, types if mixed else None
     if not values.get("use_sliding_window"):
         window = None
-    if types is None and isinstance(layers, int):
-        full = layers if window is None else values.get("max_window_layers", FULL_LAYERS)
+    if types is None:
+        if window is None or not isinstance(layers, int) or not 0 < layers <= MOST_LAYERS:
+            return None, None
+        if not isinstance(full, int):
+            raise InputError(f"max_window_layers {full!r} is no number", where=where, fix="say how many layers see all")
         types = [FULL if index < full else SLIDING for index in range(layers)]
-    if not isinstance(types, list):
-        return window, types
-    if types == [FULL] * (layers or 0):
+    alike = isinstance(types, list) and len(types) == layers and types == types[:1] * len(types)
+    if alike and types[0] == FULL:
         return None, None
-    return window, None if window is not None and types == [SLIDING] * (layers or 0) else tuple(types)
+    return window, None if alike and types[0] == SLIDING and window is not None else types
 
 
 def _written_windows(config: TransformerConfig) -> dict[str, Any]:
@@ -134,16 +143,16 @@ def _read_gpt2(values: dict[str, Any], where: object) -> dict[str, Any]:
     values = GPT2_LEFT_OUT | values
     known = {ours: values[theirs] for ours, theirs in GPT2_NAMES.items() if values.get(theirs) is not None}
     heads, width = known.get("num_attention_heads"), known.get("hidden_size")
-    known |= {"model_type": "gpt2", "num_key_value_heads": heads}
-    if isinstance(heads, int) and isinstance(width, int) and heads > 0:
+    if isinstance(width, int):
         known.setdefault("intermediate_size", 4 * width)
+    if isinstance(heads, int) and isinstance(width, int) and heads > 0:
         known["head_dim"] = width // heads
-    return known
+    return known | {"model_type": "gpt2", "num_key_value_heads": heads}
 
 
 def _written_gpt2(config: TransformerConfig) -> dict[str, Any]:
     values = {theirs: getattr(config, ours) for ours, theirs in GPT2_NAMES.items()}
-    return {"model_type": "gpt2", **values, "activation_function": GELU_TANH[0], "use_cache": True}
+    return {"model_type": "gpt2", **values, "activation_function": GELU_TANH[0], "use_cache": True, **NO_TOKENS}
 
 
 def _only(values: dict[str, Any], name: str, followed: tuple[Any, ...], where: object) -> None:

@@ -12,14 +12,14 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, m
 
 from hornbook.core.errors import InputError
 
-Factor = Annotated[float, Field(ge=1.0, allow_inf_nan=False)]
+Factor = Annotated[float, Field(ge=1.0)]
 THETA = 10_000.0  # the base where none is said
 
 
 class Kind(BaseModel):
     """What the kinds have in common: frozen, no key they do not know."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Linear(Kind):
@@ -109,7 +109,7 @@ def read_rope(values: dict[str, Any], where: object) -> tuple[float, dict[str, A
     name = given.get("rope_type") or given.get("type") or "default"
     if name == "default":
         return theta, None
-    if name not in KINDS:
+    if not isinstance(name, str) or name not in KINDS:
         fix = f"use a model with one of default, {', '.join(KINDS)}"
         raise InputError(f"rope type {name!r} is not followed", where=where, fix=fix)
     known = {key: value for key, value in given.items() if key in KINDS[name].model_fields and value is not None}
