@@ -175,6 +175,23 @@ def nanochat(shape: Shape, dtype: str, *, compiled: bool = False) -> Iterator[fl
         yield time.perf_counter() - started
 
 
+PRODUCT = (4096, 512, 1536)
+
+
+def product(shape: Shape) -> Iterator[float]:
+    """No trainer: torch's bf16 product of PRODUCT, whose rate others are measured by; seconds of one, of 8 in a row."""
+    import torch
+
+    torch.set_num_threads(cores())
+    M, K, N = PRODUCT
+    x_MK, weight_NK = torch.randn(M, K).bfloat16(), torch.randn(N, K).bfloat16()
+    while True:
+        started = time.perf_counter()
+        for _ in range(8):
+            torch.nn.functional.linear(x_MK, weight_NK)
+        yield (time.perf_counter() - started) / 8
+
+
 TRAINERS: dict[str, Callable[[Shape], Iterator[float]]] = {
     "ours_bf16": lambda shape: ours(shape, "bfloat16"),
     "ours_fp32": lambda shape: ours(shape, "float32"),
@@ -182,6 +199,7 @@ TRAINERS: dict[str, Callable[[Shape], Iterator[float]]] = {
     "transformers_bf16": lambda shape: transformers(shape, "bfloat16"),
     "nanochat_fp32": lambda shape: nanochat(shape, "float32"),
     "nanochat_bf16": lambda shape: nanochat(shape, "bfloat16"),
+    "product": product,
     "nanochat_fp32_compiled": lambda shape: nanochat(shape, "float32", compiled=True),
     "nanochat_bf16_compiled": lambda shape: nanochat(shape, "bfloat16", compiled=True),
 }
