@@ -47,7 +47,8 @@ def ids(*shape: int, seed: int = 3) -> Tensor:
 @settings(max_examples=25, deadline=None)
 @given(
     layers=st.integers(1, 5), every=st.integers(1, 4), heads=st.sampled_from([1, 2, 4]), half=st.integers(1, 6),
-    window=st.integers(1, 40), length=st.integers(1, 40), padding=st.integers(0, 39), flags=st.tuples(*[st.booleans()] * 5),
+    window=st.integers(1, 40), length=st.integers(1, 40), padding=st.integers(0, 39),
+    flags=st.tuples(*[st.booleans()] * 5),
 )  # fmt: skip
 def test_logits_are_those_of_transformers(layers, every, heads, half, window, length, padding, flags) -> None:
     names = ("norm_bias", "attention_bias", "mlp_bias", "decoder_bias", "classifier_bias")

@@ -110,7 +110,8 @@ def test_greedy_answers_are_those_of_transformers(tie: bool) -> None:
     config = CONFIG.model_copy(update={"tie_word_embeddings": tie})
     documents_BS[1, 15:], documents_BS[2, :5] = -1, -1  # padding on either side
     endless = greedy(stirred(config, 0.2), source_BS, documents_BS, limit=20)
-    places = {word: {row.index(word) if word in row else -1 for row in endless} for word in sum(endless, [])}
+    words = {word for row in endless for word in row}
+    places = {word: {row.index(word) if word in row else -1 for row in endless} for word in words}
     end = max(places, key=lambda word: len(places[word]))  # the word that comes at the most different places
     ours, theirs = pair(config.model_copy(update={"eos_token_id": end}), 0.2)
     found = greedy(ours, source_BS, documents_BS, limit=30)

@@ -6,6 +6,7 @@ Shapes: B rows, S places of the source, T of the target, D width, H heads, E hea
 from __future__ import annotations
 
 import math
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -113,8 +114,8 @@ class Stack(nn.Module):
         are the last of the `keys` places. In `like`'s type."""
         ahead_L = torch.arange(1 - keys, keys, device=like.device)
         buckets_L = relative_buckets(ahead_L, self.config, both_ways=not self.decodes)
-        table_NH = self.block[0].layer[0].SelfAttention.relative_attention_bias.weight
-        bias_HL = F.embedding(buckets_L, table_NH).to(like.dtype).T
+        table = cast(OwnLayer, cast(Block, self.block[0]).layer[0]).SelfAttention.relative_attention_bias
+        bias_HL = cast(Embedding, table)(buckets_L).to(like.dtype).T
         return bias_HL.unfold(1, keys, 1)[:, :queries].flip(1)[None]  # the last query has most keys behind it
 
     def forward(
@@ -127,40 +128,65 @@ class Stack(nn.Module):
 
 
 class Block(nn.Module):
-    """x + attention(norm(x)), in decoders x + crossing(norm(x), source), then x + mlp(norm(x))."""
+    """Own places, in decoders the source's as well, then the feed-forward layer: each x + layer(norm(x))."""
 
     def __init__(self, config: EncoderDecoderConfig, *, decodes: bool, first: bool):
         super().__init__()
-        layers: list[nn.Module] = [_Normed(config, "SelfAttention", Attention(config, biased=first))]
-        if decodes:
-            layers.append(_Normed(config, "EncDecAttention", Attention(config, biased=False)))
-        self.layer = nn.ModuleList([*layers, _Normed(config, "DenseReluDense", GeGLU(config))])
+        crossing = [CrossLayer(config)] if decodes else []
+        self.layer = nn.ModuleList([OwnLayer(config, biased=first), *crossing, ForwardLayer(config)])
 
     def forward(self, x_BTD, mask: Mask, bias_1HTT, source_BSD, crossing: Mask, kept: Kept | None, index: int):
         own, *cross, forward = self.layer
-        attention = own.SelfAttention
-        q, k, v = attention.split(side_by_side(own.layer_norm(x_BTD), attention.q, attention.k, attention.v))
+        x_BTD = own(x_BTD, mask, bias_1HTT, kept, index)
+        for layer in cross:
+            x_BTD = layer(x_BTD, source_BSD, crossing, kept, index)
+        return forward(x_BTD)
+
+
+class OwnLayer(nn.Module):
+    """Attention to the places of the same text."""
+
+    def __init__(self, config: EncoderDecoderConfig, *, biased: bool):
+        super().__init__()
+        self.SelfAttention = Attention(config, biased=biased)
+        self.layer_norm = RMSNorm(config.d_model, config.layer_norm_epsilon)
+
+    def forward(self, x_BTD: Tensor, mask: Mask, bias_1HTT: Tensor, kept: Kept | None, index: int) -> Tensor:
+        attention = self.SelfAttention
+        q, k, v = attention.split(side_by_side(self.layer_norm(x_BTD), attention.q, attention.k, attention.v))
         if kept is not None:
             k, v = kept.extended(index, k, v)
-        x_BTD = x_BTD + attention.joined(attend(q, k, v, mask, scale=1.0, bias_1HTT=bias_1HTT))
-        for layer in cross:
-            attention = layer.EncDecAttention
-            (q,) = attention.split(attention.q(layer.layer_norm(x_BTD)))
-            known = kept.source[index] if kept is not None else None
-            k, v = known or attention.split(side_by_side(source_BSD, attention.k, attention.v))
-            if kept is not None:
-                kept.source[index] = (k, v)
-            x_BTD = x_BTD + attention.joined(attend(q, k, v, crossing, scale=1.0))
-        return x_BTD + forward.DenseReluDense(forward.layer_norm(x_BTD))
+        return x_BTD + attention.joined(attend(q, k, v, mask, scale=1.0, bias_1HTT=bias_1HTT))
 
 
-class _Normed(nn.Module):
-    """A layer and the norm before it, under the names Hugging Face gives them."""
+class CrossLayer(nn.Module):
+    """Attention to the source, which no position tells apart."""
 
-    def __init__(self, config: EncoderDecoderConfig, name: str, layer: nn.Module):
+    def __init__(self, config: EncoderDecoderConfig):
         super().__init__()
-        self.add_module(name, layer)
+        self.EncDecAttention = Attention(config, biased=False)
         self.layer_norm = RMSNorm(config.d_model, config.layer_norm_epsilon)
+
+    def forward(self, x_BTD: Tensor, source_BSD: Tensor, mask: Mask, kept: Kept | None, index: int) -> Tensor:
+        attention = self.EncDecAttention
+        (q,) = attention.split(attention.q(self.layer_norm(x_BTD)))
+        known = None if kept is None else kept.source[index]
+        k, v = known or attention.split(side_by_side(source_BSD, attention.k, attention.v))
+        if kept is not None:
+            kept.source[index] = (k, v)
+        return x_BTD + attention.joined(attend(q, k, v, mask, scale=1.0))
+
+
+class ForwardLayer(nn.Module):
+    """The feed-forward layer."""
+
+    def __init__(self, config: EncoderDecoderConfig):
+        super().__init__()
+        self.DenseReluDense = GeGLU(config)
+        self.layer_norm = RMSNorm(config.d_model, config.layer_norm_epsilon)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.DenseReluDense(self.layer_norm(x))
 
 
 class Attention(nn.Module):
@@ -173,8 +199,8 @@ class Attention(nn.Module):
         self.k = Linear(config.d_model, inner)
         self.v = Linear(config.d_model, inner)
         self.o = Linear(inner, config.d_model)
-        if biased:
-            self.relative_attention_bias = Embedding(config.relative_attention_num_buckets, config.num_heads)
+        buckets = config.relative_attention_num_buckets
+        self.relative_attention_bias = Embedding(buckets, config.num_heads) if biased else None
 
     def split(self, x_BTC: Tensor) -> tuple[Tensor, ...]:
         """What lies side by side in x, each as (B, H, T, E)."""

@@ -36,8 +36,8 @@ class Whole:
 
 
 class Corrupted:
-    """The batches of `batches`, whose sequences are `Whole`, each after `change`, such as `mask_tokens` or `infill` with
-    its options given: it gets the batch and a random generator for each row. The `cursor` is that of `batches`."""
+    """The batches of `batches`, whose sequences are `Whole`, each after `change`: `mask_tokens` or `infill` with its
+    options given, which gets the batch and a random generator for each row. The `cursor` is that of `batches`."""
 
     def __init__(self, batches: PackedBatches, change: Callable[[Batch, Generators], Batch]):
         self.batches, self.change = batches, change

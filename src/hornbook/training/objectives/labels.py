@@ -13,7 +13,7 @@ from hornbook.training.objectives.masked import weighed
 
 
 def text_labels(model: SequenceClassifier, batch: Any) -> Loss:
-    """- log p(label), in nats, of each row's text, whose label is in `extra["labels_B"]`; the weight counts the rows."""
+    """- log p(label), in nats, of each row's text, whose label is in `extra["labels_B"]`; the weight is how many."""
     logits_BL = model(batch.ids_BT, batch.positions_BT, batch.documents_BT)
     labels_B = batch.extra["labels_B"]
     return _loss(logits_BL, labels_B, labels_B.new_ones(len(labels_B)).float())
