@@ -90,8 +90,8 @@ def attend(
     if mask.numbers_BT is not None:
         return _InBlocks.apply(q_BHTE, k_BKTE, v_BKTE, mask.numbers_BT, mask.prefixes_BT)
     groups, additive_B1TT = q_BHTE.shape[1] // k_BKTE.shape[1], mask.additive_B1TT
-    scale = q_BHTE.shape[-1] ** -0.5 if scale is None else scale
     if _in_tiles(q_BHTE):
+        scale = q_BHTE.shape[-1] ** -0.5 if scale is None else scale
         k_BHTE, v_BHTE = (x if groups == 1 else x.repeat_interleave(groups, 1) for x in (k_BKTE, v_BKTE))
         return _InTiles.apply(q_BHTE, k_BHTE, v_BHTE, additive_B1TT, bias_1HTT, scale).transpose(1, 2)
     causal = additive_B1TT is None and mask.causal
