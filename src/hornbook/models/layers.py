@@ -48,6 +48,19 @@ class RMSNorm(nn.Module):
         return rms_norm(x, self.weight, self.eps)
 
 
+class LayerNorm(nn.Module):
+    """(x - mean) / deviation * weight (+ bias) over the last axis, in fp32 inside (arXiv:1607.06450)."""
+
+    def __init__(self, size: int, eps: float, bias: bool = False):
+        super().__init__()
+        self.weight, self.eps = nn.Parameter(torch.ones(size)), eps
+        self.bias = nn.Parameter(torch.zeros(size)) if bias else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        bias = None if self.bias is None else self.bias.to(x.dtype)
+        return F.layer_norm(x, self.weight.shape, self.weight.to(x.dtype), bias, self.eps)
+
+
 class MLP(nn.Module):
     """SwiGLU: down(silu(gate(x)) * up(x)) (arXiv:2002.05202)."""
 

@@ -13,6 +13,9 @@ from hornbook.models.kernels import call, has_kernels, has_products
 
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)  # fast to a spread of singular values around 1, not to 1 exactly
 NEWTON_SCHULZ_STEPS = 5  # as many as `cpp/orthogonal.cpp` makes
+# How Hugging Face names them, in decoders, ModernBERT and T5.
+HIDDEN = (".layers.", ".block.", "head.dense.")
+EMBEDDINGS = ("embed_tokens", "tok_embeddings", "shared.")
 
 
 @dataclass(frozen=True)
@@ -153,12 +156,12 @@ def orthogonalised(matrices_GRC: Tensor) -> Tensor:
 
 
 def _is_hidden_matrix(name: str, parameter: Tensor) -> bool:
-    return ".layers." in name and parameter.ndim == 2
+    return parameter.ndim == 2 and any(part in name for part in HIDDEN) and "relative_attention_bias" not in name
 
 
 def _adam_rate(name: str, rates: Rates) -> float:
-    if "embed_tokens" in name:
+    if any(part in name for part in EMBEDDINGS):
         return rates.embedding
-    if name.endswith("lm_head.weight"):
+    if name.endswith(("lm_head.weight", "classifier.weight")):
         return rates.head
     return rates.vectors
