@@ -36,9 +36,9 @@ def attention_mask(
     prefixes_BT: Tensor | None = None, window: int | None = None, positions_BT: Tensor | None = None,
 ) -> Mask:  # fmt: skip
     """The causal mask for queries of `like`'s type and device: place t sees s when s is not later and of t's document
-    or of its prefix, the document which that one goes on from. Without `documents_BT` everything is one document, without
-    `prefixes_BT` none goes on from another. With a `window` a place sees so many places, itself counted, by their
-    `positions_BT` (B or 1, T), as in Longformer and Mistral (arXiv:2004.05150, arXiv:2310.06825)."""
+    or of its prefix, the document which that one goes on from. Without `documents_BT` everything is one document,
+    without `prefixes_BT` none goes on from another. With a `window` a place sees so many places, itself counted, by
+    their `positions_BT` (B or 1, T), as in Longformer and Mistral (arXiv:2004.05150, arXiv:2310.06825)."""
     if window is None and _in_blocks(like, length, head_size):
         if documents_BT is None:
             documents_BT = torch.zeros(batch, length, dtype=torch.int32)

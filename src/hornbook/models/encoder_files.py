@@ -13,7 +13,8 @@ from hornbook.models.encoder import Encoder, SequenceClassifier, TokenClassifier
 from hornbook.models.encoder_config import EncoderConfig
 from hornbook.models.encoder_decoder import EncoderDecoder
 from hornbook.models.encoder_decoder_config import EncoderDecoderConfig
-from hornbook.models.files import WEIGHTS, read_json, read_safetensors, write_json, write_safetensors
+from hornbook.models.files import PART_BYTES, write_json
+from hornbook.models.weights import read_json, read_weights, write_weights
 
 Reader = Encoder | SequenceClassifier | TokenClassifier
 KINDS: dict[str, type[Reader]] = {kind.architecture: kind for kind in (Encoder, SequenceClassifier, TokenClassifier)}
@@ -26,12 +27,12 @@ def save_encoder(model: Reader, folder: Path) -> None:
     tensors = model.state_dict()
     tensors.pop("decoder.weight", None)  # the embedding
     dtype = str(model.head.dense.weight.dtype).removeprefix("torch.")
-    write_safetensors(Path(folder) / WEIGHTS, tensors)
+    write_weights(Path(folder), tensors, PART_BYTES)
     write_json(Path(folder) / "config.json", model.config.to_hf(model.architecture, dtype))
 
 
 def load_encoder(folder: Path, *, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> Reader:
-    """Read a folder of ours or of Hugging Face's ModernBERT (one safetensors file) as the class its config names.
+    """Read a folder of ours or of Hugging Face's ModernBERT as the class its config names.
 
     Raises InputError for a folder that holds no such model, DamagedError for weights that are not those of its config.
     """
@@ -40,7 +41,7 @@ def load_encoder(folder: Path, *, device: torch.device | str = "cpu", dtype: tor
     config = EncoderConfig.from_hf(values, where=path)
     name = _architecture(values, path)
     model = KINDS[name](config, seed=None)
-    tensors = read_safetensors(Path(folder) / WEIGHTS)
+    tensors = read_weights(Path(folder))
     if isinstance(model, Encoder):
         tensors["decoder.weight"] = tensors.get("model.embeddings.tok_embeddings.weight", torch.empty(0))
     return _filled(model, tensors, Path(folder)).to(device=device, dtype=dtype)
@@ -53,7 +54,7 @@ def save_encoder_decoder(model: EncoderDecoder, folder: Path) -> None:
     if model.config.tie_word_embeddings:
         del tensors["lm_head.weight"]
     config = model.config
-    write_safetensors(Path(folder) / WEIGHTS, tensors)
+    write_weights(Path(folder), tensors, PART_BYTES)
     write_json(Path(folder) / "config.json", config.to_hf(str(model.shared.weight.dtype).removeprefix("torch.")))
     tokens = ("decoder_start_token_id", "eos_token_id", "pad_token_id")
     write_json(Path(folder) / "generation_config.json", {name: getattr(config, name) for name in tokens})
@@ -62,10 +63,10 @@ def save_encoder_decoder(model: EncoderDecoder, folder: Path) -> None:
 def load_encoder_decoder(
     folder: Path, *, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
 ) -> EncoderDecoder:
-    """Read a folder of ours or of Hugging Face's T5 v1.1 (one safetensors file). Raises as `load_encoder` does."""
+    """Read a folder of ours or of Hugging Face's T5 v1.1. Raises as `load_encoder` does."""
     path = Path(folder) / "config.json"
     config = EncoderDecoderConfig.from_hf(read_json(path), where=path)
-    tensors = read_safetensors(Path(folder) / WEIGHTS)
+    tensors = read_weights(Path(folder))
     shared_VD = tensors.get("shared.weight", torch.empty(0))
     for name in ("encoder.embed_tokens.weight", "decoder.embed_tokens.weight"):  # older folders say it three times
         tensors.pop(name, None)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from hornbook.core.errors import InputError
 from hornbook.models.config import TransformerConfig
-from hornbook.models.layers import Embedding, Linear
+from hornbook.models.layers import Embedding, LayerNorm, Linear
 from hornbook.models.rows import Rotation
 from hornbook.models.transformer import Attention, Block, Transformer, Trunk
 
@@ -100,7 +100,7 @@ class GPT2Trunk(Trunk):
         self.embed_tokens = Embedding(config.vocab_size, config.hidden_size)
         self.embed_positions = Embedding(config.max_position_embeddings, config.hidden_size)
         self.layers = nn.ModuleList(GPT2Block(config, index) for index in range(config.num_hidden_layers))
-        self.norm = LayerNorm(config.hidden_size, config.rms_norm_eps)
+        self.norm = LayerNorm(config.hidden_size, config.rms_norm_eps, bias=True)
 
 
 class GPT2Block(Block):
@@ -110,18 +110,8 @@ class GPT2Block(Block):
         nn.Module.__init__(self)
         self.self_attn = Attention(config, index)
         self.mlp = GELULayer(config.hidden_size, config.intermediate_size)
-        self.input_layernorm = LayerNorm(config.hidden_size, config.rms_norm_eps)
-        self.post_attention_layernorm = LayerNorm(config.hidden_size, config.rms_norm_eps)
-
-
-class LayerNorm(nn.LayerNorm):
-    """(x - mean) / deviation * weight + bias over the last axis (arXiv:1607.06450), in the type of its input."""
-
-    def __init__(self, size: int, eps: float):
-        super().__init__(size, eps)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.layer_norm(x, self.normalized_shape, self.weight.to(x.dtype), self.bias.to(x.dtype), self.eps)
+        self.input_layernorm = LayerNorm(config.hidden_size, config.rms_norm_eps, bias=True)
+        self.post_attention_layernorm = LayerNorm(config.hidden_size, config.rms_norm_eps, bias=True)
 
 
 class GELULayer(nn.Module):

@@ -60,6 +60,12 @@ def read_safetensors(path: Path, dtype: torch.dtype | None = None) -> dict[str, 
         return {name: file.get_tensor(name).to(dtype=dtype, copy=True) for name in file.keys()}  # noqa: SIM118
 
 
+def read_weights(folder: Path) -> dict[str, Tensor]:
+    """Every tensor of a model folder, as it is filed. Raises as `filed_weights` and `read_safetensors` do."""
+    paths = sorted({weight.path for weight in filed_weights(folder).values()})
+    return {name: tensor for path in paths for name, tensor in read_safetensors(path).items()}
+
+
 def write_safetensors(path: Path, tensors: dict[str, Tensor]) -> None:
     """Write tensors atomically, names sorted, so that equal tensors give equal bytes."""
     write_bytes(path, to_safetensors({name: tensors[name].detach().cpu().contiguous() for name in sorted(tensors)}))
