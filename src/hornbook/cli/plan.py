@@ -3,31 +3,44 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hornbook.cli.common import RecipeArgument, Settings, Verify, duration, print_json, print_table
+from hornbook.cli.common import (
+    Minutes, RecipeArgument, Settings, Tokens, Verify, duration, print_json, print_table, size, with_horizon,
+)  # fmt: skip
 from hornbook.core.words import counted
 from hornbook.road.runs import open_recipe, workspace_of
+
+if TYPE_CHECKING:
+    from hornbook.pipeline.config import Estimate
 
 
 def plan(
     recipe: RecipeArgument,
     settings: Settings = None,
+    tokens: Tokens = None,
+    minutes: Minutes = None,
     verify: Verify = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a step.")] = False,
 ) -> None:
     """Say what a run would do, why, and about how long it takes; then every value that it would use."""
-    from hornbook.pipeline.plan import make_plan
+    from hornbook.pipeline.plan import estimated, make_plan
 
-    read = open_recipe(recipe, settings or ())
+    read = open_recipe(recipe, with_horizon(settings, tokens, minutes))
     workspace = workspace_of(read)
-    planned = make_plan(read, workspace, verify=verify).values()
+    planned = [
+        step if step.action == "up to date" else estimated(read, step, workspace, thorough=True)
+        for step in make_plan(read, workspace, verify=verify).values()
+    ]
     if as_json:
         for step in planned:
             config = json.loads(step.config.model_dump_json())
             told = {"step": step.name, "action": step.action, "reason": step.reason, "seconds": step.seconds}
+            if step.estimate is not None:
+                told["estimate"] = asdict(step.estimate)
             print_json({**told, "artifact": str(step.folder), "identity": step.identity, "config": config})
         return
     dial = read.dial
@@ -40,7 +53,36 @@ def plan(
     unknown = sum(step.seconds is None for step in to_do)
     beside = f", and {unknown} nobody has timed" if unknown else ""
     print(f"\n{counted(len(to_do), 'step')} to do, about {duration(known)}{beside}\n")
+    for step in to_do:
+        if step.estimate is not None:
+            print(f"{step.name}\n" + "\n".join(f"  {line}" for line in _lines(step.estimate)) + "\n")
     for section in dict.fromkeys(step.step.section for step in planned):
         config = next(step.config for step in planned if step.step.section == section)
         values = (f"{key} = {json.dumps(value)}" for key, value in json.loads(config.model_dump_json()).items())
         print(f"[{section}] " + ", ".join(values))
+
+
+def _lines(estimate: Estimate) -> list[str]:
+    """What a training will take, for people."""
+    of, needed = estimate.figures, sum(estimate.memory.values())
+    kinds = (("in_blocks", "in blocks"), ("in_embedding", "embedding"), ("in_head", "head"))
+    parts = ", ".join(f"{_short(of[key])} {name}" for key, name in kinds if of[key])
+    batch = f"{of['rows']} rows of {of['window']}" + (f", {of['accumulate']} times" if of["accumulate"] > 1 else "")
+    lines = [
+        f"{_short(of['parameters'])} parameters: {parts} (vocabulary of {of['vocabulary']:,})",
+        f"reads {of['tokens']:,} tokens in {counted(of['steps'], 'step')} of {of['step_tokens']:,} ({batch})",
+        f"computes {of['flops_a_token'] / 1e6:,.1f} MFLOP a token, {of['flops']:.2e} FLOP in all",
+    ]
+    if estimate.seconds is not None and estimate.between is not None:
+        low, high = map(duration, estimate.between)
+        within = "" if low == high else f" ({low} to {high})"
+        threads = f" with {counted(estimate.threads, 'thread')}" if estimate.threads else ""
+        rate = f"{of['tokens_per_second']:,} tokens a second"
+        lines.append(f"takes {duration(estimate.seconds)}{within} on {of['device']}{threads}, {rate}")
+    largest = sorted(estimate.memory.items(), key=lambda part: -part[1])
+    where = ", ".join(f"{name} {size(held)}" for name, held in largest if held >= needed / 100)
+    return [*lines, f"holds at most {size(needed)} of {size(of['memory_limit'])}: {where}"]
+
+
+def _short(count: int) -> str:
+    return f"{count / 1e6:,.1f}M" if count < 1e9 else f"{count / 1e9:,.2f}B"

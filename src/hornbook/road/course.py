@@ -19,9 +19,10 @@ from hornbook.core.seeds import derive
 from hornbook.inference import Engine, Request, Sampling
 from hornbook.models.transformer import Transformer
 from hornbook.pipeline.run import Run
+from hornbook.road.learner import rates
 from hornbook.road.mixture import mixed
 from hornbook.road.pace import AROUND_SECONDS
-from hornbook.road.pretrain import PretrainConfig, rates
+from hornbook.road.pretrain_config import PretrainConfig
 from hornbook.tokens.loader import PackedBatches, predictions
 from hornbook.tokens.shards import TokenShards
 from hornbook.tokens.tokenizer import Tokenizer
@@ -71,7 +72,7 @@ class Course:
         batches = PackedBatches(train, None, window=config.window, rows=config.rows, seed=seed, order=order)
         optimiser = Optimiser(self.model, rates(config))
         rising = round(config.warmup * config.steps)
-        stable = max(rising, config.steps - round(config.cooldown * config.steps))
+        stable, falling_steps = config.parts
 
         def learn(part: str, schedule: Schedule, count: int, last: int) -> None:
             before, samples.steps = self.steps, last
@@ -84,7 +85,7 @@ class Course:
 
         if stable:
             learn("text", lambda step: min(1.0, (step + 1) / max(1, rising)), stable, config.steps)
-        left, height, legs = config.steps - stable, 1.0, LEGS if config.minutes else 1
+        left, height, legs = falling_steps, 1.0, LEGS if config.minutes else 1
         for leg in range(legs if left else 0):
             left = self._left(leg, left)
             count, falling = math.ceil(left / (legs - leg)), warmup_stable_cooldown(left, cooldown=1.0)
@@ -122,7 +123,7 @@ class Course:
         self.parts[part] = fit(
             self.model, batches, compiled(next_token, run.device, wanted=run.compile), optimiser, schedule,
             folder=run.work / part, device=run.device, steps=steps, accumulate=config.accumulate, on_step=on_step,
-            checkpoint_every=max(10, config.steps // 16), warn=run.warn,
+            checkpoint_every=config.checkpoint_every, warn=run.warn,
         )  # fmt: skip
         return self.parts[part]
 
