@@ -39,7 +39,11 @@ def test_a_stopped_attempt_goes_on_with_its_own_threads(bench, monkeypatch: pyte
     import toys
 
     estimate(bench)
-    monkeypatch.setattr(toys, "note", lambda what: (_ for _ in ()).throw(KeyboardInterrupt) if what == "learn 3" else None)
+    def killed(what: str) -> None:
+        if what == "learn 3":
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(toys, "note", killed)
     with pytest.raises(Exception, match="stopped in the step learn"):
         bench.run()
     monkeypatch.undo()

@@ -9,8 +9,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hornbook.cli.common import (
-    Minutes, RecipeArgument, Settings, Tokens, Verify, duration, print_json, print_table, size, with_horizon,
-)  # fmt: skip
+    Minutes,
+    RecipeArgument,
+    Settings,
+    Tokens,
+    Verify,
+    duration,
+    print_json,
+    print_table,
+    size,
+    with_horizon,
+)
 from hornbook.core.words import counted
 from hornbook.road.runs import open_recipe, workspace_of
 
@@ -71,7 +80,8 @@ def _lines(estimate: Estimate) -> list[str]:
     lines = [
         f"{_short(of['parameters'])} parameters: {parts} (vocabulary of {of['vocabulary']:,})",
         f"reads {of['tokens']:,} tokens in {counted(of['steps'], 'step')} of {of['step_tokens']:,} ({batch})",
-        f"computes {of['flops_a_token'] / 1e6:,.1f} MFLOP a token, {of['flops']:.2e} FLOP in all",
+        f"computes {of['flops_a_token'] / 1e6:,.1f} MFLOP a token, {of['flops']:.2e} FLOP in all, and "
+        f"{of['optimiser_flops'] / of['flops']:.0%} of that more in the optimiser",
     ]
     if estimate.seconds is not None and estimate.between is not None:
         low, high = map(duration, estimate.between)

@@ -11,8 +11,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hornbook.cli.common import (
-    Minutes, RecipeArgument, Settings, Tokens, Verify, duration, print_json, size, with_horizon,
-)  # fmt: skip
+    Minutes,
+    RecipeArgument,
+    Settings,
+    Tokens,
+    Verify,
+    duration,
+    print_json,
+    size,
+    with_horizon,
+)
 from hornbook.road import runs
 
 if TYPE_CHECKING:

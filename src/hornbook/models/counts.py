@@ -13,7 +13,7 @@ from hornbook.models.config import TransformerConfig
 
 @dataclass(frozen=True)
 class Parameters:
-    """How many there are of each kind. A tied head is the embedding: it is counted there and multiplies all the same."""
+    """How many there are of each kind. A tied head is the embedding: counted once, it multiplies all the same."""
 
     matrices: int  # inside the blocks
     embedding: int
@@ -55,7 +55,7 @@ def flops_a_token(shape: TransformerConfig, window: int) -> int:
 
 
 def newton_schulz_flops(shape: TransformerConfig, iterations: int) -> int:
-    """Of one step of Muon: per iteration x x', its square and the product with x, on the shorter side of each matrix."""
+    """Of one step of Muon: each iteration takes x x', its square and its product with x, on a matrix's shorter side."""
     D, F, E = shape.hidden_size, shape.intermediate_size, shape.head_dim
     queries, keys = shape.num_attention_heads * E, shape.num_key_value_heads * E
     sides = [(queries, D), (keys, D), (keys, D), (queries, D), (F, D), (F, D), (F, D)]

@@ -73,9 +73,10 @@ class Workspace:
         return {step: Artifact(path) for step, path in there.items() if (path / RECORD_NAME).exists()}
 
     def plan(self) -> dict[str, Any]:
-        """plan.json: `settled` (what was asked -> its configuration), `measured` (what was found out about this machine),
+        """plan.json: `settled` (what was asked -> its configuration), `measured` (what was found out of this machine),
         `current` (step -> folder), `recipe`."""
-        path, empty = self.folder / "plan.json", {"settled": {}, "measured": {}, "current": {}}
+        path = self.folder / "plan.json"
+        empty: dict[str, Any] = {"settled": {}, "measured": {}, "current": {}}
         try:
             return {**empty, **json.loads(path.read_bytes())}
         except FileNotFoundError:

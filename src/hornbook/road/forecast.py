@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict
-from pathlib import Path
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from hornbook.core.digest import digest_json
 from hornbook.core.errors import InputError
-from hornbook.core.processes import cores, memory_limit
+from hornbook.core.processes import cores
 from hornbook.core.words import size
 from hornbook.pipeline.config import Estimate
+from hornbook.road.here import batching_of, machine_of, memory_of, processor, vocabulary
 from hornbook.road.learner import shape_of
 from hornbook.road.pace import AROUND_SECONDS, Pace, measured_pace
 
@@ -42,13 +42,14 @@ def tokens_for_parameters(config: PretrainConfig, recipe: Recipe) -> int:
 
 def estimate(config: PretrainConfig, recipe: Recipe, measured: dict[str, Any], *, thorough: bool) -> Estimate:
     """What the training will take. Raises InputError where it cannot fit into a processor's memory."""
-    from hornbook.models.counts import flops_a_token, parameters
+    from hornbook.models.counts import flops_a_token, newton_schulz_flops, parameters
     from hornbook.training.memory import peak_memory
+    from hornbook.training.optimiser import NEWTON_SCHULZ_STEPS
 
-    device, _ = machine(recipe)
+    device, _ = machine_of(recipe)
     shape, batching = shape_of(config, vocabulary(recipe)), batching_of(config, recipe)
     memory = peak_memory(shape, batching)
-    limit = memory_limit() if device == "cpu" else _gpu_memory(device)
+    limit = memory_of(device)
     if device == "cpu" and sum(memory.values()) > limit:
         raise _refusal(config, shape, batching, sum(memory.values()), limit)
     count, a_token = parameters(shape), flops_a_token(shape, config.window)
@@ -56,7 +57,8 @@ def estimate(config: PretrainConfig, recipe: Recipe, measured: dict[str, Any], *
     figures = {
         "parameters": count.total, "in_blocks": count.matrices, "in_embedding": count.embedding,
         "in_head": 0 if count.tied else count.head, "vocabulary": shape.vocab_size, "flops_a_token": a_token,
-        "flops": a_token * tokens, "tokens": tokens, "steps": config.steps, "step_tokens": config.step_tokens,
+        "flops": a_token * tokens, "optimiser_flops": config.steps * newton_schulz_flops(shape, NEWTON_SCHULZ_STEPS),
+        "tokens": tokens, "steps": config.steps, "step_tokens": config.step_tokens,
         "rows": config.rows, "window": config.window, "accumulate": config.accumulate, "device": device,
         "memory_limit": limit,
     }  # fmt: skip
@@ -78,52 +80,13 @@ def pace_of(config: PretrainConfig, recipe: Recipe, measured: dict[str, Any]) ->
     """The pace of this shape here: looked up in `measured`, or measured and kept there."""
     key = _key(config, recipe)
     if key not in measured:
-        device, compile = machine(recipe)
+        device, compile = machine_of(recipe)
         found = measured_pace(
             config, vocabulary(recipe), device=device, compile=compile, threads=recipe.machine.threads
         )
         measured[key] = asdict(found)
     kept = measured[key]
     return Pace(**{**kept, "spread": tuple(kept["spread"])})
-
-
-def vocabulary(recipe: Recipe) -> int:
-    """The tokens of the recipe's vocabulary, as far as it says: the text may fill fewer."""
-    from hornbook.tokens.imported import import_tokenizer
-    from hornbook.tokens.tokenizer import SMALLEST
-
-    config: Any = recipe.configs["tokenizer"]
-    if getattr(config, "init", None) is not None:
-        return import_tokenizer(config.init)[0].vocab_size
-    if getattr(config, "kind", "bpe") == "bytes":
-        return SMALLEST
-    return config.vocab_size or config.at_most
-
-
-def machine(recipe: Recipe) -> tuple[str, bool]:
-    """The device, and whether kernels or graphs are compiled, that a stage of this recipe would be given."""
-    from hornbook.models.device import can_compile, pick_device
-
-    asked = recipe.machine
-    device = str(pick_device()) if asked.device == "auto" else asked.device
-    return device, can_compile(device) if asked.compile == "auto" else asked.compile
-
-
-def batching_of(config: PretrainConfig, recipe: Recipe) -> Batching:
-    """How a step of this configuration is computed here."""
-    from hornbook.models import pick_dtype
-    from hornbook.models.attention import BLOCK
-    from hornbook.models.kernels import found_kernels, has_attention
-    from hornbook.road.pretrain_config import HEAD_DIM
-    from hornbook.training.memory import Batching
-
-    device, compile = machine(recipe)
-    bits = pick_dtype(device).itemsize
-    kernels = compile and (device != "cpu" or found_kernels().loaded is not None)
-    blocks = kernels and bits == 2 and device == "cpu" and has_attention()
-    fits = config.window % BLOCK == 0 and HEAD_DIM % BLOCK == 0
-    attention = "fused" if device != "cpu" else "blocks" if blocks and fits else "tiles"
-    return Batching(config.rows, config.window, config.accumulate, bits, kernels, attention)  # pyright: ignore[reportArgumentType]
 
 
 def _checkpoints(config: PretrainConfig) -> int:
@@ -139,36 +102,23 @@ def _checkpoints(config: PretrainConfig) -> int:
 def _key(config: PretrainConfig, recipe: Recipe) -> str:
     """What the pace depends on, the machine with it; not how much is read."""
     shape = shape_of(config, vocabulary(recipe))
-    device, compile = machine(recipe)
-    here = [device, compile, recipe.machine.threads, cores(), _processor()]
+    device, compile = machine_of(recipe)
+    here = [device, compile, recipe.machine.threads, cores(), processor()]
     return digest_json([shape.model_dump(), config.rows, config.window, *here])
 
 
-def _refusal(config: PretrainConfig, shape: TransformerConfig, batching: Batching, needed: int, limit: int) -> InputError:
+def _refusal(
+    config: PretrainConfig, shape: TransformerConfig, batching: Batching, needed: int, limit: int
+) -> InputError:
     """What would fit: fewer rows at once, and so more batches a step; or, where one row is too much, another shape."""
-    from dataclasses import replace
-
     from hornbook.training.memory import peak_memory
 
     rows_a_step, fix = config.rows * config.accumulate, None
     for rows in (rows for rows in range(config.rows - 1, 0, -1) if rows_a_step % rows == 0):
         fewer = sum(peak_memory(shape, replace(batching, rows=rows, accumulate=rows_a_step // rows)).values())
         if fewer <= limit:
-            fix = f"set pretrain.rows = {rows} and pretrain.accumulate = {rows_a_step // rows}: that needs {size(fewer)}"
+            times = rows_a_step // rows
+            fix = f"set pretrain.rows = {rows} and pretrain.accumulate = {times}: that needs {size(fewer)}"
             break
     what = f"it needs {size(needed)} of memory at its peak, and there are {size(limit)}"
     return InputError(what, where="[pretrain]", fix=fix or "lower depth, pretrain.window or tokenizer.vocab_size")
-
-
-def _gpu_memory(device: str) -> int:
-    import torch
-
-    return torch.cuda.get_device_properties(torch.device(device)).total_memory
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return ""
-    return next((line for line in lines if line.startswith("model name")), "")

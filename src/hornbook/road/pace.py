@@ -13,6 +13,8 @@ from hornbook.core.processes import cores
 from hornbook.road.learner import build, rates, shape_of
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from hornbook.models import Transformer
     from hornbook.road.pretrain_config import PretrainConfig
 
@@ -79,8 +81,8 @@ def measured_pace(
     whole, part = shape_of(config, vocabulary), trial.model.config
     work = flops_a_token(whole, config.window) * config.rows / (flops_a_token(part, config.window) * smaller.rows)
     batches, updates = zip(*steps[best], strict=True)
-    tenths = quantiles(map(sum, steps[best]), n=10, method="inclusive") if len(batches) > 1 else [sum(steps[best][0])] * 9
-    middle = median(map(sum, steps[best]))
+    both = [batch + update for batch, update in steps[best]]
+    middle, tenths = median(both), quantiles(both * 2 if len(both) == 1 else both, n=10, method="inclusive")
     return Pace(
         threads=best, batch=median(batches) * work,
         optimiser=median(updates) * whole.num_hidden_layers / part.num_hidden_layers,
@@ -148,7 +150,7 @@ class _Trial:
         """Seconds that writing a checkpoint takes."""
         from hornbook.training.checkpoint import Checkpoint, save_checkpoint
 
-        tensors = {f"model.{name}": parameter for name, parameter in self.model.named_parameters()}
+        tensors: dict[str, Tensor] = {f"model.{name}": value for name, value in self.model.named_parameters()}
         tensors |= {f"optimiser.{name}": value for name, value in self.optimiser.state_dict().items()}
         with tempfile.TemporaryDirectory(dir=folder) as place:
             began = time.perf_counter()

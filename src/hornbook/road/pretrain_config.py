@@ -44,7 +44,7 @@ class PretrainConfig(StageConfig):
     tokens: int | None = Field(None, ge=1, description="how many tokens to read; from the two below when left out")
     minutes: float | None = Field(None, gt=0, description="how long to read: `tokens` then are the plan, ended in time")
     tokens_a_parameter: float | None = Field(
-        None, gt=0, description="or how many tokens for each parameter of blocks and head: 10.5 are best for the compute"
+        None, gt=0, description="or how many tokens for each parameter of blocks and head; 10.5 are best"
     )
     matrix_lr: float = Field(0.02, gt=0, description="Muon's rate, for the matrices of the blocks")
     embedding_lr: float = Field(0.05, gt=0, description="AdamW's rate for the embedding")
