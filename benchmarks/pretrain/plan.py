@@ -67,7 +67,7 @@ def _told_and_taken(values: tuple[int, ...]) -> tuple[dict[str, Any], dict[str, 
     done = next(event for event in events if event["event"] == "done")
     return (
         {"seconds": told["seconds"], "bytes": sum(told["memory"].values()), "threads": told["threads"]},
-        {"seconds": done["seconds"], "bytes": done["peak_memory_bytes"]},
+        {"seconds": done["seconds"], "bytes": done["peak_memory_bytes"], "steps": done["metrics"]["train_seconds"]},
     )
 
 

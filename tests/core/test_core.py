@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import pickle
+from pathlib import Path
 
 import pytest
 from hypothesis import given

@@ -70,13 +70,13 @@ def test_who_does_not_ask_waits_for_nothing() -> None:
 
 
 def test_what_does_not_fit_is_refused_with_what_would(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(forecast, "memory_limit", lambda: 1_000_000_000)
-    wide = CONFIG.model_copy(update={"width": 256, "heads": 4, "rows": 32, "window": 512, "depth": 4, "accumulate": 1})
-    with pytest.raises(InputError, match=r"needs 1.* GB of memory at its peak, and there are 1.0 GB; set") as refused:
+    monkeypatch.setattr(forecast, "memory_of", lambda device: 1_000_000_000)
+    wide = CONFIG.model_copy(update={"width": 256, "heads": 4, "rows": 48, "window": 512, "depth": 4, "accumulate": 1})
+    with pytest.raises(InputError, match=r"needs \S+ GB of memory at its peak, and there are 1.0 GB; set") as refused:
         forecast.estimate(wide, recipe(), {}, thorough=False)
     settings = dict(part.split(" = ") for part in str(refused.value).split("set ")[1].split(":")[0].split(" and "))
     fitting = wide.model_copy(update={key.removeprefix("pretrain."): int(value) for key, value in settings.items()})
     assert fitting.step_tokens == wide.step_tokens
     assert sum(forecast.estimate(fitting, recipe(), {}, thorough=False).memory.values()) <= 1_000_000_000
     with pytest.raises(InputError, match=r"lower depth, pretrain\.window or tokenizer\.vocab_size"):
-        forecast.estimate(wide.model_copy(update={"depth": 40}), recipe(), {}, thorough=False)
+        forecast.estimate(wide.model_copy(update={"depth": 400}), recipe(), {}, thorough=False)

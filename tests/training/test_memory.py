@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import tracemalloc
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -13,8 +10,7 @@ from hornbook.models import Transformer, TransformerConfig
 from hornbook.models.kernels import has_attention, kernels, use_kernels
 from hornbook.tokens.loader import PackedBatches
 from hornbook.training.batch import on_device
-from hornbook.training.checkpoint import Checkpoint, save_checkpoint
-from hornbook.training.memory import WHILE_SAVED, Batching, kept_for_backward, peak_memory
+from hornbook.training.memory import Batching, kept_for_backward, peak_memory
 
 SHAPE = TransformerConfig(
     vocab_size=300, hidden_size=128, intermediate_size=384, num_hidden_layers=3, num_attention_heads=2,
@@ -47,15 +43,6 @@ def test_what_is_kept_for_the_way_back(dtype: torch.dtype, compile: bool) -> Non
         x_BTD = model.hidden(batch.ids_BT, batch.positions_BT, batch.documents_BT)
     assert kept_for_backward(SHAPE, batching) == pytest.approx(sum(kept.values()), rel=0.08)
     assert x_BTD.shape == (4, 128, 128)
-
-
-def test_what_writing_a_checkpoint_takes(tmp_path: Path) -> None:
-    tensors = {f"model.{number}": torch.zeros(1 << 20) for number in range(4)}
-    tracemalloc.start()
-    save_checkpoint(tmp_path, Checkpoint(tensors, {"step": 1}))
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert peak == pytest.approx(WHILE_SAVED * 16 * (1 << 20), rel=0.05)
 
 
 def test_half_a_gpu_is_said_part_by_part() -> None:
