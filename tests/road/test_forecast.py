@@ -32,7 +32,7 @@ def test_a_pace_is_measured_and_leaves_no_trace(tmp_path: Path) -> None:
     threads = torch.get_num_threads()
     pace = measured_pace(CONFIG, 512, device="cpu", compile=False, threads=None, folder=tmp_path, seconds=0.05)
     assert pace.threads in candidates("cpu")
-    assert min(pace.batch, pace.optimiser, pace.checkpoint) > 0
+    assert min(pace.batch, pace.optimiser, pace.checkpoint, pace.sample) > 0
     assert pace.spread[0] <= 1 <= pace.spread[1]
     assert pace.step(3) == pytest.approx(3 * pace.batch + pace.optimiser)
     assert torch.get_num_threads() == threads
@@ -51,12 +51,12 @@ def test_a_large_step_is_tried_with_fewer_rows_and_then_layers() -> None:
 
 
 def test_the_forecast_adds_up() -> None:
-    pace = Pace(threads=2, batch=0.5, optimiser=0.25, spread=(0.9, 1.5), checkpoint=2.0)
+    pace = Pace(threads=2, batch=0.5, optimiser=0.25, spread=(0.9, 1.5), checkpoint=2.0, sample=0.5)
     asked = recipe()
     measured = {forecast._key(CONFIG, asked): pace.__dict__ | {"spread": list(pace.spread)}}
     found = forecast.estimate(CONFIG, asked, measured, thorough=False)
     assert CONFIG.parts == (12, 28)  # a checkpoint every ten steps, and one at the end of each part
-    assert found.seconds == pytest.approx(40 * 1.25 + 2.0 * (2 + 3) + forecast.START_SECONDS)
+    assert found.seconds == pytest.approx(40 * 1.25 + 2.0 * (2 + 3) + 6 * 0.5 + forecast.START_SECONDS)
     assert found.between == pytest.approx((found.seconds - 0.1 * 50, found.seconds + 0.5 * 50))
     assert (found.threads, found.figures["steps"], found.figures["tokens"]) == (2, 40, 40 * 512)
     minutes = CONFIG.model_copy(update={"minutes": 3.0})

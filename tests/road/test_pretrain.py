@@ -159,7 +159,7 @@ def test_a_tiny_road_reads_what_it_reads() -> None:
 
 def test_minutes_become_tokens_by_the_pace_measured_here(monkeypatch: pytest.MonkeyPatch) -> None:
     config = PretrainConfig(**CONFIG | {"tokens": None, "minutes": 2.0})
-    found = pace.Pace(threads=1, batch=0.2, optimiser=0.056, spread=(0.9, 1.2), checkpoint=0.1)
+    found = pace.Pace(threads=1, batch=0.2, optimiser=0.056, spread=(0.9, 1.2), checkpoint=0.1, sample=0.1)
     monkeypatch.setattr(forecast, "measured_pace", lambda config, vocabulary, **options: found)
     measured: dict[str, Any] = {}
     settled = config.settle(recipe("laptop"), measured)

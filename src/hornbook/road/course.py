@@ -16,7 +16,7 @@ from hornbook.core.files import write_text
 from hornbook.core.jsonl import read_jsonl, write_jsonl
 from hornbook.core.progress import Bar
 from hornbook.core.seeds import derive
-from hornbook.inference import Engine, Request, Sampling
+from hornbook.inference import Completion, Engine, Request, Sampling
 from hornbook.models.transformer import Transformer
 from hornbook.pipeline.run import Run
 from hornbook.road.learner import rates
@@ -131,6 +131,17 @@ class Course:
         self.bar.advance(step * self.config.step_tokens - self.bar.done, f"loss {row.get('loss', math.nan):.3f}")
 
 
+def sample_steps(steps: int) -> set[int]:
+    """After which of so many steps the model is asked to go on with text."""
+    return {max(1, round(part * steps)) for part in SAMPLE_POINTS}
+
+
+def say(model: Transformer, tokenizer: Tokenizer, prompts: list[list[int]]) -> list[Completion]:
+    """What the model says to beginnings of pages."""
+    requests = [Request(ids=ids, sampling=Sampling(max_tokens=SAMPLE_TOKENS)) for ids in prompts]
+    return Engine(model, tokenizer).generate(requests)
+
+
 class Samples:
     """What the model says at a few points of its training, to the beginnings of the same held-out pages.
 
@@ -142,11 +153,9 @@ class Samples:
         self.prompts = [ids[:SAMPLE_PROMPT_TOKENS].tolist() for ids in heldout[:SAMPLE_PROMPTS]]
 
     def __call__(self, step: int) -> None:
-        points = {max(1, round(part * self.steps)) for part in SAMPLE_POINTS}
-        if step not in points or not self.prompts:
+        if step not in sample_steps(self.steps) or not self.prompts:
             return
-        requests = [Request(ids=ids, sampling=Sampling(max_tokens=SAMPLE_TOKENS)) for ids in self.prompts]
-        said = Engine(self.model, self.tokenizer).generate(requests)
+        said = say(self.model, self.tokenizer, self.prompts)
         rows = [
             {"step": step, "prompt": self.tokenizer.decode(ids), "said": completion.text}
             for ids, completion in zip(self.prompts, said, strict=True)

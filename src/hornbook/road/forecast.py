@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from hornbook.road.pretrain_config import PretrainConfig
     from hornbook.training.memory import Batching
 
-START_SECONDS = 5.0  # imports, tokens read and checked, a model built, and at the end written and digested
+START_SECONDS = 4.0  # imports, tokens read and checked, a model built, and at the end written and digested
 WORTH = 5e12  # FLOPs from which on it pays to look for the best number of threads without being asked
 
 
@@ -65,8 +65,11 @@ def estimate(config: PretrainConfig, recipe: Recipe, measured: dict[str, Any], *
     known = _key(config, recipe) in measured
     if not (thorough or known or (recipe.machine.threads is None and a_token * tokens > WORTH)):
         return Estimate(memory, figures)
+    from hornbook.road.course import sample_steps
+
     pace = pace_of(config, recipe, measured)
-    around = START_SECONDS + _checkpoints(config) * pace.checkpoint
+    samples = len(sample_steps(config.steps)) * pace.sample
+    around = START_SECONDS + samples + _checkpoints(config) * pace.checkpoint
     training = config.steps * pace.step(config.accumulate)
     low, high = (around + training * part for part in pace.spread)
     seconds = around + training

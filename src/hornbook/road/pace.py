@@ -29,7 +29,8 @@ THREADS = 4  # numbers of them that are tried: all cores, half of them, …
 
 @dataclass(frozen=True)
 class Pace:
-    """Seconds: a batch of rows there and back, the optimiser's part of a step, a checkpoint. `spread` is a step's
+    """Seconds: a batch of rows there and back, the optimiser's part of a step, a checkpoint, samples of what the model
+    says. `spread` is a step's
     fastest and slowest tenth, as parts of the median."""
 
     threads: int
@@ -37,6 +38,7 @@ class Pace:
     optimiser: float
     spread: tuple[float, float]
     checkpoint: float
+    sample: float
 
     def step(self, accumulate: int) -> float:
         """Seconds a step of so many batches."""
@@ -75,19 +77,19 @@ def measured_pace(
             counts = [count for count in counts if median(map(sum, steps[count])) < LAGGING * best]
         best = min(counts, key=lambda count: median(map(sum, steps[count])))
         torch.set_num_threads(best)
-        checkpoint = trial.checkpoint_seconds(folder)
+        checkpoint, sample = trial.checkpoint_seconds(folder), trial.sample_seconds()
     finally:
         torch.set_num_threads(before)
     whole, part = shape_of(config, vocabulary), trial.model.config
     work = flops_a_token(whole, config.window) * config.rows / (flops_a_token(part, config.window) * smaller.rows)
     batches, updates = zip(*steps[best], strict=True)
+    layers = whole.num_hidden_layers / part.num_hidden_layers
     both = [batch + update for batch, update in steps[best]]
     middle, tenths = median(both), quantiles(both * 2 if len(both) == 1 else both, n=10, method="inclusive")
     return Pace(
         threads=best, batch=median(batches) * work,
-        optimiser=median(updates) * whole.num_hidden_layers / part.num_hidden_layers,
-        spread=(tenths[0] / middle, tenths[-1] / middle),
-        checkpoint=checkpoint * parameters(whole).total / parameters(part).total,
+        optimiser=median(updates) * layers, spread=(tenths[0] / middle, tenths[-1] / middle),
+        checkpoint=checkpoint * parameters(whole).total / parameters(part).total, sample=sample * layers,
     )  # fmt: skip
 
 
@@ -156,6 +158,19 @@ class _Trial:
             began = time.perf_counter()
             save_checkpoint(Path(place), Checkpoint(tensors, {"step": 1}))
             return time.perf_counter() - began
+
+    def sample_seconds(self) -> float:
+        """Seconds that samples at one point of the training take."""
+        from hornbook.road.course import SAMPLE_PROMPT_TOKENS, SAMPLE_PROMPTS, say
+        from hornbook.tokens.special import SPECIAL
+        from hornbook.tokens.tokenizer import Tokenizer
+
+        words = self.model.config.vocab_size - len(SPECIAL)
+        tokenizer = Tokenizer([bytes([token]) if token < 256 else f"{token} ".encode() for token in range(words)])
+        prompts = [[65 + number, *range(97, 96 + SAMPLE_PROMPT_TOKENS)] for number in range(SAMPLE_PROMPTS)]
+        began = time.perf_counter()
+        say(self.model, tokenizer, prompts)
+        return time.perf_counter() - began
 
 
 def _timed(model: Transformer, config: PretrainConfig) -> Any:
