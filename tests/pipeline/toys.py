@@ -76,7 +76,7 @@ class LearnConfig(StageConfig):
             measured["rate"] = 2.0
         threads = 3 if "rate" in measured else None
         seconds = self.steps / measured["rate"] if "rate" in measured else None
-        return Estimate({"weights": 8 * self.width}, {"steps": self.steps}, seconds=seconds, threads=threads)
+        return Estimate({"weights": 8 * self.width}, 5120, {"steps": self.steps}, seconds=seconds, threads=threads)
 
     def label(self) -> str:
         return f"w{self.width}"

@@ -72,27 +72,13 @@ def plan(
 
 
 def _lines(estimate: Estimate) -> list[str]:
-    """What a training will take, for people."""
-    of, needed = estimate.figures, sum(estimate.memory.values())
-    kinds = (("in_blocks", "in blocks"), ("in_embedding", "embedding"), ("in_head", "head"))
-    parts = ", ".join(f"{_short(of[key])} {name}" for key, name in kinds if of[key])
-    batch = f"{of['rows']} rows of {of['window']}" + (f", {of['accumulate']} times" if of["accumulate"] > 1 else "")
-    lines = [
-        f"{_short(of['parameters'])} parameters: {parts} (vocabulary of {of['vocabulary']:,})",
-        f"reads {of['tokens']:,} tokens in {counted(of['steps'], 'step')} of {of['step_tokens']:,} ({batch})",
-        f"computes {of['flops_a_token'] / 1e6:,.1f} MFLOP a token, {of['flops']:.2e} FLOP in all, and "
-        f"{of['optimiser_flops'] / of['flops']:.0%} of that more in the optimiser",
-    ]
+    """What a stage will take, for people."""
+    lines, needed = list(estimate.lines), sum(estimate.memory.values())
     if estimate.seconds is not None and estimate.between is not None:
         low, high = map(duration, estimate.between)
         within = "" if low == high else f" ({low} to {high})"
         threads = f" with {counted(estimate.threads, 'thread')}" if estimate.threads else ""
-        rate = f"{of['tokens_per_second']:,} tokens a second"
-        lines.append(f"takes {duration(estimate.seconds)}{within} on {of['device']}{threads}, {rate}")
+        lines.append(f"takes {duration(estimate.seconds)}{within}{threads}")
     largest = sorted(estimate.memory.items(), key=lambda part: -part[1])
     where = ", ".join(f"{name} {size(held)}" for name, held in largest if held >= needed / 100)
-    return [*lines, f"holds at most {size(needed)} of {size(of['memory_limit'])}: {where}"]
-
-
-def _short(count: int) -> str:
-    return f"{count / 1e6:,.1f}M" if count < 1e9 else f"{count / 1e9:,.2f}B"
+    return [*lines, f"holds at most {size(needed)} of {size(estimate.memory_limit)}: {where}"]

@@ -28,7 +28,9 @@ class Estimate:
     measured; `threads` are those that were found fastest, None where that was not looked for."""
 
     memory: dict[str, int]  # bytes at the peak, by what holds them
-    figures: dict[str, Any]  # what else a reader asks for: parameters, FLOPs, tokens
+    memory_limit: int  # bytes that there are
+    figures: dict[str, Any]  # what else a program asks for: parameters, FLOPs, tokens
+    lines: tuple[str, ...] = ()  # and a person
     seconds: float | None = None
     between: tuple[float, float] | None = None
     threads: int | None = None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from hornbook.core.digest import digest_json
 from hornbook.core.errors import InputError
 from hornbook.core.processes import cores
-from hornbook.core.words import size
+from hornbook.core.words import counted, size
 from hornbook.pipeline.config import Estimate
 from hornbook.road.here import batching_of, machine_of, memory_of, processor, vocabulary
 from hornbook.road.learner import shape_of
@@ -60,11 +60,10 @@ def estimate(config: PretrainConfig, recipe: Recipe, measured: dict[str, Any], *
         "flops": a_token * tokens, "optimiser_flops": config.steps * newton_schulz_flops(shape, NEWTON_SCHULZ_STEPS),
         "tokens": tokens, "steps": config.steps, "step_tokens": config.step_tokens,
         "rows": config.rows, "window": config.window, "accumulate": config.accumulate, "device": device,
-        "memory_limit": limit,
     }  # fmt: skip
     known = _key(config, recipe) in measured
     if not (thorough or known or (recipe.machine.threads is None and a_token * tokens > WORTH)):
-        return Estimate(memory, figures)
+        return Estimate(memory, limit, figures, _lines(figures))
     from hornbook.road.course import sample_steps
 
     pace = pace_of(config, recipe, measured)
@@ -76,7 +75,8 @@ def estimate(config: PretrainConfig, recipe: Recipe, measured: dict[str, Any], *
     if config.minutes:  # the cool-down ends in time
         seconds = low = high = config.minutes * 60
     figures |= {"tokens_per_second": round(config.step_tokens / pace.step(config.accumulate))}
-    return Estimate(memory, figures, round(seconds, 2), (round(low, 2), round(high, 2)), pace.threads)
+    between = (round(low, 2), round(high, 2))
+    return Estimate(memory, limit, figures, _lines(figures), round(seconds, 2), between, pace.threads)
 
 
 def pace_of(config: PretrainConfig, recipe: Recipe, measured: dict[str, Any]) -> Pace:
@@ -90,6 +90,24 @@ def pace_of(config: PretrainConfig, recipe: Recipe, measured: dict[str, Any]) ->
         measured[key] = asdict(found)
     kept = measured[key]
     return Pace(**{**kept, "spread": tuple(kept["spread"])})
+
+
+def _lines(of: dict[str, Any]) -> tuple[str, ...]:
+    """The figures for people."""
+    kinds = (("in_blocks", "in blocks"), ("in_embedding", "embedding"), ("in_head", "head"))
+    parts = ", ".join(f"{_millions(of[key])} {name}" for key, name in kinds if of[key])
+    batch = f"{of['rows']} rows of {of['window']}" + (f", {of['accumulate']} times" if of["accumulate"] > 1 else "")
+    rate = f" at {of['tokens_per_second']:,} a second" if "tokens_per_second" in of else ""
+    return (
+        f"{_millions(of['parameters'])} parameters: {parts} (vocabulary of {of['vocabulary']:,})",
+        f"reads {of['tokens']:,} tokens{rate} in {counted(of['steps'], 'step')} of {of['step_tokens']:,} ({batch})",
+        f"computes {of['flops_a_token'] / 1e6:,.1f} MFLOP a token on {of['device']}, {of['flops']:.2e} FLOP in all, "
+        f"and {of['optimiser_flops'] / of['flops']:.0%} of that more in the optimiser",
+    )
+
+
+def _millions(count: int) -> str:
+    return f"{count / 1e6:,.1f}M" if count < 1e9 else f"{count / 1e9:,.2f}B"
 
 
 def _checkpoints(config: PretrainConfig) -> int:
