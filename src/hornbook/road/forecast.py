@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from hornbook.road.pretrain_config import PretrainConfig
     from hornbook.training.memory import Batching
 
-START_SECONDS = 4.0  # imports, tokens read and checked, a model built, and at the end written and digested
+START_SECONDS = 2.0  # tokens read and checked, a model built, and at the end written and digested
 WORTH = 5e12  # FLOPs from which on it pays to look for the best number of threads without being asked
 
 
