@@ -45,14 +45,14 @@ def test_what_is_kept_for_the_way_back(dtype: torch.dtype, compile: bool) -> Non
     assert x_BTD.shape == (4, 128, 128)
 
 
-def test_half_a_gpu_is_said_part_by_part() -> None:
+def test_a_large_model_is_said_part_by_part() -> None:
     large = TransformerConfig(
         vocab_size=32_768, hidden_size=896, intermediate_size=2432, num_hidden_layers=14, num_attention_heads=14,
         num_key_value_heads=14, head_dim=64,
     )  # fmt: skip
     parts = peak_memory(large, Batching(16, 2048, 16, attention="fused"))
     assert parts["weights"] == 4 * (14 * (4 * 896**2 + 3 * 896 * 2432 + 2 * 896 + 2 * 64) + 896 + 2 * 32_768 * 896)
-    assert sum(parts.values()) < 40 * GIGABYTE  # half of a GPU of 80 GB
+    assert sum(parts.values()) < 30 * GIGABYTE
     more = peak_memory(large, Batching(32, 2048, 8, attention="fused"))
     assert more["activations"] > 1.9 * parts["activations"]
     assert more["gradients"] == parts["gradients"] == parts["weights"]

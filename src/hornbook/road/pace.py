@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 AROUND_SECONDS = 10.0  # of a horizon in minutes: imports, samples, checkpoints, writing the model
 MEASURE_SECONDS = 2.5  # for each number of threads
 ROUNDS = 3  # in turns, so that what else the machine does falls on all alike
+LONG_STEP = 1.0  # of a step that takes so many seconds one a turn must do
 LONGEST = 3.0  # times the seconds that measuring was given: then what there is must do
 LAGGING = 1.3  # times as slow as the best after a round: not tried further
 AFFORDABLE = {"cpu": 1.5e11, "cuda": 3e14}  # FLOPs a batch that a second or two are enough for
@@ -130,14 +131,18 @@ class _Trial:
         self.batches = PackedBatches(list(text), None, window=config.window, rows=config.rows, seed=0)
 
     def steps(self, threads: int, seconds: float = 0.0) -> list[tuple[float, float]]:
-        """The seconds of each step's batch and optimiser, of as many steps as fit, but for the first: at least one."""
+        """The seconds of each step's batch and optimiser, of as many steps as fit: at least one. The first, after a
+        change of threads, does not count where it is short."""
         import torch
 
         torch.set_num_threads(threads)
-        found, end = [self._step(), self._step()], time.perf_counter() + seconds
+        first, end = self._step(), time.perf_counter() + seconds
+        if sum(first) > LONG_STEP:
+            return [first]
+        found = [self._step()]
         while time.perf_counter() < end:
             found.append(self._step())
-        return found[1:]
+        return found
 
     def _step(self) -> tuple[float, float]:
         from hornbook.training.fit import fit

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from hornbook.pipeline.recipe import Recipe
 
 HEAD_DIM = 64
-ROW_TOKENS = 32_768  # at most so many at once: depth 14 then holds half of a GPU of 80 GB; the rest is accumulated
+ROW_TOKENS = 32_768  # at most so many at once: depth 14 then holds 25 GB, depth 20 holds 52; the rest is accumulated
 SHORT_WINDOW = 512  # up to here the slowest turning pairs of a base of 10,000 hardly turn, and help nobody
 TINY_TOKENS = 65_536  # the smallest size is for trying the road: its horizon is no matter of speed
 # Of the parameters that multiply: what nanochat measured for Muon at 1e18 to 1e19 FLOPs (its dev/LOG.md, January 2026);
