@@ -13,6 +13,7 @@ from torch import Tensor
 from hornbook.core.errors import DamagedError, InputError
 from hornbook.core.files import write_bytes, write_text
 from hornbook.models.config import TransformerConfig
+from hornbook.models.quantise import names as quantised
 from hornbook.models.transformer import Transformer
 
 WEIGHTS = "model.safetensors"
@@ -26,22 +27,25 @@ def save_model(model: Transformer, folder: Path) -> None:
     folder = Path(folder)
     tensors = {name: tensor for name, tensor in model.state_dict().items() if not _tied(name, model.config)}
     dtype = str(model.lm_head.weight.dtype).removeprefix("torch.")
-    write_safetensors(folder / WEIGHTS, tensors)
-    write_json(folder / "config.json", model.config.to_hf(dtype))
+    write_safetensors(folder / WEIGHTS, tensors | quantised.tensors_of(model))
+    write_json(folder / "config.json", model.config.to_hf(dtype) | quantised.config_of(model, dtype))
     write_json(folder / "generation_config.json", {"do_sample": False})
 
 
 def load_model(folder: Path, *, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> Transformer:
-    """Read a model folder of ours or of Hugging Face's (one safetensors file, or several with an index).
+    """Read a model folder of ours or of Hugging Face's (one safetensors file, or several with an index). Weights that
+    bitsandbytes, or we, keep in NF4 or FP4 stay so.
 
     Raises InputError for a folder that holds no such model, DamagedError for weights that are not those of its config.
     """
     folder = Path(folder)
-    config = TransformerConfig.from_hf(read_json(folder / "config.json"), where=folder / "config.json")
+    told = read_json(folder / "config.json")
+    config = TransformerConfig.from_hf(told, where=folder / "config.json")
     model = Transformer(config, seed=None)  # on the meta device the first one takes two seconds of imports
     tensors: dict[str, Tensor] = {}
     for path in _weight_files(folder):
         tensors |= read_safetensors(path)
+    tensors = quantised.take(model, tensors, told, folder)
     _check_shapes(model, tensors, folder)
     if config.tie_word_embeddings:
         tensors["lm_head.weight"] = tensors["model.embed_tokens.weight"]
