@@ -51,7 +51,7 @@ class FourBit:
     def values(self, dtype: torch.dtype | None = None) -> Tensor:
         """What the codes stand for, in `dtype` or that of the source; the product with the scale is of fp32."""
         size, scales = math.prod(self.shape), self.scales()
-        found = _pairs(self.kind, self.codes.device)[self.codes.flatten().int()].flatten()
+        found = _pairs(self.kind, self.codes.device).index_select(0, self.codes.flatten().int()).view(torch.float32)
         if len(found) == len(scales) * self.block:
             found = (found.view(-1, self.block) * scales[:, None]).flatten()
         else:
@@ -119,6 +119,6 @@ def table(kind: str, device: torch.device) -> Tensor:
 
 @cache
 def _pairs(kind: str, device: torch.device) -> Tensor:
-    """The two values of every byte, (256, 2): one look-up for both."""
+    """The two values of every byte, as one number of 64 bits (256,): one look-up for both."""
     values = table(kind, device)
-    return torch.stack([values.repeat_interleave(16), values.repeat(16)], 1)
+    return torch.stack([values.repeat_interleave(16), values.repeat(16)], 1).view(torch.int64).flatten()

@@ -20,7 +20,7 @@ from hornbook.models.quantise.linear import QuantisedLinear
 GROUP = 32  # inputs that share a scale and an offset
 TILE = 64  # outputs that lie together
 MIDDLE, LARGEST = 8, 15  # torch's product reads a code as (code - 8) * scale + offset
-FEW = 64  # rows: from here on it is faster to make the weights (docs/log.md)
+FEW = 96  # rows: from here on it is faster to make the weights (docs/log.md)
 
 
 class Int4Linear(QuantisedLinear):
@@ -46,14 +46,18 @@ class Int4Linear(QuantisedLinear):
         codes_TNK = codes_NGC.round().clamp(0, LARGEST).to(torch.uint8).flatten(1).unflatten(0, (-1, TILE))
         codes_TKN = codes_TNK.transpose(1, 2)
         codes_TKH = codes_TKN[..., : TILE // 2] | codes_TKN[..., TILE // 2 :] << 4
-        made._keep(codes_TKH=codes_TKH.contiguous(), scales_GN2=torch.stack([scales_NG, offsets_NG], 2).transpose(0, 1).contiguous())
+        scales_GN2 = torch.stack([scales_NG, offsets_NG], 2).transpose(0, 1)
+        made._keep(codes_TKH=codes_TKH.contiguous(), scales_GN2=scales_GN2.contiguous())
         return made
 
     def dequantised(self, dtype: torch.dtype) -> Tensor:
-        codes_TNK = torch.cat([self.codes_TKH & LARGEST, self.codes_TKH >> 4], 2).transpose(1, 2)
-        codes_NGC = codes_TNK.reshape(-1, len(self.scales_GN2), GROUP)[: self.out_features].to(dtype)
-        scales_NG, offsets_NG = self.scales_GN2[:, : self.out_features].to(dtype).permute(2, 1, 0)[..., None]
-        return torch.addcmul(offsets_NG, codes_NGC - MIDDLE, scales_NG).flatten(1)
+        tiles, inputs, _ = self.codes_TKH.shape
+        codes_TKN = torch.empty(tiles, inputs, TILE, dtype=dtype, device=self.codes_TKH.device)
+        codes_TKN[..., : TILE // 2] = self.codes_TKH & LARGEST
+        codes_TKN[..., TILE // 2 :] = self.codes_TKH >> 4
+        scales_TG1N, offsets_TG1N = self.scales_GN2.to(dtype).unflatten(1, (tiles, 1, TILE)).movedim(0, 1).unbind(-1)
+        weight_TGCN = codes_TKN.sub_(MIDDLE).unflatten(1, (-1, GROUP)).mul_(scales_TG1N).add_(offsets_TG1N)
+        return weight_TGCN.flatten(1, 2).transpose(1, 2).reshape(-1, inputs)[: self.out_features]
 
     def product(self, x_RK: Tensor) -> Tensor | None:
         if len(x_RK) >= FEW or x_RK.dtype != torch.bfloat16 or x_RK.device.type != "cpu" or not _as_we_lay_them():
