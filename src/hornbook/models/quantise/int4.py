@@ -1,4 +1,4 @@
-"""Four bits a weight: a whole number from 0 to 15, times a scale, plus an offset, one of each for 32 inputs of an output.
+"""Four bits a weight: a whole number from 0 to 15, times a scale, plus an offset; 32 inputs of an output share them.
 
 That is llama.cpp's q4_1, five bits a weight with its scales; a symmetric code loses one of the sixteen values, and
 blocks of 64 save half a bit and lose more than they save (docs/log.md). The codes lie as torch's product for processors

@@ -22,6 +22,7 @@ from hornbook.models.quantise.normal_float import FourBitLinear
 
 STATE = "quant_state.bitsandbytes__"
 CONFIG = "quantization_config"
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 CPU = torch.device("cpu")
 FIX = "quantise and save the model anew"
 
@@ -117,7 +118,7 @@ def _weight(parts: dict[str, Tensor], shape: tuple[int, ...], where: str) -> Fou
         raise DamagedError("its scales are not finite", where=where, fix=FIX)
     if nested and state.get("nested_blocksize") != ABSMAX_BLOCK:
         raise DamagedError(f"its scales are in blocks of {state.get('nested_blocksize')}", where=where, fix=FIX)
-    dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}.get(str(state.get("dtype")))
+    dtype = DTYPES.get(str(state.get("dtype")))
     if dtype is None:
         raise DamagedError(f"it was made of {state.get('dtype')}", where=where, fix=FIX)
     return FourBit(

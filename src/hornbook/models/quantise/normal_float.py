@@ -16,7 +16,8 @@ EMPTY = torch.empty(0, dtype=torch.uint8)
 
 
 class FourBitLinear(QuantisedLinear):
-    """A weight in bitsandbytes' codes: `weight` says what they are. For memory, not for speed: it is made at each use."""
+    """A weight in bitsandbytes' codes: `weight` says what they are. For memory, not for speed: it is made at
+    each use."""
 
     codes: Tensor
     absmax: Tensor
