@@ -233,3 +233,11 @@ def test_what_cannot_be_is_said(tmp_path: Path):
     with pytest.raises(HornbookError, match="quantised by 'gptq' are not read") as caught:
         load_model(tmp_path)
     assert "\n" not in str(caught.value)
+
+
+def test_the_command_line_knows_the_same_kinds():
+    from typing import get_args
+
+    from hornbook.cli.deployed import Bits
+
+    assert get_args(Bits) == KINDS
