@@ -48,5 +48,5 @@ def test_it_learns_and_equal_seeds_are_equal_models():
         return model, done.loss
 
     (model, loss), (again, _) = trained(), trained()
-    assert loss < 0.5 < np.log(12)
+    assert loss < 1.8  # 2.16 without a look at the context
     assert all(torch.equal(own, other) for own, other in zip(model.parameters(), again.parameters(), strict=True))

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from hornbook.core.errors import DamagedError, InputError
+from hornbook.models.layers import Linear
 from hornbook.models.quantise.four_bit import ABSMAX_BLOCK, BLOCKS, TYPES, FourBit, dynamic_code, table
 from hornbook.models.quantise.linear import QuantisedLinear
 from hornbook.models.quantise.model import HEAD, linears
@@ -68,7 +69,7 @@ def take(model: nn.Module, tensors: dict[str, Tensor], config: dict[str, Any], f
     for name, linear in linears(model).items():
         prefix = f"{name}.weight"
         parts = {key.removeprefix(prefix): rest.pop(key) for key in list(rest) if key.startswith(f"{prefix}.")}
-        if not parts:
+        if not parts or not isinstance(linear, Linear):
             continue
         parts[""] = rest.pop(prefix, torch.empty(0))
         weight = _weight(parts, tuple(linear.weight.shape), f"{folder}: {prefix}")
