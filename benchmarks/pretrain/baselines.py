@@ -41,7 +41,7 @@ NAMES = (
     "baseline_uniform", "baseline_unigram", "baseline_5gram", "baseline_xz", "baseline_lstm", "baseline_transformer",
 )  # fmt: skip
 MEGABYTES = float(os.environ.get("HORNBOOK_BASELINES_MB", "20"))
-TOKENS = int(os.environ.get("HORNBOOK_BASELINES_TOKENS", "4000000"))
+TOKENS = int(os.environ.get("HORNBOOK_BASELINES_TOKENS", "2000000"))
 DEPTH, VOCABULARY, HELD_OUT = 4, 4096, 20
 UNIT = "bits per byte"
 
