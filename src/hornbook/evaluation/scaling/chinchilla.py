@@ -10,9 +10,9 @@ import numpy as np
 from hornbook.evaluation.scaling.fitting import fit, softmax_sum
 from hornbook.evaluation.scaling.points import Points, columns
 
-# of log A, log B, log E, alpha, beta: the paper's grid
-STARTS = [np.array(start) for start in product(range(0, 30, 5), range(0, 30, 5), (-1.0, -0.5, 0.0, 0.5, 1.0),
-                                               (0.0, 0.5, 1.0, 1.5, 2.0), (0.0, 0.5, 1.0, 1.5, 2.0))]
+# Of each term's part of the loss in the middle of the points, in logarithms, and of alpha and beta. The paper's grid is
+# of log A and log B, where nearly every start is far from any data.
+STARTS = list(product((-2.5, -1.5, -0.5), (-2.5, -1.5, -0.5), (-1.2, -0.5, -0.1), (0.1, 0.3, 0.7), (0.1, 0.3, 0.7)))
 
 
 @dataclass(frozen=True)
@@ -41,18 +41,20 @@ def fit_chinchilla(points: Points, near: Chinchilla | None = None) -> Chinchilla
     parameters, tokens, loss, _ = columns(points)
     if len(loss) < 5:
         raise ValueError(f"five parameters cannot be had from {len(loss)} points")
-    n, d = np.log(parameters), np.log(tokens)
-    zeros = np.zeros_like(n)
+    n, d, level = np.log(parameters), np.log(tokens), np.log(loss)
+    middle = np.array([n.mean(), d.mean()])
+    n, d, zeros = n - middle[0], d - middle[1], np.zeros_like(n)  # so that a term's height and its slope go separately
 
     def law(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         a, b, e, alpha, beta = values
         foretold, shares = softmax_sum(np.stack([a - alpha * n, b - beta * d, e + zeros]))
         return foretold, np.stack([*shares, -n * shares[0], -d * shares[1]])
 
-    starts = STARTS if near is None else [_values(near)]
-    a, b, e, alpha, beta = fit(law, np.log(loss), starts)
-    return Chinchilla(float(np.exp(e)), float(np.exp(a)), float(np.exp(b)), float(alpha), float(beta))
-
-
-def _values(law: Chinchilla) -> np.ndarray:
-    return np.array([np.log(law.A), np.log(law.B), np.log(law.E), law.alpha, law.beta])
+    if near is None:
+        starts = [np.array(start) + [*[level.mean()] * 3, 0, 0] for start in STARTS]
+    else:
+        heights = np.log([near.A, near.B]) - np.array([near.alpha, near.beta]) * middle
+        starts = [np.array([*heights, np.log(near.E), near.alpha, near.beta])]
+    a, b, e, alpha, beta = fit(law, level, starts)
+    size, data = np.exp(np.array([a, b]) + np.array([alpha, beta]) * middle)
+    return Chinchilla(float(np.exp(e)), float(size), float(data), float(alpha), float(beta))

@@ -9,7 +9,8 @@ import numpy as np
 from hornbook.core.errors import MissingExtraError
 
 DELTA = 1e-3  # Hoffmann et al.: beyond an error of 0.1 % a point counts by its distance, no longer by its square
-BEST_STARTS = 24  # of the grid, by the objective at the start: from these L-BFGS goes on
+BEST_STARTS = 8  # of the grid, by the objective at the start: from these L-BFGS goes on
+OPTIONS = {"maxiter": 1000, "maxfun": 2000, "ftol": 1e-11, "gtol": 1e-7}
 
 # parameters -> (log of the loss that a law foretells, (n,), and its gradient by each parameter, (parameters, n))
 LogLaw = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
@@ -33,9 +34,6 @@ def fit(law: LogLaw, log_loss: np.ndarray, starts: Iterable[np.ndarray]) -> np.n
     begun = sorted(starts, key=lambda start: objective(start)[0])[:BEST_STARTS]
     ends = (minimize(objective, start, jac=True, method="L-BFGS-B", options=OPTIONS) for start in begun)
     return np.asarray(min(ends, key=lambda end: end.fun).x)
-
-
-OPTIONS = {"maxiter": 2000, "maxfun": 4000, "ftol": 1e-14, "gtol": 1e-10, "maxcor": 20}
 
 
 def softmax_sum(terms: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -7,11 +7,11 @@ from itertools import product
 
 import numpy as np
 
-from hornbook.evaluation.scaling.fitting import fit
+from hornbook.evaluation.scaling.fitting import fit, softmax_sum
 from hornbook.evaluation.scaling.points import Points, by_flops, columns
 
-# of log N_c, log D_c, alpha_N, alpha_D
-STARTS = [np.array(start) for start in product(range(5, 45, 8), range(5, 45, 8), (0.05, 0.1, 0.2, 0.4), (0.05, 0.1, 0.2, 0.4))]
+# of log L(N) and log L(D) in the middle of the points, by the loss there, and of alpha_N and alpha_D
+STARTS = list(product((-1.0, -0.3, 0.0), (-1.0, -0.3, 0.0), (0.05, 0.1, 0.2, 0.4), (0.05, 0.1, 0.2, 0.4)))
 
 
 @dataclass(frozen=True)
@@ -53,20 +53,21 @@ def fit_kaplan(points: Points) -> Kaplan:
     parameters, tokens, loss, _ = columns(points)
     if len(loss) < 4:
         raise ValueError(f"four parameters cannot be had from {len(loss)} points")
-    n, d = np.log(parameters), np.log(tokens)
+    n, d, level = np.log(parameters), np.log(tokens), np.log(loss)
+    middle = np.array([n.mean(), d.mean()])
+    n, d = n - middle[0], d - middle[1]
 
     def law(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        size, data, alpha_n, alpha_d = values
-        slope = alpha_n / alpha_d
-        first, second = slope * (size - n), data - d
-        total = np.logaddexp(first, second)
-        share, rest = np.exp(first - total), np.exp(second - total)
-        by_data_power = total - share * first
-        return alpha_d * total, np.stack([alpha_n * share, alpha_d * rest, share * (size - n), by_data_power])
+        of_size, of_data, alpha_n, alpha_d = values
+        first, second = (of_size - alpha_n * n) / alpha_d, of_data / alpha_d - d
+        total, shares = softmax_sum(np.stack([first, second]))
+        by_power = total - shares[0] * first - shares[1] * of_data / alpha_d
+        return alpha_d * total, np.stack([*shares, -n * shares[0], by_power])
 
-    # alpha_D is divided by: starts lie above 0, and every law that fits better has it there too
-    size, data, alpha_n, alpha_d = fit(law, np.log(loss), STARTS)
-    return Kaplan(float(np.exp(size)), float(np.exp(data)), float(alpha_n), float(alpha_d))
+    starts = [np.array(start) + [level.mean(), level.mean(), 0, 0] for start in STARTS]
+    of_size, of_data, alpha_n, alpha_d = fit(law, level, starts)
+    size, data = np.exp(np.array([of_size / alpha_n, of_data / alpha_d]) + middle)
+    return Kaplan(float(size), float(data), float(alpha_n), float(alpha_d))
 
 
 def fit_compute(points: Points) -> OfCompute:
