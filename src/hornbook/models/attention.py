@@ -33,21 +33,24 @@ class Mask(NamedTuple):
 
 def attention_mask(
     like: Tensor, batch: int, length: int, head_size: int, documents_BT: Tensor | None = None,
-    prefixes_BT: Tensor | None = None,
+    prefixes_BT: Tensor | None = None, window: int | None = None, positions_BT: Tensor | None = None,
 ) -> Mask:  # fmt: skip
     """The mask for queries of `like`'s type and device. Without `documents_BT` everything is one document, without
-    `prefixes_BT` none goes on from another."""
-    if _in_blocks(like, length, head_size):
+    `prefixes_BT` none goes on from another. With a `window` a place sees so many places, itself counted, by their
+    `positions_BT` (B or 1, T), as in Longformer and Mistral (arXiv:2004.05150, arXiv:2310.06825)."""
+    if window is None and _in_blocks(like, length, head_size):
         if documents_BT is None:
             documents_BT = torch.zeros(batch, length, dtype=torch.int32)
         numbers_BT = documents_BT.to(torch.int32).contiguous()
         return Mask(numbers_BT, numbers_BT if prefixes_BT is None else prefixes_BT.to(torch.int32).contiguous())
-    if documents_BT is None and not _in_tiles(like):
+    if documents_BT is None and window is None and not _in_tiles(like):
         return Mask()
     seen = torch.ones(length, length, dtype=torch.bool, device=like.device).tril()[None]
     if documents_BT is not None:
         own = documents_BT[:, :, None] == documents_BT[:, None, :]
         seen = seen & (own if prefixes_BT is None else own | (prefixes_BT[:, :, None] == documents_BT[:, None, :]))
+    if window is not None and positions_BT is not None:
+        seen = seen & (positions_BT[:, :, None] - positions_BT[:, None, :] < window)
     nothing = torch.zeros(seen.shape, dtype=like.dtype, device=like.device)
     return Mask(additive_B1TT=nothing.masked_fill(~seen, float("-inf"))[:, None])
 
