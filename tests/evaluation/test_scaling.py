@@ -14,6 +14,8 @@ from hornbook.evaluation.scaling.chinchilla import Chinchilla, fit_chinchilla
 from hornbook.evaluation.scaling.findings import best_size, compared, laws, prediction
 from hornbook.evaluation.scaling.grid import (
     HELD_OUT,
+    LEAST_SIZES,
+    LEAST_STEPS,
     ROWS,
     SEEDS,
     SIZES,
@@ -190,24 +192,26 @@ def test_too_few_points_are_refused() -> None:
         bootstrap(points_of(LAW)[:5], LAW, seed=0)
 
 
-SHAPES = [shape(depth, 64 * heads, 12 * (64 * heads) ** 2, 1024 * 64 * heads, 256)
-          for heads in range(1, 12) for depth in (heads, heads + 1)]
+SHAPES = sorted([shape(depth, 64 * heads, 12 * (64 * heads) ** 2, 1024 * 64 * heads, 256)
+                 for heads in range(1, 12) for depth in (heads, heads + 1)], key=lambda shape: shape.parameters)
 
 
 def test_the_grid_has_rows_of_equal_compute() -> None:
-    trials = grid(SHAPES, 1e15, 4096)
+    trials = grid(SHAPES, 1e15, 1024)
     plain = [trial for trial in trials if trial.seed == 0]
     rows = by_flops([Point(t.shape.parameters, t.tokens, 1.0, t.shape.flops * t.tokens) for t in plain])
     assert [len(row) for row in rows.values()] == [SIZES] * ROWS
     assert list(rows) == pytest.approx([1e15 / 8, 1e15 / 4, 1e15 / 2, 1e15], rel=0.05)
     assert len(trials) == ROWS * SIZES + 2 * (SEEDS - 1)
-    assert all(each.tokens % 4096 == 0 for each in trials)
-    larger = trial(nearest(SHAPES, 2e6), HELD_OUT * 1e15, 4096)
+    assert all(each.tokens % 1024 == 0 for each in trials)
+    larger = trial(nearest(SHAPES, 2e6), HELD_OUT * 1e15, 1024)
     assert larger.shape.flops * larger.tokens == pytest.approx(4e15, rel=0.01)
 
 
 def test_a_small_budget_takes_the_smallest_shapes() -> None:
-    assert {each.shape for each in grid(SHAPES, 1e9, 1024)} == set(sorted(SHAPES, key=lambda s: s.parameters)[:SIZES])
+    assert {each.shape for each in grid(SHAPES, 1e9, 1024)} == set(SHAPES[:LEAST_SIZES])
+    trials = grid(SHAPES, 2e13, 1024)
+    assert all(each.tokens >= LEAST_STEPS * 1024 for each in trials if each.shape not in SHAPES[:LEAST_SIZES])
     assert nearest(SHAPES, 1) == SHAPES[0]
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,41 +13,47 @@ from typer.testing import CliRunner
 from hornbook.cli.main import app
 from hornbook.core.errors import HornbookError, InputError
 from hornbook.core.jsonl import read_jsonl
+from hornbook.evaluation.scaling import findings, grid
 from hornbook.road import runs, scaling, trials
 from hornbook.road.trials import Bench
 
 pytest.importorskip("scipy", reason="pip install 'hornbook[scaling]'")
 
-FLOPS = 4e8
+FLOPS = 1.5e9
 RECIPE = """size = "tiny"
 [crawl]
 docs = "pages"
+[corpus]
+holdout = 0.2
 [tokenizer]
 vocab_size = 300
 [pretrain]
-window = 32
-rows = 2
+window = 48
+rows = 1
 tokens = 256
 [evaluate]
+shots = 0
 exams = ["exam.jsonl"]
 [run]
 threads = 1
 """
-PAGE = "{name} of {place} keeps {count} geese.\n\nThe geese of {place} are sold at the fair of {place} by {name} each year."
+BOOK = Path(__file__).parents[2] / "docs" / "book"
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     folder = tmp_path_factory.mktemp("scaling")
     patch = pytest.MonkeyPatch()
     patch.setenv("HORNBOOK_RUNS", str(folder / "runs"))
     patch.setattr(trials, "LOSS_TOKENS", 512)
     patch.setattr(trials, "ITEMS", 8)
+    patch.setattr("hornbook.road.pace.rate", lambda config, *, seconds: 1e6 / config.width)
+    patch.setattr(findings, "DRAWS", 8)
+    for name, value in (("ROWS", 3), ("SIZES", 3), ("SEEDS", 2)):
+        patch.setattr(grid, name, value)
     (folder / "pages").mkdir()
-    for place in ("Vell", "Skerry", "Rowan", "Marby", "Tarn"):
-        for number, name in enumerate(("Edda", "Tomas", "Inga", "Oskar", "Runa", "Piet")):
-            text = PAGE.format(name=name, place=place, count=number + 3) * 4
-            (folder / "pages" / f"{place}-{name}.md").write_text(f"# {name} of {place}\n\n{text}\n")
+    for chapter in sorted(BOOK.glob("*.md")):
+        shutil.copy(chapter, folder / "pages")
     exam = {"id": "1", "kind": "qa", "question": "Who keeps geese in Vell?", "answers": ["Edda"]}
     (folder / "exam.jsonl").write_text(json.dumps(exam) + "\n")
     (folder / "geese.toml").write_text(RECIPE)
@@ -89,7 +97,7 @@ def test_it_goes_on_where_it_was_stopped(bench: Bench, monkeypatch: pytest.Monke
 
 
 def test_seeds_differ_and_the_same_seed_is_the_same(bench: Bench) -> None:
-    rows = [row for row in read_jsonl(bench.folder / "trials.jsonl")]
+    rows = list(read_jsonl(bench.folder / "trials.jsonl"))
     assert len({row["identity"] for row in rows}) == len(rows)
     study = scaling.planned(bench, flops=FLOPS)
     again = next(trial for trial in study.trials if trial.seed == 1)
@@ -98,7 +106,7 @@ def test_seeds_differ_and_the_same_seed_is_the_same(bench: Bench) -> None:
     assert row["loss"] == kept["loss"]
     same_shape = [each["loss"] for each in rows if (each["depth"], each["width"], each["tokens"]) ==
                   (row["depth"], row["width"], row["tokens"])]
-    assert len(set(same_shape)) == len(same_shape) == 3
+    assert len(set(same_shape)) == len(same_shape) == 2
 
 
 def test_the_command_says_it_and_draws_it(bench: Bench) -> None:
@@ -115,7 +123,6 @@ def test_the_command_says_it_and_draws_it(bench: Bench) -> None:
 
 
 def test_minutes_become_flops_once(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hornbook.road.pace.rate", lambda config, *, seconds: 1e9 / config.width)
     study = scaling.planned(bench, minutes=5)
     assert 0.8 * 300 < study.all_seconds <= 300
     monkeypatch.setattr("hornbook.road.pace.rate", lambda config, *, seconds: 1e3)
@@ -126,7 +133,7 @@ def test_what_it_cannot_do_is_said(bench: Bench, tmp_path: Path) -> None:
     recipe = tmp_path / "other.toml"
     recipe.write_text(RECIPE.replace("pages", str(bench.recipe.path.parent / "pages")).replace(
         "exam.jsonl", str(bench.recipe.path.parent / "exam.jsonl")))
-    with pytest.raises(InputError, match="tokens has made nothing yet"):
+    with pytest.raises(InputError, match="has made nothing yet"):
         scaling.planned(Bench(runs.open_recipe(recipe)), flops=FLOPS)
     recipe.write_text(recipe.read_text().replace("[pretrain]", f'[pretrain]\ninit = "{tmp_path}"'))
     with pytest.raises(HornbookError, match="goes on from a model"):

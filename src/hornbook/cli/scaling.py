@@ -36,7 +36,7 @@ def scaling(
     from hornbook.road.trials import Bench
 
     bench = Bench(_recipe(recipe, settings))
-    study = planned(bench, minutes=None if flops else minutes, flops=flops)
+    study = planned(bench, minutes=minutes, flops=flops)
     if not as_json:
         _announce(bench, study)
     found = studied(bench, study, told=(lambda trial, row: None) if as_json else _tell)

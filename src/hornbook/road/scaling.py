@@ -7,9 +7,8 @@ steps. What was foretold is written before the larger run begins.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from hornbook.core.files import write_text
@@ -39,16 +38,17 @@ class Study:
         return sum(self.seconds) + self.held_out_seconds
 
 
-def planned(bench: Bench, *, minutes: float | None = None, flops: float | None = None) -> Study:
-    """The study that takes about so many minutes here, or whose largest budget is `flops`. Minutes become FLOPs once:
+def planned(bench: Bench, *, minutes: float = 20.0, flops: float | None = None) -> Study:
+    """The study that takes about so many minutes here, or the one whose largest budget is `flops`. Minutes become FLOPs once:
     asked again for as many, it is the same grid, so that a killed call goes on."""
     path, cost = bench.folder / "plan.json", _Cost(bench)
-    asked = str(minutes)
-    memory = json.loads(path.read_text("utf-8")) if path.exists() else {}
-    if flops is None:
-        flops = memory.get(asked) or affordable((minutes or 0) * 60, lambda flops: cost.study(flops).all_seconds)
-        write_text(path, json.dumps(memory | {asked: flops}))
-    return cost.study(flops)
+    if flops is not None:
+        return cost.study(flops)
+    memory: dict[str, float] = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    if str(minutes) not in memory:
+        memory[str(minutes)] = affordable(minutes * 60, lambda flops: cost.study(flops).all_seconds)
+        write_text(path, json.dumps(memory))
+    return cost.study(memory[str(minutes)])
 
 
 def studied(bench: Bench, study: Study, *, told: Told = lambda trial, row: None) -> dict[str, Any]:

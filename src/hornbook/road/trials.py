@@ -1,7 +1,7 @@
 """The small models of `hornbook scaling`: trained on the run's own tokens, by the recipe's own way of pretraining.
 
-Each leaves one row in `scaling/trials.jsonl` beside the run's steps, so that a killed call goes on, a larger grid trains
-what it lacks, and another fit trains nothing.
+Each leaves one row in `scaling/trials.jsonl` beside the run's steps, so that a killed call goes on, a larger grid
+trains what it lacks, and another fit trains nothing.
 """
 
 from __future__ import annotations
@@ -77,9 +77,9 @@ class Bench:
 
     @cached_property
     def shapes(self) -> list[Shape]:
-        """What could be trained, by size: layers as many as heads, or one more, and for one head up to four."""
-        pairs = [(depth, 1) for depth in (1, 2, 3, 4)]
-        pairs += [(depth, heads) for heads in range(2, LARGEST) for depth in (heads, heads + 1)]
+        """What could be trained, by size: as many layers as heads, or one more. One layer alone cannot hold what copies
+        (models/induction.py), and thin models of many layers are worse than their size: they follow other laws."""
+        pairs = [(2, 1), *((depth, heads) for heads in range(2, LARGEST) for depth in (heads, heads + 1))]
         return sorted((self._shape(*pair) for pair in pairs), key=lambda shape: shape.parameters)
 
     def config(self, trial: Trial) -> PretrainConfig:

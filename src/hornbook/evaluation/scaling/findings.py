@@ -5,11 +5,15 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
+
 from hornbook.evaluation.scaling.chinchilla import fit_chinchilla
 from hornbook.evaluation.scaling.isoflop import best_sizes, valleys
 from hornbook.evaluation.scaling.kaplan import fit_compute, fit_kaplan
 from hornbook.evaluation.scaling.points import Points, columns
 from hornbook.evaluation.scaling.prediction import bootstrap, noise, parameter_intervals, predict
+
+DRAWS = 200  # of the bootstrap
 
 
 def laws(points: Points) -> dict[str, Any]:
@@ -36,7 +40,7 @@ def best_size(points: Points, flops: float) -> float:
 def prediction(points: Points, parameters: float, tokens: float, *, seed: int = 0) -> dict[str, Any]:
     """The loss of a run that is not among the points, its interval and what that is made of."""
     law = fit_chinchilla(points)
-    drawn = bootstrap(points, law, seed=seed)
+    drawn = bootstrap(points, law, seed=seed, draws=DRAWS)
     off = noise(points, law)
     foretold = predict(law, drawn, off, parameters, tokens, seed=seed)
     return {
@@ -54,7 +58,5 @@ def compared(foretold: dict[str, Any], loss: float) -> dict[str, Any]:
 
 
 def _error(points: Points, law: Any) -> float:
-    import numpy as np
-
     parameters, tokens, loss, _ = columns(points)
     return float(np.sqrt(np.mean((np.log(loss) - np.log(law.loss(parameters, tokens))) ** 2)))

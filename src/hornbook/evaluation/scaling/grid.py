@@ -8,7 +8,9 @@ from typing import NamedTuple
 
 ROWS, SIZES = 4, 5  # budgets, each half of the next; sizes a budget
 HELD_OUT = 4.0  # FLOPs of the run that is foretold, by those of the largest budget
-TOKENS_EACH = 20  # a parameter: about where the valley lies (Hoffmann et al.), so that the sizes lie around it
+TOKENS_EACH = 4  # a parameter: about where the valley of models this small lies (docs/log.md), not the 20 of large ones
+LEAST_STEPS = 100  # of a run: shorter ones are warm-up and cool-down, and follow no law; but every budget has LEAST_SIZES
+LEAST_SIZES = 3
 SEEDS = 3  # of the two cells that are trained more than once
 
 
@@ -37,12 +39,14 @@ def shape(depth: int, width: int, matrix: int, head: int, window: int) -> Shape:
 
 
 def grid(shapes: Sequence[Shape], flops: float, step_tokens: int) -> list[Trial]:
-    """The trials for budgets of `flops` and less, cheapest first: ROWS budgets of SIZES neighbouring shapes around the
-    size that has TOKENS_EACH, in whole steps; the middle cell of the two cheapest budgets with SEEDS seeds."""
+    """The trials for budgets of `flops` and less, cheapest first: ROWS budgets of SIZES neighbouring shapes (the
+    smallest shape first in `shapes`) around the size that has TOKENS_EACH, fewer where the larger ones would have no
+    LEAST_STEPS; the middle cell of the two cheapest budgets with SEEDS seeds."""
     trials = []
     for row in range(ROWS):
         budget = flops / 2 ** (ROWS - 1 - row)
-        near = _neighbours(shapes, math.sqrt(budget / (6 * TOKENS_EACH)))
+        enough = sum(budget / shape.flops >= LEAST_STEPS * step_tokens for shape in shapes)
+        near = _neighbours(shapes[: max(LEAST_SIZES, enough)], math.sqrt(budget / (6 * TOKENS_EACH)))
         for shape in near:
             seeds = SEEDS if row < 2 and shape == near[len(near) // 2] else 1
             trials += [trial(shape, budget, step_tokens, seed) for seed in range(seeds)]

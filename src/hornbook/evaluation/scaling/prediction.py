@@ -48,7 +48,7 @@ class Prediction:
         return self.low <= loss <= self.high
 
 
-def bootstrap(points: Points, law: Chinchilla, *, seed: int, draws: int = 200) -> list[Chinchilla]:
+def bootstrap(points: Points, law: Chinchilla, *, seed: int, draws: int) -> list[Chinchilla]:
     """The laws of as many draws of the points, with replacement (Besiroglu et al., arXiv:2404.10102).
 
     A draw of no more different points than the law has parameters is drawn again. Raises ValueError where there are no
