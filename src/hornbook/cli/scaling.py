@@ -1,4 +1,4 @@
-"""`hornbook scaling`: how loss falls with size, data and compute on a run's own pages, and what a larger run comes to."""
+"""`hornbook scaling`: how loss falls with size, data and compute on a run's pages, and what a larger run comes to."""
 
 from __future__ import annotations
 

@@ -109,12 +109,13 @@ def isoflop(rows: Rows, curves: Rows) -> Spec:
 
 
 def compute(rows: Rows, line: Rows, foretold: Rows) -> Spec:
-    """`loss` against `flops`, both in logarithms, a colour a `budget`; the power law as a line, and what was `foretold`:
-    `loss` with `low` and `high`."""
+    """`loss` against `flops`, both in logarithms, a colour a `budget`; the power law as a line, and the interval that
+    was `foretold`, from `low` to `high`."""
     import altair as alt
 
     x = alt.X("flops:Q", title="FLOPs", scale=alt.Scale(type="log"), axis=alt.Axis(format=".1e"))
-    y = alt.Y("loss:Q", title="loss on held-out text, nats a token", scale=alt.Scale(type="log", zero=False, nice=False))
+    logarithmic = alt.Scale(type="log", zero=False, nice=False)
+    y = alt.Y("loss:Q", title="loss on held-out text, nats a token", scale=logarithmic)
     points = alt.Chart(_data(rows)).mark_circle(size=70, opacity=1).encode(x=x, y=y, color=_budgets())
     power = alt.Chart(_data(line)).mark_line(strokeWidth=1.2, strokeDash=[5, 4], color="#55606b").encode(x=x, y=y)
     span = alt.Chart(_data(foretold)).mark_rule(strokeWidth=5, opacity=0.45, color=MODELS["RL"])

@@ -29,8 +29,8 @@ def write_report(run_folder: Path | str, extra: dict[str, Any] | None = None) ->
 
 
 def render(content: dict[str, Any], page: str = "page.html") -> str:
-    """The page, by the template `page` of this folder. Everything that comes from the run is escaped; a chart is a picture first, and gets its tooltips from
-    the script at the end, so that it shows without one."""
+    """The page, by the template `page` of this folder. Everything that comes from the run is escaped; a chart is a
+    picture first, and gets its tooltips from the script at the end, so that it shows without one."""
     import jinja2
     import vl_convert
     from altair import SCHEMA_VERSION

@@ -10,7 +10,8 @@ from hornbook.core.files import write_text
 
 SHARP_AND_SMOOTH = {
     "exact_1": "the next token right", "exact_4": "the next 4 all right", "exact_8": "the next 8 all right",
-    "exact": "the whole answer right", "edits": "edits by length of the answer", "logprob": "nats a token of the answer",
+    "exact": "the whole answer right", "edits": "edits by length of the answer",
+    "logprob": "nats a token of the answer",
 }  # fmt: skip
 CURVE_POINTS = 40
 

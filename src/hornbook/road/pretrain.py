@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field
 
@@ -52,6 +52,9 @@ class PretrainConfig(StageConfig):
     cooldown: float = Field(0.7, ge=0, le=1, description="share of the steps in which the rates fall")
     induction: bool = Field(True, description="fresh weights with heads that find again what was said before")
     init: InputPath | None = Field(None, description="a model folder to go on from; its shape then is the model's")
+    longer: Literal["yarn", "base", "linear"] = Field(
+        "yarn", description="how the positions of `init` are stretched where `window` is longer than its own"
+    )
     mixture: Portions = Field(
         {}, description="sources by name with weights, such as {notes = 3, \"*\" = 1}; left out, all is read alike"
     )
@@ -149,6 +152,8 @@ def build(config: PretrainConfig, vocab_size: int, *, seed: int, device: str) ->
         model = model.to(device)
     else:
         model = load_model(Path(config.init), device=device)
+        if config.window > model.config.max_position_embeddings:
+            model.config = model.config.longer(config.window, config.longer)
         if model.config.vocab_size != vocab_size:
             what = f"its vocabulary has {model.config.vocab_size} tokens, the tokenizer here {vocab_size}"
             raise InputError(what, where=config.init, fix="go on from a model that was made with this tokenizer")

@@ -39,8 +39,8 @@ class Study:
 
 
 def planned(bench: Bench, *, minutes: float = 20.0, flops: float | None = None) -> Study:
-    """The study that takes about so many minutes here, or the one whose largest budget is `flops`. Minutes become FLOPs once:
-    asked again for as many, it is the same grid, so that a killed call goes on."""
+    """The study that takes about so many minutes here, or the one whose largest budget is `flops`. Minutes become FLOPs
+    once: asked again for as many, it is the same grid, so that a killed call goes on."""
     path, cost = bench.folder / "plan.json", _Cost(bench)
     if flops is not None:
         return cost.study(flops)

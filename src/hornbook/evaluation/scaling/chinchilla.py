@@ -51,7 +51,7 @@ def fit_chinchilla(points: Points, near: Chinchilla | None = None) -> Chinchilla
         return foretold, np.stack([*shares, -n * shares[0], -d * shares[1]])
 
     if near is None:
-        starts = [np.array(start) + [*[level.mean()] * 3, 0, 0] for start in STARTS]
+        starts = [np.array(start) + level.mean() * np.array([1, 1, 1, 0, 0]) for start in STARTS]
     else:
         heights = np.log([near.A, near.B]) - np.array([near.alpha, near.beta]) * middle
         starts = [np.array([*heights, np.log(near.E), near.alpha, near.beta])]

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 ROWS, SIZES = 4, 5  # budgets, each half of the next; sizes a budget
 HELD_OUT = 4.0  # FLOPs of the run that is foretold, by those of the largest budget
-TOKENS_EACH = 4  # a parameter: about where the valley of models this small lies (docs/log.md), not the 20 of large ones
-LEAST_STEPS = 100  # of a run: shorter ones are warm-up and cool-down, and follow no law; but every budget has LEAST_SIZES
-LEAST_SIZES = 3
+TOKENS_EACH = 4  # a parameter: about where the valley of small models lies (docs/log.md), not the 20 of large ones
+LEAST_STEPS = 100  # of a run: shorter ones are warm-up and cool-down, and follow no law
+LEAST_SIZES = 3  # of every budget all the same
 SEEDS = 3  # of the two cells that are trained more than once
 
 

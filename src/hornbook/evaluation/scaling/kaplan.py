@@ -64,7 +64,7 @@ def fit_kaplan(points: Points) -> Kaplan:
         by_power = total - shares[0] * first - shares[1] * of_data / alpha_d
         return alpha_d * total, np.stack([*shares, -n * shares[0], by_power])
 
-    starts = [np.array(start) + [level.mean(), level.mean(), 0, 0] for start in STARTS]
+    starts = [np.array(start) + level.mean() * np.array([1, 1, 0, 0]) for start in STARTS]
     of_size, of_data, alpha_n, alpha_d = fit(law, level, starts)
     size, data = np.exp(np.array([of_size / alpha_n, of_data / alpha_d]) + middle)
     return Kaplan(float(size), float(data), float(alpha_n), float(alpha_d))
