@@ -29,7 +29,8 @@ from hornbook.pipeline.run import Run
 from hornbook.road import runs
 from hornbook.road.artifacts import TokenizerArtifact, Tokens
 from hornbook.road.course import Course, Samples
-from hornbook.road.pretrain import PretrainConfig, build
+from hornbook.road.learner import build
+from hornbook.road.pretrain_config import PretrainConfig
 from hornbook.road.runs import workspace_of
 from hornbook.road.sizes import DEPTHS
 

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from hornbook.models import Transformer, TransformerConfig, load_model, save_model
-from hornbook.road.pretrain import PretrainConfig, build
+from hornbook.road.learner import build
+from hornbook.road.pretrain_config import PretrainConfig
 
 
 @pytest.fixture

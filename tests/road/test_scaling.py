@@ -47,7 +47,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     patch.setenv("HORNBOOK_RUNS", str(folder / "runs"))
     patch.setattr(trials, "LOSS_TOKENS", 512)
     patch.setattr(trials, "ITEMS", 8)
-    patch.setattr("hornbook.road.pace.rate", lambda config, *, seconds: 1e6 / config.width)
+    patch.setattr(scaling, "rate", lambda bench, trial: 1e6 / trial.shape.width)
     patch.setattr(findings, "DRAWS", 8)
     for name, value in (("ROWS", 3), ("SIZES", 3), ("SEEDS", 2)):
         patch.setattr(grid, name, value)
@@ -125,7 +125,7 @@ def test_the_command_says_it_and_draws_it(bench: Bench) -> None:
 def test_minutes_become_flops_once(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     study = scaling.planned(bench, minutes=5)
     assert 0.8 * 300 < study.all_seconds <= 300
-    monkeypatch.setattr("hornbook.road.pace.rate", lambda config, *, seconds: 1e3)
+    monkeypatch.setattr(scaling, "rate", lambda bench, trial: 1e3)
     assert scaling.planned(bench, minutes=5).trials == study.trials
 
 

@@ -84,13 +84,20 @@ class _Cost:
         return Study(flops, trials, [self._seconds(each) for each in trials], self._seconds(held_out))
 
     def _seconds(self, trial: Trial) -> float:
-        from hornbook.road.pace import rate
-
         if self.bench.identity(trial) in self.done:
             return 0.0
         if trial.shape not in self.rates:
-            self.rates[trial.shape] = rate(self.bench.config(trial), seconds=MEASURE_SECONDS)
+            self.rates[trial.shape] = rate(self.bench, trial)
         return (trial.tokens + LOSS_TOKENS / 2) / self.rates[trial.shape] + AROUND_SECONDS
+
+
+def rate(bench: Bench, trial: Trial) -> float:
+    """Tokens a second that a trial of this shape trains on here, measured in some seconds."""
+    from hornbook.road.pace import measured_pace
+
+    config = bench.config(trial)
+    pace = measured_pace(config, bench.vocabulary, seconds=MEASURE_SECONDS, **bench.machine)
+    return config.step_tokens / pace.step(config.accumulate)
 
 
 def _point(row: dict[str, Any]) -> Point:

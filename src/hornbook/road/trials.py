@@ -16,14 +16,16 @@ from typing import TYPE_CHECKING, Any
 from hornbook.core.digest import digest_json
 from hornbook.core.errors import RecipeError
 from hornbook.core.jsonl import read_jsonl, write_jsonl
+from hornbook.core.processes import cores
 from hornbook.core.seeds import derive
-from hornbook.evaluation.scaling.grid import Shape, Trial, shape
+from hornbook.evaluation.scaling.grid import Shape, Trial
 from hornbook.pipeline.config import Dial
 from hornbook.pipeline.recipe import Recipe
 from hornbook.pipeline.run import Run
 from hornbook.pipeline.workspace import Workspace
 from hornbook.road.artifacts import TokenizerArtifact, Tokens
-from hornbook.road.pretrain import HEAD_DIM, PretrainConfig
+from hornbook.road.learner import shape_of
+from hornbook.road.pretrain_config import HEAD_DIM, PretrainConfig
 from hornbook.road.runs import this_machine, workspace_of
 
 if TYPE_CHECKING:
@@ -76,6 +78,16 @@ class Bench:
         return self.tokenizer.load().vocab_size
 
     @cached_property
+    def machine(self) -> dict[str, Any]:
+        """What changes no result: threads, device, and whether to compile."""
+        asked, here = self.recipe.machine, this_machine()
+        return {
+            "threads": asked.threads or cores(),
+            "device": here.pick_device() if asked.device == "auto" else asked.device,
+            "compile": here.can_compile() if asked.compile == "auto" else asked.compile,
+        }
+
+    @cached_property
     def shapes(self) -> list[Shape]:
         """What could be trained, by size: as many layers as heads, or one more. One layer alone cannot hold what copies
         (models/induction.py), and thin models of many layers are worse than their size: they follow other laws."""
@@ -94,10 +106,11 @@ class Bench:
                             "recipe": self.recipe.dial.seed})
 
     def _shape(self, depth: int, heads: int) -> Shape:
+        from hornbook.models.counts import flops_a_token, parameters
+
         config = self.base.model_copy(update=_shaped(depth, HEAD_DIM * heads))
-        attention = config.width * HEAD_DIM * 2 * (config.heads + config.key_value_heads)
-        matrix = attention + 3 * config.width * config.feed_forward
-        return shape(depth, config.width, matrix, self.vocabulary * config.width, config.window)
+        made = shape_of(config, self.vocabulary)
+        return Shape(depth, config.width, parameters(made).multiplying, flops_a_token(made, config.window))
 
 
 def kept(bench: Bench) -> dict[str, dict[str, Any]]:
@@ -122,16 +135,10 @@ def trained(bench: Bench, trials: Sequence[Trial], *, told: Callable[[Trial, dic
 def _trained(bench: Bench, trial: Trial, identity: str) -> dict[str, Any]:
     from hornbook.models.device import use_processor
     from hornbook.road.course import Course, Samples
-    from hornbook.road.pretrain import build
+    from hornbook.road.learner import build
 
-    machine, set_machine = this_machine(), bench.recipe.machine
     partial = bench.workspace.partial / f"scaling~{identity[:16]}"
-    run = Run(
-        partial, step="scaling", seed=derive(bench.recipe.dial.seed, "scaling", trial.seed),
-        threads=set_machine.threads,
-        device=machine.pick_device if set_machine.device == "auto" else set_machine.device,
-        compile=machine.can_compile if set_machine.compile == "auto" else set_machine.compile,
-    )  # fmt: skip
+    run = Run(partial, step="scaling", seed=derive(bench.recipe.dial.seed, "scaling", trial.seed), **bench.machine)
     use_processor(run.threads, compile=run.compile, warn=run.warn)
     config, encoder = bench.config(trial), bench.tokenizer.load()
     model = build(config, encoder.vocab_size, seed=derive(run.seed, "weights"), device=run.device)

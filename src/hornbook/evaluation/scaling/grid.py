@@ -16,7 +16,7 @@ SEEDS = 3  # of the two cells that are trained more than once
 
 class Shape(NamedTuple):
     """A model that could be trained: layers, width, parameters in matrix products (the head's too, the embedding's
-    not) and FLOPs a token."""
+    not) and FLOPs a token (models/counts.py)."""
 
     depth: int
     width: int
@@ -30,12 +30,6 @@ class Trial(NamedTuple):
     shape: Shape
     tokens: int
     seed: int
-
-
-def shape(depth: int, width: int, matrix: int, head: int, window: int) -> Shape:
-    """Of `matrix` weights in a block and `head` weights in the head: 6 N + 12 L T D FLOPs a token, forward and back."""
-    parameters = depth * matrix + head
-    return Shape(depth, width, parameters, 6 * parameters + 12 * depth * window * width)
 
 
 def grid(shapes: Sequence[Shape], flops: float, step_tokens: int) -> list[Trial]:
