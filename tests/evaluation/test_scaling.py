@@ -188,7 +188,7 @@ def test_too_few_points_are_refused() -> None:
     with pytest.raises(ValueError, match="five parameters"):
         fit_chinchilla(points_of(LAW)[:4])
     with pytest.raises(ValueError, match="nothing to draw"):
-        bootstrap(points_of(LAW)[:5], LAW, seed=0)
+        bootstrap(points_of(LAW)[:5], LAW, seed=0, draws=1)
 
 
 PAIRS = [(depth, 64 * heads) for heads in range(1, 12) for depth in (heads, heads + 1)]
