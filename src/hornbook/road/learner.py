@@ -15,13 +15,14 @@ if TYPE_CHECKING:
 
 
 def shape_of(config: PretrainConfig, vocab_size: int) -> TransformerConfig:
-    """The shape of the model: fresh, or `init`'s."""
+    """The shape of the model: fresh, or `init`'s, its positions stretched where the window is longer than its own."""
     from hornbook.models import TransformerConfig
     from hornbook.models.files import read_json
 
     if config.init is not None:
         path = Path(config.init) / "config.json"
-        return TransformerConfig.from_hf(read_json(path), where=path)
+        shape = TransformerConfig.from_hf(read_json(path), where=path)
+        return shape.longer(config.window, config.longer) if config.window > shape.max_position_embeddings else shape
     return TransformerConfig(
         vocab_size=vocab_size, hidden_size=config.width, intermediate_size=config.feed_forward,
         num_hidden_layers=config.depth, num_attention_heads=config.heads,
@@ -42,6 +43,7 @@ def build(config: PretrainConfig, vocab_size: int, *, seed: int, device: str) ->
         model = model.to(device)
     else:
         model = load_model(Path(config.init), device=device)
+        model.config = shape_of(config, vocab_size)
         if model.config.vocab_size != vocab_size:
             what = f"its vocabulary has {model.config.vocab_size} tokens, the tokenizer here {vocab_size}"
             raise InputError(what, where=config.init, fix="go on from a model that was made with this tokenizer")

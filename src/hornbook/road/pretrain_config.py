@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import Field
 
@@ -55,6 +55,9 @@ class PretrainConfig(StageConfig):
     cooldown: float = Field(0.7, ge=0, le=1, description="share of the steps in which the rates fall")
     induction: bool = Field(True, description="fresh weights with heads that find again what was said before")
     init: InputPath | None = Field(None, description="a model folder to go on from; its shape then is the model's")
+    longer: Literal["yarn", "base", "linear"] = Field(
+        "yarn", description="how the positions of `init` are stretched where `window` is longer than its own"
+    )
     mixture: Portions = Field(
         {}, description="sources by name with weights, such as {notes = 3, \"*\" = 1}; left out, all is read alike"
     )
