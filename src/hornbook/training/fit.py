@@ -172,6 +172,7 @@ class _Loop:
             "seconds": self.seconds, "threads": torch.get_num_threads(), "row": self.row,
         }
         save_checkpoint(folder, Checkpoint(tensors | random_state(self.device), state))
+        release_memory()  # what writing leaves is not of the sizes that a step asks for: the heap would grow each time
 
     @torch.no_grad()
     def _resume(self, folder: Path) -> int | None:

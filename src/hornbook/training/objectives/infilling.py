@@ -6,8 +6,8 @@ from typing import Any
 
 from hornbook.models.encoder_decoder import EncoderDecoder
 from hornbook.training.loss import Loss
-from hornbook.training.objectives.masked import weighed
 from hornbook.training.objectives.next_token import head_loss
+from hornbook.training.objectives.places import weighed
 
 
 def infilling(model: EncoderDecoder, batch: Any) -> Loss:

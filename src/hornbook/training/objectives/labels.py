@@ -9,7 +9,7 @@ from torch import Tensor
 
 from hornbook.models.encoder import SequenceClassifier, TokenClassifier
 from hornbook.training.loss import Loss
-from hornbook.training.objectives.masked import weighed
+from hornbook.training.objectives.places import weighed
 
 
 def text_labels(model: SequenceClassifier, batch: Any) -> Loss:

@@ -10,6 +10,7 @@ from torch import Tensor
 from hornbook.models.encoder import Encoder
 from hornbook.training.loss import Loss
 from hornbook.training.objectives.next_token import head_loss
+from hornbook.training.objectives.places import weighed
 
 
 def masked_tokens(model: Encoder, batch: Any) -> Loss:
@@ -22,12 +23,6 @@ def masked_tokens(model: Encoder, batch: Any) -> Loss:
     x_ND = model.head(model.hidden(batch.ids_BT, batch.positions_BT, batch.documents_BT, places_N))
     x_ND, head_VD = _with_bias(x_ND, model.decoder.weight, model.decoder.bias)
     return Loss(head_loss(x_ND, head_VD, targets_N, weights_N), weights_N.sum())
-
-
-def weighed(targets_BT: Tensor, weights_BT: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The places (row * T + column) that have a weight, and their targets and weights, each (N,)."""
-    places_N = weights_BT.flatten().nonzero()[:, 0]
-    return places_N, targets_BT.flatten()[places_N], weights_BT.flatten()[places_N]
 
 
 def _with_bias(x_ND: Tensor, head_VD: Tensor, bias_V: Tensor | None) -> tuple[Tensor, Tensor]:

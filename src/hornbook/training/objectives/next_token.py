@@ -11,6 +11,7 @@ from hornbook.models.products import back, forward, ready
 from hornbook.models.rows import cross_entropy_
 from hornbook.models.transformer import Transformer
 from hornbook.training.loss import Loss
+from hornbook.training.objectives.places import weighed
 
 CHUNK_TOKENS = 1024
 SPARSE = 0.8  # fine-tuning weighs a third of its places: head and last block, a third of the work, leave out the others
@@ -23,10 +24,9 @@ def next_token(model: Transformer, batch: Any) -> Loss:
     Pretraining weighs every token 1, fine-tuning (arXiv:2203.02155) only the assistant's.
     """
     places_N, targets_N, weights_N = None, batch.targets_BT.flatten(), batch.weights_BT.flatten()
-    if weights_N.device.type == "cpu" and not torch.compiler.is_compiling():  # graphs want one shape
-        weighed = weights_N.nonzero()[:, 0]
-        if len(weighed) < SPARSE * len(weights_N):
-            places_N, targets_N, weights_N = weighed, targets_N[weighed], weights_N[weighed]
+    may_choose = weights_N.device.type == "cpu" and not torch.compiler.is_compiling()  # graphs want one shape
+    if may_choose and int(weights_N.count_nonzero()) < SPARSE * len(weights_N):
+        places_N, targets_N, weights_N = weighed(batch.targets_BT, batch.weights_BT)
     x = model.hidden(batch.ids_BT, batch.positions_BT, batch.documents_BT, places_N=places_N)
     total = head_loss(x.flatten(0, -2), model.lm_head.weight, targets_N, weights_N)
     return Loss(total, weights_N.sum())
