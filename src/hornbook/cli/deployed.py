@@ -12,12 +12,14 @@ if TYPE_CHECKING:
 
 Which = Literal["base", "sft", "rl"]
 STEPS = {"base": "pretrain", "sft": "sft", "rl": "rl"}
+IMPORTED = "import"  # the only step of a run that `hornbook import` made
 
 
 def load_chat(where: str, which: Which | None = None, *, slots: int = 32) -> Chat:
     """The chat of a deployment folder or of a run's newest deployment, with its model or with that of another step.
 
-    A run that has no deployment yet chats with the model asked for, closed book and under the default policy.
+    A run that has no deployment yet chats with the model asked for, closed book and under the default policy; so does
+    an imported model, which goes on with text as `base`.
     Raises InputError where there is neither.
     """
     from hornbook.serving.chat import Chat
@@ -31,6 +33,8 @@ def load_chat(where: str, which: Which | None = None, *, slots: int = 32) -> Cha
     from hornbook.road.runs import open_run
 
     workspace = open_run(where)
+    if IMPORTED in workspace.steps() and which in (None, "base"):
+        return Chat.bare(workspace.current(IMPORTED, Model).path, workspace.name, slots=slots)
     model = None if which is None else workspace.current(STEPS[which], Model).path
     if model is None or "deploy" in workspace.steps():
         return Chat.load(workspace.current("deploy", Deployment).path, slots=slots, model=model)
