@@ -39,3 +39,27 @@ def load_chat(where: str, which: Which | None = None, *, slots: int = 32) -> Cha
     if model is None or "deploy" in workspace.steps():
         return Chat.load(workspace.current("deploy", Deployment).path, slots=slots, model=model)
     return Chat.bare(model, workspace.name, slots=slots)
+
+
+def model_folder(where: str) -> tuple[Path, str]:
+    """The folder of a model and what to call it: of a run the one that is deployed, else its newest; of a run's step;
+    or the folder that is named. Raises InputError where there is none."""
+    from hornbook.road.artifacts import Model
+    from hornbook.road.runs import open_run
+    from hornbook.serving.settings import FILE, Settings
+
+    folder = Path(where)
+    if (folder / FILE).exists():
+        settings = Settings.read(folder)
+        return folder / settings.model, settings.name
+    if (folder / "config.json").exists():
+        return folder, folder.absolute().name
+    run, _, step = where.rstrip("/").rpartition("/")
+    if run and not folder.exists():
+        return open_run(run).current(step, Model).path, f"{Path(run).name}-{step}"
+    workspace = open_run(where)
+    there = workspace.steps()
+    if "deploy" in there:
+        return there["deploy"].path / "model", workspace.name
+    newest = next((step for step in (IMPORTED, *reversed(STEPS.values())) if step in there), STEPS["base"])
+    return workspace.current(newest, Model).path, workspace.name

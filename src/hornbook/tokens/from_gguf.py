@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hornbook.core.errors import InputError
@@ -89,7 +89,7 @@ def _sentencepiece(
         written.insert(0, {"type": "Prepend", "prepend": SPACE})
         read.append({"type": "Strip", "content": " ", "start": 1, "stop": 0})
     unknown = next((text for text, kind in zip(tokens, kinds, strict=True) if kind == UNKNOWN), None)
-    merges = [[left, right] for left, right in _merges(tokens, kinds, scores)]
+    merges = find_merges(tokens, kinds, scores)
     return {
         "normalizer": {"type": "Sequence", "normalizers": written},
         "pre_tokenizer": None,
@@ -99,7 +99,7 @@ def _sentencepiece(
     }, True  # fmt: skip
 
 
-def _merges(tokens: Sequence[str], kinds: Sequence[int], scores: Sequence[float]) -> Iterator[tuple[str, str]]:
+def find_merges(tokens: Sequence[str], kinds: Sequence[int], scores: Sequence[float]) -> list[list[str]]:
     """Every pair of tokens that makes a token, the best score first: the order in which SentencePiece merges."""
     ids = {text: token for token, text in enumerate(tokens) if kinds[token] in (NORMAL, USER_DEFINED)}
     pairs = [
@@ -107,7 +107,7 @@ def _merges(tokens: Sequence[str], kinds: Sequence[int], scores: Sequence[float]
         for text, whole in ids.items() if kinds[whole] == NORMAL
         for middle in range(1, len(text)) if text[:middle] in ids and text[middle:] in ids
     ]  # fmt: skip
-    return ((left, right) for *_, left, right in sorted(pairs))
+    return [[left, right] for *_, left, right in sorted(pairs)]
 
 
 def _beginning(text: str, metadata: Mapping[str, Any]) -> Description:

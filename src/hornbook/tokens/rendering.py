@@ -12,13 +12,15 @@ import json
 import subprocess
 import sys
 import threading
+import time
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
 from hornbook.core.errors import InputError
 
-SECONDS = 10.0  # a template takes thousandths of one; starting the process may take a second where others work
+SECONDS = 2  # of processor time, whatever others do beside: a template takes thousandths of one
+PATIENCE = 60.0  # seconds until a process that neither works nor answers is given up
 MEMORY = 512 << 20  # bytes of address space: Python and jinja2 take a tenth of it
 LONGEST = 16 << 20  # characters rendered
 
@@ -59,7 +61,7 @@ class Renderer:
                                              stderr=subprocess.DEVNULL)
             self._write(json.dumps(self._template))
         self._write(variables)
-        timer = threading.Timer(SECONDS, self._process.kill)
+        timer = threading.Timer(PATIENCE, self._process.kill)
         timer.start()
         try:
             assert self._process.stdout is not None
@@ -89,9 +91,11 @@ def serve() -> None:
     from hornbook.core.processes import die_with_parent
 
     die_with_parent()
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     source, made = json.loads(sys.stdin.readline()), None
     for line in sys.stdin:
+        resource.setrlimit(resource.RLIMIT_CPU, (int(time.process_time()) + SECONDS, resource.RLIM_INFINITY))
         try:
             made = made or environment().from_string(source)
             text = made.render(**json.loads(line))
