@@ -64,13 +64,21 @@ def read_config(header: Header) -> TransformerConfig:
 
 
 def metadata(config: TransformerConfig, where: object) -> dict[str, Any]:
-    """GGUF's numbers for the model, keys without the family's name. Raises InputError for what GGUF has no key for."""
+    """GGUF's numbers for the model, keys without the family's name. Raises InputError for what llama.cpp has no place
+    for."""
     values = config.to_hf()
     if config.model_type not in WRITTEN:
         raise InputError(f"{config.model_type} is not written as GGUF", where=where, fix="export --to hf")
-    if values["rope_parameters"].get("rope_type", "default") != "default" or values.get("sliding_window"):
-        what = "stretched positions and sliding windows are not written as GGUF"
-        raise InputError(what, where=where, fix="export --to hf")
+    wide = config.num_attention_heads * config.head_dim != config.hidden_size
+    wrong = {
+        "stretched positions are": values["rope_parameters"].get("rope_type", "default") != "default",
+        "sliding windows are": bool(values.get("sliding_window")),
+        "qwen3 with biases is": config.model_type == "qwen3" and config.attention_bias,
+        "qwen2 with heads wider than the model is": config.model_type == "qwen2" and wide,
+    }
+    for what, there in wrong.items():
+        if there:  # llama.cpp reads no such file
+            raise InputError(f"{what} not written as GGUF", where=where, fix="export --to hf")
     return {
         **{key: values[name] for name, key in NUMBERS.items()},
         KV_HEADS: config.num_key_value_heads, EPSILON: float(config.rms_norm_eps), BASE: float(config.rope_theta),
