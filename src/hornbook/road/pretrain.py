@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import Field
 
-from hornbook.core.errors import InputError
 from hornbook.core.seeds import derive
 from hornbook.pipeline.config import Dial, InputPath, StageConfig
 from hornbook.pipeline.run import Run
 from hornbook.pipeline.stage import stage
 from hornbook.road.artifacts import Model, TokenizerArtifact, Tokens
 from hornbook.road.mixture import Portions
+from hornbook.road.open_model import demand_tokens_of
 from hornbook.road.sizes import SIZES
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def pretrain(config: PretrainConfig, tokens: Tokens, tokenizer: TokenizerArtifac
     `minutes` were asked for the cool-down is as long as they leave.
 
     A killed attempt goes on from its last checkpoint bit for bit. Metrics: parameters, loss, rates, and what the
-    `mixture` came to. Raises InputError when `init` has another vocabulary, RecipeError for sources that there are not.
+    `mixture` came to. Raises InputError when `init` has other tokens, RecipeError for sources that there are not.
     """
     import torch
 
@@ -113,6 +113,8 @@ def pretrain(config: PretrainConfig, tokens: Tokens, tokenizer: TokenizerArtifac
 
     use_processor(run.threads, compile=run.compile, warn=run.warn)
     encoder, train = tokenizer.load(), tokens.train()
+    if config.init is not None:
+        demand_tokens_of(config.init, encoder)
     model = build(config, encoder.vocab_size, seed=derive(run.seed, "weights"), device=run.device)
     with run.progress("pretrain", config.steps * config.step_tokens, "tokens") as bar:
         course = Course(config, model, run, bar)
@@ -135,6 +137,7 @@ def build(config: PretrainConfig, vocab_size: int, *, seed: int, device: str) ->
     """The model to train: fresh from `seed`, or `init`'s. fp32 weights, computing in the type that is fast here."""
     from hornbook.models import Transformer, TransformerConfig, load_model, pick_dtype
     from hornbook.models.induction import lay_induction
+    from hornbook.models.vocabulary import with_vocabulary
 
     if config.init is None:
         shape = TransformerConfig(
@@ -148,10 +151,7 @@ def build(config: PretrainConfig, vocab_size: int, *, seed: int, device: str) ->
             lay_induction(model, derive(seed, "induction"))
         model = model.to(device)
     else:
-        model = load_model(Path(config.init), device=device)
-        if model.config.vocab_size != vocab_size:
-            what = f"its vocabulary has {model.config.vocab_size} tokens, the tokenizer here {vocab_size}"
-            raise InputError(what, where=config.init, fix="go on from a model that was made with this tokenizer")
+        model = with_vocabulary(load_model(Path(config.init), device=device), vocab_size)
     model.compute_dtype = pick_dtype(device)
     return model
 

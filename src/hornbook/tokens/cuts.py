@@ -15,7 +15,7 @@ from hornbook.tokens.split import SPLIT
 
 GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 LLAMA3 = SPLIT.replace(r"|\p{N}|", r"|\p{N}{1,3}|")
-WORDS_TO_LETTERS = {**FROM_LETTERS, "add_prefix_space": False}  # as a pre-tokenizer: GPT-2's cut and its letters at once
+WORDS_TO_LETTERS = {**FROM_LETTERS, "add_prefix_space": False}  # as GPT-2 cuts, and its letters, at once
 DIGITS: Description = {"type": "Digits", "individual_digits": True}
 
 

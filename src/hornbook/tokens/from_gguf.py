@@ -39,16 +39,16 @@ def read_vocabulary(metadata: Mapping[str, Any], where: object) -> tuple[Descrip
     added = [{"id": token, **listed(text), "special": kinds[token] != USER_DEFINED}
              for token, text in enumerate(tokens) if kinds[token] in (CONTROL, UNKNOWN, USER_DEFINED)]  # fmt: skip
     named = {name: _token(metadata, f"{name}_token_id", tokens, where) for name in ("bos", "eos", "padding", "unknown")}
-    begins = metadata.get(f"{KEY}add_bos_token", begins) and named["bos"] is not None
+    first = named["bos"] if metadata.get(f"{KEY}add_bos_token", begins) else None
     description = {
         "version": "1.0", "truncation": None, "padding": None, "added_tokens": added, **description,
-        "post_processor": _beginning(named["bos"], metadata) if begins else None,
+        "post_processor": None if first is None else _beginning(first, metadata),
     }  # fmt: skip
     configuration = {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "added_tokens_decoder": {str(one["id"]): {k: v for k, v in one.items() if k != "id"} for one in added},
         "bos_token": named["bos"], "eos_token": named["eos"], "pad_token": named["padding"],
-        "unk_token": named["unknown"], "add_bos_token": bool(begins), "clean_up_tokenization_spaces": False,
+        "unk_token": named["unknown"], "add_bos_token": first is not None, "clean_up_tokenization_spaces": False,
         "model_max_length": 1_000_000_000, "chat_template": metadata.get("tokenizer.chat_template"),
     }  # fmt: skip
     given = [_token(metadata, name, tokens, where) for name in ENDS]

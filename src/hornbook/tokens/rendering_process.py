@@ -1,5 +1,5 @@
 """The process in which `rendering.py` has a template rendered. It knows no Hornbook: its arguments are the seconds and
-the bytes it may take, its first line of input the template, every other one its variables; each gets a line for an answer.
+the bytes it may take, its first line of input the template, every other one its variables. Each gets a line in answer.
 """
 
 from __future__ import annotations

@@ -88,7 +88,8 @@ def _sentencepiece(
     if find_merges(tokens, kinds, scores) != pairs:
         raise InputError("its merges do not follow from scores of its tokens", where=where, fix=FIX)
     return {
-        f"{KEY}model": "llama", f"{KEY}pre": "default", f"{KEY}scores": scores, f"{KEY}add_space_prefix": len(steps) > 1,
+        f"{KEY}model": "llama", f"{KEY}pre": "default", f"{KEY}scores": scores,
+        f"{KEY}add_space_prefix": len(steps) > 1,
     }  # fmt: skip
 
 
@@ -97,7 +98,7 @@ def _never_merged(description: Description) -> str | None:
     from tokenizers.models import BPE
 
     model, added = description["model"], {one["content"] for one in description["added_tokens"]}
-    merging = BPE(model["vocab"], [tuple(pair) for pair in _pairs(model)])
+    merging = BPE(model["vocab"], [(left, right) for left, right in _pairs(model)])
     return next((text for text in model["vocab"] if text not in added and len(merging.tokenize(text)) != 1), None)
 
 

@@ -12,6 +12,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from math import prod
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
@@ -168,7 +169,7 @@ def _placed(cursor: _Cursor, found: dict[str, Any], first: int, alignment: int) 
             raise cursor.wrong(f"the tensor {name[:60]} lies outside it")
         entries[name] = entry
     by_place = sorted(entries.items(), key=lambda item: item[1].start)
-    for (_, before), (name, after) in zip(by_place, by_place[1:], strict=False):
+    for (_, before), (name, after) in pairwise(by_place):
         if before.start + before.bytes > after.start:
             raise cursor.wrong(f"the tensor {name[:60]} lies over another")
     return entries

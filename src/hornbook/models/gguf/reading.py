@@ -17,7 +17,6 @@ from hornbook.models.gguf.header import AGAIN, Entry, Header
 from hornbook.models.sources import Source
 
 
-
 def gguf_source(header: Header) -> tuple[TransformerConfig, Source]:
     """The model in the file: its shape, and its weights, each read in fp32 when it is asked for.
 

@@ -26,7 +26,8 @@ BLOCK = 32  # numbers of a row that q8_0 and q4_0 pack together
 
 
 def write_gguf(
-    folder: Path, path: Path, kind: Kind, *, said: Mapping[str, str], advance: Callable[[int], None] = lambda count: None
+    folder: Path, path: Path, kind: Kind, *, said: Mapping[str, str],
+    advance: Callable[[int], None] = lambda count: None,
 ) -> None:
     """Write the model in `folder`, with its tokenizer and chat template. Appears whole or not at all.
 
