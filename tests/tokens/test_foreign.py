@@ -22,7 +22,8 @@ Be kind.<|im_end|>
 ' }}{% endif %}"""
 LLAMA2 = (
     "{% for message in messages %}{% if message['role'] == 'user' %}{{ bos_token + '[INST] ' + message['content']"
-    " | trim + ' [/INST]' }}{% elif message['role'] == 'assistant' %}{% generation %}{{ message['content'] }}{{ eos_token }}"
+    " | trim + ' [/INST]' }}{% elif message['role'] == 'assistant' %}{% generation %}{{ message['content'] }}"
+    "{{ eos_token }}"
     "{% endgeneration %}{% else %}{{ raise_exception('no ' + message['role'] + ' here') }}{% endif %}{% endfor %}"
 )
 TALK = [{"role": "user", "content": " Who are you?"}, {"role": "assistant", "content": "A model."},
