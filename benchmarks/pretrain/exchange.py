@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from benchmarks.results import figure
 
+from benchmarks.results import figure
 from hornbook.inference import Engine, Request, Sampling
 from hornbook.models import Transformer, TransformerConfig, load_model, save_model
 from hornbook.models.gguf.header import read_header

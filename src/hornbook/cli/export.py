@@ -58,8 +58,9 @@ def _write_gguf(folder: Path, out: Path, kind: Any, name: str, bar: Bar) -> None
 
 def _write_folder(folder: Path, out: Path, kind: str | None, bar: Bar) -> None:
     from hornbook.models.config import TransformerConfig
-    from hornbook.models.files import WEIGHTS, read_json, write_json
+    from hornbook.models.files import read_json, write_json
     from hornbook.models.sources import DTYPES, folder_source, write_source
+    from hornbook.models.weights import WEIGHTS
 
     values = read_json(folder / "config.json")
     TransformerConfig.from_hf(values, where=folder / "config.json")

@@ -40,8 +40,9 @@ STEPS = {
     "evaluate_rl": "Examine the aligned model.",
     "deploy": "Make all that `serve` needs.",
 }
-OWN_FACE = {  # steps at which people do something in the terminal
+OWN_FACE = {  # steps at which people do something in the terminal, or that have options of their own
     "corpus": "hornbook.cli.corpus:corpus",
+    "pretrain": "hornbook.cli.pretrain:pretrain",
     "conversations": "hornbook.cli.conversations:conversations",
     "preferences": "hornbook.cli.preferences:preferences",
 }

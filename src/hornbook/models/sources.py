@@ -10,15 +10,15 @@ from math import prod
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from torch import Tensor
 
-from hornbook.core.errors import DamagedError, InputError
+from hornbook.core.errors import InputError
 from hornbook.core.files import atomic_writer
-from hornbook.models.files import WEIGHTS, read_json
+from hornbook.models.weights import TYPES, filed_weights
 
-NAMES = {torch.float32: "F32", torch.bfloat16: "BF16", torch.float16: "F16"}
-DTYPES = {name.lower(): dtype for dtype, name in NAMES.items()}
+NAMES = {dtype: name for name, dtype in TYPES.items()}
+DTYPES = {name.lower(): dtype for name, dtype in TYPES.items()}
 
 
 @dataclass(frozen=True)
@@ -44,29 +44,19 @@ class Source:
 
 
 def folder_source(folder: Path) -> Source:
-    """The tensors of a Hugging Face folder, in one safetensors file or in parts with an index.
+    """The tensors of a Hugging Face folder as they are filed, in one safetensors file or in parts with an index.
 
     Raises InputError where there are none, or of other types than f32, bf16 and f16; DamagedError for a file that is
     not whole.
     """
-    opened, shapes, dtypes = {}, {}, {}
-    for path in _weight_files(Path(folder)):
-        try:
-            file = safe_open(path, framework="pt")
-            for name in file.keys():  # noqa: SIM118
-                part = file.get_slice(name)
-                opened[name], shapes[name] = file, tuple(part.get_shape())
-                dtypes[name] = DTYPES.get(part.get_dtype().lower())
-                if dtypes[name] is None:
-                    raise InputError(f"{name} is of the type {part.get_dtype()}", where=path,
-                                     fix="take the model in bf16, f16 or f32")
-        except FileNotFoundError:
-            raise InputError("the weights are not there", where=path,
-                             fix="name a folder with config.json and model.safetensors") from None
-        except (SafetensorError, OSError, ValueError) as error:
-            reason = " ".join(str(error).split())[:160]
-            raise DamagedError(f"not a whole safetensors file ({reason})", where=path, fix="fetch it again") from None
-    return Source(shapes, dtypes, lambda name: opened[name].get_tensor(name))
+    filed = filed_weights(Path(folder))
+
+    def read(name: str) -> Tensor:
+        with safe_open(filed[name].path, framework="pt") as file:
+            return file.get_tensor(name)
+
+    shapes = {name: weight.shape for name, weight in filed.items()}
+    return Source(shapes, {name: weight.dtype for name, weight in filed.items()}, read)
 
 
 def write_source(source: Source, path: Path, dtype: torch.dtype | None, advance: Callable[[int], None]) -> None:
@@ -90,15 +80,3 @@ def write_source(source: Source, path: Path, dtype: torch.dtype | None, advance:
             data = source.read(name).to(dtype or source.dtypes[name]).contiguous().flatten().view(torch.uint8).numpy()
             file.write(data)
             advance(data.nbytes)
-
-
-def _weight_files(folder: Path) -> list[Path]:
-    """model.safetensors, or the parts its index names; a part's name may not leave the folder."""
-    index = folder / f"{WEIGHTS}.index.json"
-    if (folder / WEIGHTS).is_file() or not index.is_file():
-        return [folder / WEIGHTS]
-    names = sorted(set(read_json(index).get("weight_map", {}).values()))
-    for name in names:
-        if Path(name).name != name:
-            raise InputError(f"the part {name!r} lies outside the folder", where=index, fix="use a model you trust")
-    return [folder / name for name in names]

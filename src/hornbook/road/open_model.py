@@ -44,8 +44,9 @@ def open_model(config: OpenModelConfig, run: Run) -> Model:
     One tensor is held at a time. Metrics: where from, the sha256 of what was read, the licence the file names,
     parameters. Raises InputError for a file or folder that is no model, or one of another kind than those read.
     """
-    from hornbook.models.files import WEIGHTS, write_json
+    from hornbook.models.files import write_json
     from hornbook.models.sources import DTYPES, NAMES, write_source
+    from hornbook.models.weights import WEIGHTS
 
     read = _folder if config.source.is_dir() else _gguf
     values, generation, source, said = read(config.source, run.out)
@@ -131,13 +132,15 @@ def _folder(folder: Path, out: Path) -> tuple[dict[str, Any], dict[str, Any], So
     """The same of a Hugging Face folder."""
     from hornbook.models.config import TransformerConfig
     from hornbook.models.files import read_json
-    from hornbook.models.gguf.architectures import shapes
+    from hornbook.models.gguf.architectures import WRITTEN, shapes
     from hornbook.models.sources import folder_source
     from hornbook.tokens.foreign import ForeignTokenizer
 
     values = read_json(folder / "config.json")
     config = TransformerConfig.from_hf(values, where=folder / "config.json")
-    source = folder_source(folder).only(dict(shapes(config)), config.tie_word_embeddings, folder)
+    source = folder_source(folder)
+    if config.model_type in WRITTEN:  # GPT-2 is filed under names of its own, which `load_model` looks at
+        source = source.only(dict(shapes(config)), config.tie_word_embeddings, folder)
     tokenizer = ForeignTokenizer.load(folder)
     tokenizer.save(out)
     generation = folder / "generation_config.json"

@@ -51,6 +51,7 @@ def read_config(header: Header) -> TransformerConfig:
         "rope_theta": _decimal(header.value(f"{family}.{BASE}", float, 10_000.0)),
         "tie_word_embeddings": "output.weight" not in header.tensors,
         "attention_bias": family != "qwen2" and "blk.0.attn_q.bias" in header.tensors,
+        "mlp_bias": "blk.0.ffn_up.bias" in header.tensors,
     }  # fmt: skip
     width = header.value(f"{family}.attention.key_length", int, header.value(f"{family}.rope.dimension_count", int, 0))
     if width:
@@ -99,6 +100,7 @@ def shapes(config: TransformerConfig) -> Iterator[tuple[str, tuple[int, ...]]]:
     }  # fmt: skip
     biased = ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"] if config.query_key_value_bias else []
     biased += ["self_attn.o_proj"] if config.output_bias else []
+    biased += ["mlp.gate_proj", "mlp.up_proj", "mlp.down_proj"] if config.mlp_bias else []
     norms = {"input_layernorm": width, "post_attention_layernorm": width}
     norms |= {"self_attn.q_norm": size, "self_attn.k_norm": size} if config.query_key_norm else {}
     for layer in range(config.num_hidden_layers):
