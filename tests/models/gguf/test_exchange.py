@@ -23,7 +23,7 @@ from tests.models.gguf.conftest import FAMILIES, small, write_folder
 IDS = torch.arange(40).view(2, 20)
 CHANGES = {
     "plain": {}, "tied": {"tie_word_embeddings": True}, "wide heads": {"head_dim": 32},
-    "biased": {"attention_bias": True},
+    "biased": {"attention_bias": True, "mlp_bias": True},
 }  # fmt: skip
 
 
