@@ -14,6 +14,7 @@ import torch
 from hornbook.core.errors import InputError
 from hornbook.core.jsonl import read_jsonl
 from hornbook.models import Transformer, TransformerConfig, load_model, save_model
+from hornbook.models.vocabulary import with_vocabulary
 from hornbook.pipeline.config import Dial
 from hornbook.pipeline.recipe import MachineConfig, Recipe
 from hornbook.pipeline.run import Run
@@ -23,6 +24,7 @@ from hornbook.road.artifacts import Model, TokenizerArtifact, Tokens
 from hornbook.road.pretrain import PretrainConfig, pretrain
 from hornbook.road.sizes import SIZES
 from hornbook.road.tokenizer import TokenizerConfig
+from hornbook.tokens.imported import import_tokenizer
 from hornbook.tokens.shards import Encoded, write_tokens
 from hornbook.tokens.tokenizer import Tokenizer
 
@@ -115,6 +117,45 @@ def test_an_open_model_of_another_vocabulary_is_refused(inputs, tmp_path: Path) 
     save_model(Transformer(shape), tmp_path / "open")
     with pytest.raises(InputError, match="its vocabulary has 99 tokens, the tokenizer here 320"):
         pretrain(PretrainConfig(**CONFIG | {"init": tmp_path / "open"}), *inputs, Run(tmp_path / "run", threads=1))
+
+
+def test_an_imported_model_reads_on_with_the_chats_tokens(inputs, tmp_path: Path) -> None:
+    """Another maker's model and tokenizer: the tokens of tools that it lacks get rows, the rest stays what it was."""
+    from tests.tokens.test_foreign import SMOLLM, write
+
+    shape = TransformerConfig(model_type="llama", vocab_size=448, hidden_size=64, intermediate_size=64, head_dim=64,
+                              num_hidden_layers=1, num_attention_heads=1, num_key_value_heads=1)
+    save_model(Transformer(shape), tmp_path / "other")
+    write(tmp_path / "other", SMOLLM)
+    taken, given = import_tokenizer(tmp_path / "other")
+    assert given
+    taken.save(tmp_path / "tokenizer")
+    documents = [Encoded(str(place), np.array(taken.encode(text)), "isle") for place, text in enumerate(TEXTS)]
+    for name in ("train", "heldout"):
+        write_tokens(tmp_path / "tokens" / name, documents, vocab_size=taken.vocab_size)
+    config = PretrainConfig(**CONFIG | {"tokens": 256, "init": tmp_path / "other", "matrix_lr": 1e-9,
+                                        "embedding_lr": 1e-9, "head_lr": 1e-9, "vector_lr": 1e-9})
+    made = pretrain(config, Tokens(tmp_path / "tokens"), TokenizerArtifact(tmp_path / "tokenizer"),
+                    Run(tmp_path / "run", threads=1))
+    before, after = load_model(tmp_path / "other"), made.load()
+    assert after.config.vocab_size == taken.vocab_size
+    rows = before.model.embed_tokens.weight[: after.config.vocab_size]
+    torch.testing.assert_close(after.model.embed_tokens.weight[: len(rows)], rows, rtol=0, atol=1e-5)
+    with pytest.raises(InputError, match="of its tokens are others than the tokenizer's here"):
+        pretrain(config, *inputs, Run(tmp_path / "again", threads=1))
+
+
+@pytest.mark.parametrize("tie", [True, False])
+def test_rows_come_and_go(tie: bool) -> None:
+    shape = TransformerConfig(vocab_size=40, hidden_size=16, intermediate_size=16, head_dim=16, num_hidden_layers=1,
+                              num_attention_heads=1, num_key_value_heads=1, tie_word_embeddings=tie)
+    model, ids = Transformer(shape), torch.arange(20)[None]
+    more, fewer = with_vocabulary(model, 47), with_vocabulary(model, 30)
+    assert with_vocabulary(model, 40) is model
+    torch.testing.assert_close(more(ids)[..., :40], model(ids))
+    torch.testing.assert_close(fewer(ids), model(ids)[..., :30])
+    torch.testing.assert_close(more.lm_head.weight[40:], model.lm_head.weight.mean(0).expand(7, -1))
+    assert (more.lm_head.weight is more.model.embed_tokens.weight) is tie
 
 
 def test_the_dial_derives_shape_and_horizon() -> None:

@@ -14,12 +14,14 @@ Which = Literal["base", "sft", "rl"]
 Bits = Literal["int8", "int4", "nf4"]  # hornbook.models.quantise.KINDS, without torch
 BITS = "Keep its weights in few bits: less memory, and on a processor faster answers."
 STEPS = {"base": "pretrain", "sft": "sft", "rl": "rl"}
+IMPORTED = "import"  # the only step of a run that `hornbook import` made
 
 
 def load_chat(where: str, which: Which | None = None, *, slots: int = 32, quantised: Bits | None = None) -> Chat:
     """The chat of a deployment folder or of a run's newest deployment, with its model or with that of another step.
 
-    A run that has no deployment yet chats with the model asked for, closed book and under the default policy.
+    A run that has no deployment yet chats with the model asked for, closed book and under the default policy; so does
+    an imported model, which goes on with text as `base`.
     Raises InputError where there is neither.
     """
     from hornbook.serving.chat import Chat
@@ -33,7 +35,33 @@ def load_chat(where: str, which: Which | None = None, *, slots: int = 32, quanti
     from hornbook.road.runs import open_run
 
     workspace = open_run(where)
+    if IMPORTED in workspace.steps() and which in (None, "base"):
+        return Chat.bare(workspace.current(IMPORTED, Model).path, workspace.name, slots=slots, quantised=quantised)
     model = None if which is None else workspace.current(STEPS[which], Model).path
     if model is None or "deploy" in workspace.steps():
         return Chat.load(workspace.current("deploy", Deployment).path, slots=slots, model=model, quantised=quantised)
     return Chat.bare(model, workspace.name, slots=slots, quantised=quantised)
+
+
+def model_folder(where: str) -> tuple[Path, str]:
+    """The folder of a model and what to call it: of a run the one that is deployed, else its newest; of a run's step;
+    or the folder that is named. Raises InputError where there is none."""
+    from hornbook.road.artifacts import Model
+    from hornbook.road.runs import open_run
+    from hornbook.serving.settings import FILE, Settings
+
+    folder = Path(where)
+    if (folder / FILE).exists():
+        settings = Settings.read(folder)
+        return folder / settings.model, settings.name
+    if (folder / "config.json").exists():
+        return folder, folder.absolute().name
+    run, _, step = where.rstrip("/").rpartition("/")
+    if run and not folder.exists():
+        return open_run(run).current(step, Model).path, f"{Path(run).name}-{step}"
+    workspace = open_run(where)
+    there = workspace.steps()
+    if "deploy" in there:
+        return there["deploy"].path / "model", workspace.name
+    newest = next((step for step in (IMPORTED, *reversed(STEPS.values())) if step in there), STEPS["base"])
+    return workspace.current(newest, Model).path, workspace.name

@@ -18,6 +18,8 @@ COMMANDS = {
     "report": ("hornbook.cli.report:report", "Write report.html, or print the figures."),
     "chat": ("hornbook.cli.chat:chat", "Talk with the model in the terminal."),
     "serve": ("hornbook.cli.serve:serve", "Serve the model: OpenAI's API and a chat page."),
+    "import": ("hornbook.cli.import_model:import_model", "Bring in a model that others trained."),
+    "export": ("hornbook.cli.export:export", "Write a model for other programs: a folder, or GGUF."),
     "list": ("hornbook.cli.list:list_artifacts", "List every artifact of every run."),
     "show": ("hornbook.cli.show:show", "Show one artifact: what it holds and how it came to be."),
     "scaling": ("hornbook.cli.scaling:scaling", "Fit scaling laws to small models, and foretell a larger one."),

@@ -16,7 +16,6 @@ from hornbook.inference.text import TextStream
 from hornbook.models.device import release_memory
 from hornbook.models.layers import lay_side_by_side
 from hornbook.models.transformer import Transformer
-from hornbook.tokens.chat import render
 from hornbook.tokens.tokenizer import Tokenizer
 
 LEAST_PREFIX = 16  # a shorter common beginning is cheaper read again
@@ -43,7 +42,7 @@ class Engine:
         self._dtype = model.compute_dtype or kept
         self.model = model if self._dtype == kept else copy.deepcopy(model).to(self._dtype).requires_grad_(False)
         lay_side_by_side(self.model)
-        self._batcher = Batcher(self.model, ends=(tokenizer.end_of_turn, tokenizer.end_of_document), slots=slots)
+        self._batcher = Batcher(self.model, ends=tokenizer.ends, slots=slots)
 
     def generate(self, requests: Sequence[Request]) -> list[Completion]:
         """The completions in the order asked. A request gives the same tokens whatever the others are.
@@ -100,7 +99,7 @@ class Engine:
             if min(prompt) < 0 or max(prompt) >= self.model.config.vocab_size:
                 raise InputError(f"token ids lie between 0 and {self.model.config.vocab_size - 1}", where="ids")
         else:
-            prompt = render(self.tokenizer, request.messages or (), for_answer=True).ids
+            prompt = self.tokenizer.prompt(request.messages or ())
         self._batcher.check(prompt)
         return Ticket(prompt, request.sampling, TextStream(self.tokenizer, request.sampling.stop), listener)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hornbook.core.errors import InputError
 from hornbook.core.seeds import derive
 from hornbook.road.pretrain_config import HEAD_DIM, PretrainConfig
 
@@ -21,7 +20,7 @@ def shape_of(config: PretrainConfig, vocab_size: int) -> TransformerConfig:
 
     if config.init is not None:
         path = Path(config.init) / "config.json"
-        shape = TransformerConfig.from_hf(read_json(path), where=path)
+        shape = TransformerConfig.from_hf(read_json(path), where=path).model_copy(update={"vocab_size": vocab_size})
         return shape.longer(config.window, config.longer) if config.window > shape.max_position_embeddings else shape
     return TransformerConfig(
         vocab_size=vocab_size, hidden_size=config.width, intermediate_size=config.feed_forward,
@@ -35,6 +34,7 @@ def build(config: PretrainConfig, vocab_size: int, *, seed: int, device: str) ->
     """The model to train: fresh from `seed`, or `init`'s. fp32 weights, computing in the type that is fast here."""
     from hornbook.models import Transformer, load_model, pick_dtype
     from hornbook.models.induction import lay_induction
+    from hornbook.models.vocabulary import with_vocabulary
 
     if config.init is None:
         model = Transformer(shape_of(config, vocab_size), seed=seed)
@@ -42,11 +42,8 @@ def build(config: PretrainConfig, vocab_size: int, *, seed: int, device: str) ->
             lay_induction(model, derive(seed, "induction"))
         model = model.to(device)
     else:
-        model = load_model(Path(config.init), device=device)
+        model = with_vocabulary(load_model(Path(config.init), device=device), vocab_size)
         model.config = shape_of(config, vocab_size)
-        if model.config.vocab_size != vocab_size:
-            what = f"its vocabulary has {model.config.vocab_size} tokens, the tokenizer here {vocab_size}"
-            raise InputError(what, where=config.init, fix="go on from a model that was made with this tokenizer")
     model.compute_dtype = pick_dtype(device)
     return model
 

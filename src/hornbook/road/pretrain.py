@@ -9,6 +9,7 @@ from hornbook.pipeline.run import Run
 from hornbook.pipeline.stage import stage
 from hornbook.road.artifacts import Model, TokenizerArtifact, Tokens
 from hornbook.road.learner import build
+from hornbook.road.open_model import demand_tokens_of
 from hornbook.road.pretrain_config import PretrainConfig
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ def pretrain(config: PretrainConfig, tokens: Tokens, tokenizer: TokenizerArtifac
     `minutes` were asked for the cool-down is as long as they leave.
 
     A killed attempt goes on from its last checkpoint bit for bit. Metrics: parameters, loss, rates, and what the
-    `mixture` came to. Raises InputError when `init` has another vocabulary, RecipeError for sources that there are not.
+    `mixture` came to. Raises InputError when `init` has other tokens, RecipeError for sources that there are not.
     """
     import torch
 
@@ -33,6 +34,8 @@ def pretrain(config: PretrainConfig, tokens: Tokens, tokenizer: TokenizerArtifac
 
     use_processor(run.threads, compile=run.compile, warn=run.warn)
     encoder, train = tokenizer.load(), tokens.train()
+    if config.init is not None:
+        demand_tokens_of(config.init, encoder)
     model = build(config, encoder.vocab_size, seed=derive(run.seed, "weights"), device=run.device)
     with run.progress("pretrain", config.steps * config.step_tokens, "tokens") as bar:
         course = Course(config, model, run, bar)

@@ -19,7 +19,7 @@ from hornbook.retrieval.spelling import as_written
 from hornbook.safety import Gate, Policy
 from hornbook.serving.relevance import is_about
 from hornbook.serving.settings import Settings
-from hornbook.tokens.tokenizer import Tokenizer
+from hornbook.tokens.foreign import load_tokenizer
 
 SPELLED_BY = 8  # passages by which names typed in small letters are told
 # The end of an answer that may become " (Page: The Title)": with the page at hand, ours is the one that is named.
@@ -81,7 +81,8 @@ class Chat:
         verdict = self.gate.check(text, "input")
         if verdict.action == "refuse":
             return Prepared(None, (), verdict.text)
-        request = Request(ids=self.engine.tokenizer.encode(verdict.text), sampling=sampling)
+        tokenizer = self.engine.tokenizer
+        request = Request(ids=[*tokenizer.beginning, *tokenizer.encode(verdict.text)], sampling=sampling)
         self.engine.ticket(request)
         return Prepared(request, ())
 
@@ -195,4 +196,4 @@ def _engine(folder: Path, slots: int, quantised: Kind | None) -> Engine:
         model = load_model(folder, device=device, dtype=dtype)
     else:  # of the weights as they were saved, not as bf16 rounds them
         model = quantise(load_model(folder, device=device), quantised).to(dtype)
-    return Engine(model, Tokenizer.load(folder), slots=slots)
+    return Engine(model, load_tokenizer(folder), slots=slots)

@@ -36,6 +36,7 @@ class Tokenizer:
     """
 
     lossless = True
+    beginning: tuple[int, ...] = ()  # what stands before every text that a model goes on with
     _library_name = "tiktoken"
 
     def __init__(self, pieces: Sequence[bytes], special: Sequence[str] = SPECIAL):
@@ -46,9 +47,13 @@ class Tokenizer:
 
     def _name(self, pieces: list[bytes], special: Mapping[str, int], hidden: Iterable[str]) -> None:
         self.pieces, self.special, self.vocab_size = pieces, dict(special), len(pieces)
+        self._hidden = frozenset(self.special[text] for text in hidden)
+        self._name_turns()
+
+    def _name_turns(self) -> None:
+        special = self.special
         self.end_of_document = self.special[end_of_text(special) or SPECIAL[0]]
         self.start_of_turn, self.end_of_turn = self.special["<|im_start|>"], self.special["<|im_end|>"]
-        self._hidden = frozenset(self.special[text] for text in hidden)
 
     @classmethod
     def train(cls, texts: Iterable[str], vocab_size: int, *, kind: str = "bpe", fill: bool = True) -> Tokenizer:
@@ -95,6 +100,17 @@ class Tokenizer:
         folder, end = Path(folder), self.pieces[self.end_of_document].decode()
         write_text(folder / "tokenizer.json", json.dumps(self.description, indent=1, ensure_ascii=False) + "\n")
         write_text(folder / "tokenizer_config.json", json.dumps(configured(self.description, end), indent=2) + "\n")
+
+    @property
+    def ends(self) -> tuple[int, ...]:
+        """The ids that end an answer."""
+        return self.end_of_turn, self.end_of_document
+
+    def prompt(self, messages: Sequence[dict]) -> list[int]:
+        """The ids of a conversation, up to where the model answers. Raises InputError as `hornbook.tokens.chat`."""
+        from hornbook.tokens.chat import render
+
+        return render(self, messages, for_answer=True).ids
 
     @cached_property
     def description(self) -> Description:

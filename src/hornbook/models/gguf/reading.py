@@ -1,0 +1,76 @@
+"""A GGUF file as a model of ours: its shape, and its tensors dequantised under Hugging Face's names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hornbook.core.errors import InputError
+from hornbook.models.config import TransformerConfig
+from hornbook.models.gguf.architectures import from_ggml, ggml_name, read_config, shapes
+from hornbook.models.gguf.header import AGAIN, Entry, Header
+from hornbook.models.sources import Source
+
+
+def gguf_source(header: Header) -> tuple[TransformerConfig, Source]:
+    """The model in the file: its shape, and its weights, each read in fp32 when it is asked for.
+
+    Raises InputError for a file whose tensors are not those of its shape, or of a type that cannot be unpacked.
+    """
+    config = read_config(header)
+    wanted = dict(shapes(config))
+    entries = {name: _entry(header, ggml_name(name), shape) for name, shape in wanted.items()}
+    more = header.tensors.keys() - {ggml_name(name) for name in wanted}
+    if more:
+        raise InputError(f"it has tensors its shape has no place for, such as {min(more)[:60]}", where=header.path,
+                         fix="take the Hugging Face folder")
+    family = header.value("general.architecture", str)
+    reads = _reader(header.path)
+
+    def read(name: str) -> Tensor:
+        return from_ggml(name, reads(entries[name]), family, config)
+
+    return config, Source(wanted, dict.fromkeys(wanted, torch.float32), read)
+
+
+def _entry(header: Header, name: str, shape: tuple[int, ...]) -> Entry:
+    entry = header.tensors.get(name)
+    if entry is None or entry.shape != shape:
+        what = "is missing" if entry is None else f"is {entry.shape}, its numbers ask for {shape}"
+        raise InputError(f"{name} {what}", where=header.path, fix=AGAIN)
+    if not _can_unpack(entry.type):
+        raise InputError(f"{name} is of the type {entry.type}, which is not unpacked", where=header.path,
+                         fix="take the model in another type")
+    return entry
+
+
+def _reader(path: Path) -> Callable[[Entry], Tensor]:
+    """Entry -> its numbers in fp32. The file is mapped, not read: what is not asked for takes no memory."""
+    from gguf import GGMLQuantizationType, dequantize
+
+    data = np.memmap(path, mode="r")
+
+    def read(entry: Entry) -> Tensor:
+        rows_RB = data[entry.start : entry.start + entry.bytes].reshape(*entry.shape[:-1], -1)
+        numbers = dequantize(rows_RB, GGMLQuantizationType[entry.type])
+        return torch.from_numpy(numbers if numbers.flags.writeable else numbers.copy())
+
+    return read
+
+
+@cache
+def _can_unpack(kind: str) -> bool:
+    """Whether the package unpacks the type: a block of zeros tells."""
+    from gguf import GGML_QUANT_SIZES, GGMLQuantizationType, dequantize
+
+    number = GGMLQuantizationType[kind]
+    try:
+        dequantize(np.zeros((1, GGML_QUANT_SIZES[number][1]), np.uint8), number)
+    except NotImplementedError:
+        return False
+    return True

@@ -1,0 +1,82 @@
+"""Weights from one file to another, a tensor at a time: never two whole copies, and not one."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from torch import Tensor
+
+from hornbook.core.errors import InputError
+from hornbook.core.files import atomic_writer
+from hornbook.models.weights import TYPES, filed_weights
+
+NAMES = {dtype: name for name, dtype in TYPES.items()}
+DTYPES = {name.lower(): dtype for name, dtype in TYPES.items()}
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where weights come from: `shapes` by name, the types they are kept in, and `read`, which gives one tensor."""
+
+    shapes: Mapping[str, tuple[int, ...]]
+    dtypes: Mapping[str, torch.dtype]
+    read: Callable[[str], Tensor]
+
+    def only(self, wanted: Mapping[str, tuple[int, ...]], tied: bool, where: object) -> Source:
+        """The tensors of a model of these shapes; a head that is the embedding said once more is left out.
+
+        Raises InputError where one lacks, has another shape, or has no place.
+        """
+        given = {name: shape for name, shape in self.shapes.items() if not (tied and name == "lm_head.weight")}
+        for name in sorted(wanted.keys() | given.keys()):
+            if wanted.get(name) != given.get(name):
+                asked = wanted.get(name, "no such tensor")
+                what = f"{name} is {given.get(name, 'missing')}, its config asks for {asked}"
+                raise InputError(what, where=where, fix="config.json and the weights must belong together")
+        return Source(given, self.dtypes, self.read)
+
+
+def folder_source(folder: Path) -> Source:
+    """The tensors of a Hugging Face folder as they are filed, in one safetensors file or in parts with an index.
+
+    Raises InputError where there are none, or of other types than f32, bf16 and f16; DamagedError for a file that is
+    not whole.
+    """
+    filed = filed_weights(Path(folder))
+
+    def read(name: str) -> Tensor:
+        with safe_open(filed[name].path, framework="pt") as file:
+            return file.get_tensor(name)
+
+    shapes = {name: weight.shape for name, weight in filed.items()}
+    return Source(shapes, {name: weight.dtype for name, weight in filed.items()}, read)
+
+
+def write_source(source: Source, path: Path, dtype: torch.dtype | None, advance: Callable[[int], None]) -> None:
+    """Write all of it as one safetensors file, names sorted, in `dtype` or in the types it is kept in.
+
+    Appears whole or not at all; holds one tensor at a time. `advance` is told the bytes as they are written.
+    """
+    header, place = {}, 0
+    for name in sorted(source.shapes):
+        kept = dtype or source.dtypes[name]
+        size = prod(source.shapes[name]) * kept.itemsize
+        header[name] = {
+            "dtype": NAMES[kept], "shape": list(source.shapes[name]), "data_offsets": [place, place + size],
+        }
+        place += size
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    with atomic_writer(path) as file:
+        file.write(struct.pack("<Q", len(text)) + text)
+        for name in header:
+            data = source.read(name).to(dtype or source.dtypes[name]).contiguous().flatten().view(torch.uint8).numpy()
+            file.write(data)
+            advance(data.nbytes)
