@@ -27,7 +27,8 @@ class Linear(nn.Linear):
         """Nothing yet: weights are given by `initialise`, or read from a file."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.linear(x, self.weight.to(x.dtype), None if self.bias is None else self.bias.to(x.dtype))
+        bias = None if self.bias is None else own_part(self.bias).to(x.dtype)
+        return F.linear(x, own_part(self.weight).to(x.dtype), bias)
 
 
 class Embedding(nn.Embedding):
@@ -71,6 +72,12 @@ def at_places(x_BTC: Tensor, places_N: Tensor | None) -> Tensor:
     return x_BTC if places_N is None else x_BTC.flatten(0, 1).index_select(0, places_N)
 
 
+def own_part(x: Tensor) -> Tensor:
+    """What this process keeps of a tensor: everything, but of one that several share (a DTensor). Kernels and products
+    are given that."""
+    return x.to_local() if hasattr(x, "to_local") else x  # pyright: ignore[reportAttributeAccessIssue]
+
+
 def side_by_side(x: Tensor, *linears: Linear) -> Tensor:
     """What several linears make of the same x, one after the other along the last axis.
 
@@ -81,8 +88,8 @@ def side_by_side(x: Tensor, *linears: Linear) -> Tensor:
     if weight is None and not torch.is_grad_enabled() and x.shape[:-1].numel() < MANY:
         return torch.cat([linear(x) for linear in linears], dim=-1)
     if weight is None:
-        weight = torch.cat([linear.weight for linear in linears])
-    biases: list[Tensor] = [linear.bias for linear in linears if linear.bias is not None]
+        weight = torch.cat([own_part(linear.weight) for linear in linears])
+    biases: list[Tensor] = [own_part(linear.bias) for linear in linears if linear.bias is not None]
     return F.linear(x, weight.to(x.dtype), torch.cat(biases).to(x.dtype) if biases else None)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from typing import Any, TypeVar
 
 import numpy as np
@@ -15,6 +16,23 @@ def on_device(batch: B, device: torch.device | str) -> B:
     """The same dataclass with every array, and every array in a dictionary of it, as a tensor on `device`."""
     values = {field.name: _moved(getattr(batch, field.name), device) for field in dataclasses.fields(batch)}  # type: ignore[arg-type]
     return dataclasses.replace(batch, **values)  # type: ignore[type-var]
+
+
+def cut(batch: B, parts: int) -> list[B]:
+    """The batch in so many parts of nearly as many rows each. Raises ValueError when it has fewer rows than that, or
+    holds what is not a row of numbers a row: names that do not end in `_BT`."""
+    values = {field.name: getattr(batch, field.name) for field in dataclasses.fields(batch)}  # type: ignore[arg-type]
+    rows = {name: value for name, value in values.items() if isinstance(value, np.ndarray | torch.Tensor)}
+    if any(value and name not in rows for name, value in values.items()) or not all(n.endswith("_BT") for n in rows):
+        raise ValueError("what this objective reads cannot be cut into rows")
+    count = len(next(iter(rows.values())))
+    if parts > count:
+        raise ValueError(f"a batch of {count} rows cannot be cut into {parts}")
+    ends = [count * part // parts for part in range(parts + 1)]
+    return [
+        dataclasses.replace(batch, **{name: value[begin:end] for name, value in rows.items()})  # type: ignore[type-var]
+        for begin, end in itertools.pairwise(ends)
+    ]
 
 
 def _moved(value: Any, device: torch.device | str) -> Any:
