@@ -25,8 +25,13 @@ def save_model(model: Transformer, folder: Path) -> None:
     """
     folder = Path(folder)
     tensors = {name: tensor for name, tensor in model.state_dict().items() if not _tied(name, model.config)}
-    dtype = str(model.lm_head.weight.dtype).removeprefix("torch.")
     write_safetensors(folder / WEIGHTS, tensors)
+    save_config(model, folder)
+
+
+def save_config(model: Transformer, folder: Path) -> None:
+    """Write config.json and generation_config.json: what stands beside the weights."""
+    dtype = str(model.lm_head.weight.dtype).removeprefix("torch.")
     write_json(folder / "config.json", model.config.to_hf(dtype))
     write_json(folder / "generation_config.json", {"do_sample": False})
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
 import socket
 import traceback
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 PATIENCE = 240  # seconds: the machine may be at work
@@ -41,7 +41,7 @@ def together(size: int, work: Callable[..., Any], *arguments: Any) -> list[Any]:
 
 def _heard(process: Any, pipe: Any) -> Any:
     try:
-        return pipe.recv() if pipe.poll(PATIENCE) else "Traceback: it took too long"
+        return pickle.loads(pipe.recv_bytes()) if pipe.poll(PATIENCE) else "Traceback: it took too long"
     except EOFError:
         process.join(PATIENCE)
         return process.exitcode
@@ -54,6 +54,6 @@ def _one(rank: int, size: int, port: int, pipe: Any, work: Callable[..., Any], a
     place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": size, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
     os.environ.update({name: str(value) for name, value in place.items()})
     try:
-        pipe.send(work(*arguments))
+        pipe.send_bytes(pickle.dumps(work(*arguments)))
     except BaseException:
-        pipe.send(traceback.format_exc())
+        pipe.send_bytes(pickle.dumps(traceback.format_exc()))

@@ -10,7 +10,6 @@ import torch
 
 from hornbook.models import Transformer, TransformerConfig
 from hornbook.tokens.loader import PackedBatches
-from hornbook.training import optimiser
 from hornbook.training.fit import FitResult, fit
 from hornbook.training.objectives.next_token import next_token
 from hornbook.training.optimiser import Optimiser, Rates

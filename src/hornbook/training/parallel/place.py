@@ -19,16 +19,20 @@ from hornbook.training.parallel.world import World
 HEAD_NORMS = ("q_norm.weight", "k_norm.weight")
 
 
-def place(model: nn.Module, world: World) -> None:
+def place(model: Any, world: World, *, compile: bool = False) -> None:
     """Lay `model`, the same in every process, over them in place: before its optimiser is made, not to be moved after.
 
-    Its blocks are `model.model.layers`. Raises HornbookError when its heads cannot be dealt out.
+    Its blocks are `model.model.layers`. With `compile` each is a graph of its own: one over the whole objective
+    (`training/compiled.py`) cannot hold what a block sends. Raises HornbookError when its heads cannot be dealt out.
     """
     if world.tensor > 1:
         from hornbook.training.parallel.tensor import share_matrices
 
         assert world.mesh is not None
         share_matrices(model, world.mesh["tensor"])
+    if compile and world.parted:
+        for block in model.model.layers:
+            block.compile()
     if world.shard and world.readers > 1:
         _shard(model, world)
 

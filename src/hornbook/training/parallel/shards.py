@@ -23,7 +23,8 @@ from hornbook.core.digest import digest_file
 from hornbook.core.errors import HornbookError
 from hornbook.core.files import explained
 from hornbook.core.seeds import derive
-from hornbook.models.files import WEIGHTS
+from hornbook.models.files import WEIGHTS, save_config, save_model
+from hornbook.models.transformer import Transformer
 from hornbook.training.checkpoint import (
     Keep,
     all_checkpoints,
@@ -148,12 +149,16 @@ class ShardedCheckpoints:
 
 
 @torch.no_grad()
-def save_weights(model: nn.Module, folder: Path, world: World) -> None:
-    """Write `folder/model.safetensors` from a model that lies in parts; every process makes the call.
+def save_together(model: Any, folder: Path, world: World) -> None:
+    """`save_model` by all processes of a world; every one makes the call.
 
-    Each writes its parts, and the files are joined on the disk: nobody holds the whole model. Raises HornbookError when
-    the disk is full.
+    Where the model lies in parts each writes its own, and the files are joined on the disk: nobody holds the whole
+    model. Raises HornbookError when the disk is full.
     """
+    if not world.parted:
+        if world.first:
+            save_model(model, folder)
+        return
     parts = folder / ".parts"
     if world.first:
         shutil.rmtree(parts, ignore_errors=True)
@@ -169,18 +174,26 @@ def save_weights(model: nn.Module, folder: Path, world: World) -> None:
         (joined,) = parts.glob("*.safetensors")
         os.replace(joined, folder / WEIGHTS)
         shutil.rmtree(parts)
+        save_config(model, folder)
     world.told(None)
 
 
-def gathered(model: nn.Module, world: World) -> dict[str, Tensor]:
-    """The whole weights in the memory of the first process, nothing in the others'; every process makes the call."""
+def whole(model: Any, world: World) -> Any:
+    """A model for the first process to use, the others get None; every process makes the call. It is a copy on the
+    processor where `model` lies in parts, itself elsewhere."""
+    if not world.parted:
+        return model if world.first else None
     weights: dict[str, Tensor] = {}
     for name, parameter in model.named_parameters():
-        whole = parameter.detach()
-        whole = whole.full_tensor() if hasattr(whole, "full_tensor") else whole  # pyright: ignore
+        found = parameter.detach()
+        found = found.full_tensor() if hasattr(found, "full_tensor") else found
         if world.first:
-            weights[name] = whole.cpu()
-    return weights
+            weights[name] = found.cpu()
+    if not world.first:
+        return None
+    copy = Transformer(model.config, compute_dtype=model.compute_dtype, seed=None)
+    copy.load_state_dict(weights, strict=False)  # a head that is the embedding is named once
+    return copy
 
 
 def _under(part: str, shapes: dict[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:

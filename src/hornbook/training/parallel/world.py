@@ -37,6 +37,7 @@ class World:
     shard: bool = False
     mesh: DeviceMesh | None = None  # ("data", "tensor")
     aside: Any = None  # a group of its own for checkpoints, which are written while training goes on
+    guest: bool = False  # the launcher has made the processes meet, and will make them part
 
     @classmethod
     def join(cls, device: torch.device | str = "cpu", *, tensor: int = 1, shard: bool = False) -> World:
@@ -54,11 +55,12 @@ class World:
         kind = torch.device(device).type
         if kind == "cuda":
             torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
-        if not distributed.is_initialized():
+        guest = distributed.is_initialized()
+        if not guest:
             distributed.init_process_group(BACKENDS[kind])
         mesh = init_device_mesh(kind, (size // tensor, tensor), mesh_dim_names=("data", "tensor"))
         shard = shard or 1 < tensor < size
-        return cls(distributed.get_rank(), size, tensor, shard, mesh, distributed.new_group(backend="gloo"))
+        return cls(distributed.get_rank(), size, tensor, shard, mesh, distributed.new_group(backend="gloo"), guest)
 
     @property
     def alone(self) -> bool:
@@ -69,6 +71,11 @@ class World:
     def first(self) -> bool:
         """Whether this is the one that writes and speaks for all."""
         return self.rank == 0
+
+    @property
+    def parted(self) -> bool:
+        """Whether no process has the whole model."""
+        return self.tensor > 1 or (self.shard and self.size > 1)
 
     @property
     def readers(self) -> int:
@@ -100,6 +107,8 @@ class World:
 
     def told(self, word: Any, group: Any = None) -> list[Any]:
         """What every process says, in the order of their numbers: any object that can be pickled."""
+        if self.alone:
+            return [word]
         words: list[Any] = [None] * self.size
         distributed.all_gather_object(words, word, group=group)
         return words
@@ -108,6 +117,7 @@ class World:
         """Wait for the others, and part."""
         if not self.alone:
             distributed.barrier()
+        if not self.alone and not self.guest:
             distributed.destroy_process_group()
 
     def _copies(self, parameter: Tensor) -> int:
