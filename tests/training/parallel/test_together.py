@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 import torch
+from benchmarks.pretrain.crew import together
+from benchmarks.pretrain.tiny import STEPS, difference, train
 
 from hornbook.core.errors import HornbookError
 from hornbook.models.files import load_model, read_safetensors
@@ -17,9 +19,6 @@ from hornbook.training.loss import Loss
 from hornbook.training.objectives.next_token import next_token
 from hornbook.training.parallel import shards
 from hornbook.training.parallel.world import shared_rows
-
-from .crew import together
-from .shop import STEPS, difference, train
 
 WAYS: dict[str, dict[str, Any]] = {"whole": {}, "parts": {"shard": True}, "matrices": {"tensor": 2}}
 pytestmark = pytest.mark.timeout(900)  # processes meet and part, on a machine that may be at work
