@@ -24,7 +24,7 @@ from benchmarks.results import figure
 from hornbook.core.digest import digest_bytes
 
 NAMES = ("train_kills_equal",)
-KILLS, STEPS, EVERY, SEED = 20, 150, 2, 0
+KILLS, STEPS, EVERY, SEED = 20, 60, 2, 0
 WAYS: dict[int, dict[str, Any]] = {1: {}, 2: {"shard": True}}  # processes -> how they share the model
 
 

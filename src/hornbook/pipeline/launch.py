@@ -5,6 +5,7 @@ None of them changes what comes out, and none bears identity.
 
 from __future__ import annotations
 
+import importlib
 import shlex
 import subprocess
 import sys
@@ -118,27 +119,25 @@ class Ray:
 
     def run(self, command: Sequence[str], resources: Resources) -> int:
         try:
-            from ray.train import FailureConfig, RunConfig, ScalingConfig
-            from ray.train.torch import TorchConfig, TorchTrainer
-            from ray.train.v2.api.exceptions import TrainingFailedError
+            train, with_torch, wrong = map(_imported, ("ray.train", "ray.train.torch", "ray.train.v2.api.exceptions"))
         except ImportError:
             raise MissingExtraError.named("ray", "ray") from None
-        trainer = TorchTrainer(
+        trainer = with_torch.TorchTrainer(
             _in_ray,
             train_loop_config={"command": list(command)},
-            torch_config=TorchConfig(backend="cpu:gloo,cuda:nccl" if resources.gpus else "gloo"),
-            scaling_config=ScalingConfig(
+            torch_config=with_torch.TorchConfig(backend="cpu:gloo,cuda:nccl" if resources.gpus else "gloo"),
+            scaling_config=train.ScalingConfig(
                 num_workers=resources.processes * resources.machines, use_gpu=resources.gpus,
                 resources_per_worker={"CPU": resources.threads, "GPU": int(resources.gpus)},
             ),
-            run_config=RunConfig(
+            run_config=train.RunConfig(
                 storage_path=str(self.folder.absolute() / "ray"),
-                failure_config=FailureConfig(max_failures=resources.restarts),
+                failure_config=train.FailureConfig(max_failures=resources.restarts),
             ),
         )  # fmt: skip
         try:
             trainer.fit()
-        except TrainingFailedError as error:
+        except wrong.TrainingFailedError as error:
             print(error, file=sys.stderr)
             return FAILED
         return 0
@@ -157,6 +156,10 @@ def _in_ray(given: Mapping[str, Any]) -> None:
             raise RuntimeError(f"the worker ended with status {ended.code}") from None
     finally:
         sys.argv = before
+
+
+def _imported(name: str) -> Any:
+    return importlib.import_module(name)
 
 
 def _wait(command: list[str]) -> int:

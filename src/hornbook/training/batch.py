@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 
+from hornbook.core.errors import HornbookError
+
 B = TypeVar("B")
 
 
@@ -19,15 +21,14 @@ def on_device(batch: B, device: torch.device | str) -> B:
 
 
 def cut(batch: B, parts: int) -> list[B]:
-    """The batch in so many parts of nearly as many rows each. Raises ValueError when it has fewer rows than that, or
-    holds what is not a row of numbers a row: names that do not end in `_BT`."""
+    """The batch in so many parts of nearly as many rows each. Raises HornbookError when it holds more than a row of
+    values a row: what is named otherwise than with `_BT` at its end."""
     values = {field.name: getattr(batch, field.name) for field in dataclasses.fields(batch)}  # type: ignore[arg-type]
-    rows = {name: value for name, value in values.items() if isinstance(value, np.ndarray | torch.Tensor)}
-    if any(value and name not in rows for name, value in values.items()) or not all(n.endswith("_BT") for n in rows):
-        raise ValueError("what this objective reads cannot be cut into rows")
-    count = len(next(iter(rows.values())))
-    if parts > count:
-        raise ValueError(f"a batch of {count} rows cannot be cut into {parts}")
+    rows = {name: value for name, value in values.items() if name.endswith("_BT")}
+    if any(name not in rows and len(value) for name, value in values.items()):
+        what = "out of memory, and what this objective reads cannot be cut into rows"
+        raise HornbookError(what, fix="ask for fewer rows at a time")
+    count = len(rows["ids_BT"])
     ends = [count * part // parts for part in range(parts + 1)]
     return [
         dataclasses.replace(batch, **{name: value[begin:end] for name, value in rows.items()})  # type: ignore[type-var]

@@ -189,13 +189,13 @@ def restore_random_state(state: dict[str, Tensor], device: torch.device) -> None
 
 def _assembled(path: Path) -> dict[str, Tensor]:
     """The tensors of all processes' files, put together."""
-    from torch.distributed import checkpoint
-    from torch.distributed.checkpoint import HuggingFaceStorageReader
+    from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader
+    from torch.distributed.checkpoint.state_dict_loader import load
 
     reader = HuggingFaceStorageReader(str(path))
     found = reader.read_metadata().state_dict_metadata
     tensors = {name: torch.empty(one.size, dtype=one.properties.dtype) for name, one in found.items()}  # pyright: ignore
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # that this process is alone is as it should be
-        checkpoint.load(tensors, storage_reader=reader, no_dist=True)
+        load(tensors, storage_reader=reader, no_dist=True)
     return tensors

@@ -72,7 +72,8 @@ class Optimiser:
         for group in self.adam.param_groups:
             group["lr"] = group["peak"] * factor
             for part in group["params"]:
-                part.grad = None if self.own[part].grad is None else own_part(self.own[part].grad)
+                gradient = self.own[part].grad
+                part.grad = None if gradient is None else own_part(gradient)
         self.adam.step()
 
     def zero_grad(self) -> None:

@@ -16,8 +16,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.distributed import checkpoint
-from torch.distributed.checkpoint import CheckpointException, HuggingFaceStorageReader, HuggingFaceStorageWriter
+from torch.distributed.checkpoint.api import CheckpointException
+from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader, HuggingFaceStorageWriter
+from torch.distributed.checkpoint.state_dict_loader import load
+from torch.distributed.checkpoint.state_dict_saver import async_save, save
 
 from hornbook.core.digest import digest_file
 from hornbook.core.errors import HornbookError
@@ -55,7 +57,7 @@ class ShardedCheckpoints:
         final, partial = self._new_folder(state["step"])
         own = {f"random.{self.world.rank}.{name}": value for name, value in random_state(device).items()}
         writer = HuggingFaceStorageWriter(str(partial), save_distributed=True)
-        written = checkpoint.async_save(
+        written = async_save(
             training_tensors(model, optimiser) | own, storage_writer=writer, process_group=self.world.aside
         )
         assert isinstance(written, Future)
@@ -130,7 +132,7 @@ class ShardedCheckpoints:
         prefix = f"{self.world.rank}." if known else "0." if "0.cpu" in random else ""
         states = {name.removeprefix(prefix): torch.empty(shape, dtype=torch.uint8)
                   for name, shape in random.items() if name.startswith(prefix)}  # fmt: skip
-        checkpoint.load(
+        load(
             weights | {f"optimiser.{name}": value for name, value in moments.items()}
             | {f"random.{prefix}{name}": value for name, value in states.items()},
             storage_reader=reader, process_group=self.world.aside,
@@ -167,7 +169,7 @@ def save_together(model: Any, folder: Path, world: World) -> None:
     tensors = {name: parameter.detach() for name, parameter in model.named_parameters()}
     writer = HuggingFaceStorageWriter(str(parts), save_distributed=True, enable_consolidation=True)
     try:
-        checkpoint.save(tensors, storage_writer=writer, process_group=world.aside)
+        save(tensors, storage_writer=writer, process_group=world.aside)
     except CheckpointException as error:
         raise _first_cause(error, folder) from error
     if world.first:
