@@ -13,6 +13,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any
 
+os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # DDP's advice, once a process
 PATIENCE = 240  # seconds: the machine may be at work
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload([

@@ -6,6 +6,7 @@ None of them changes what comes out, and none bears identity.
 from __future__ import annotations
 
 import importlib
+import os
 import shlex
 import subprocess
 import sys
@@ -19,6 +20,10 @@ from hornbook.core.files import write_text
 from hornbook.core.processes import die_with_parent
 
 FAILED = 70  # EX_SOFTWARE: the worker's own traceback has been shown
+SETTINGS = {
+    "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1",  # processes started again must not find the dead ones' addresses
+    "TORCH_CPP_LOG_LEVEL": "ERROR",  # advice to programmers of DDP is not for those who train
+}
 LEAST_PORT, PORTS = 20_000, 20_000  # where the processes of a Slurm job meet: two on a machine rarely share one
 
 
@@ -58,7 +63,8 @@ class Torchrun:
     """As many processes on this machine as asked, under torch.distributed.run, which sets RANK and WORLD_SIZE."""
 
     def run(self, command: Sequence[str], resources: Resources) -> int:
-        return _wait([sys.executable, "-m", "torch.distributed.run", "--standalone", *resources.torchrun, *command])
+        torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", *resources.torchrun]
+        return _wait([*torchrun, *command], SETTINGS | os.environ)
 
 
 class Slurm:
@@ -103,6 +109,7 @@ class Slurm:
         words = [shlex.quote(word) for word in (sys.executable, "-m", "torch.distributed.run", *resources.torchrun)]
         return "\n".join([
             "#!/bin/bash", *(f"#SBATCH {line}" for line in asked), "",
+            *(f"export {name}={value}" for name, value in SETTINGS.items()),
             f"port=$(({LEAST_PORT} + SLURM_JOB_ID % {PORTS}))",
             " ".join(["srun", *words, *meeting, *map(shlex.quote, command)]), "",
         ])  # fmt: skip
@@ -162,8 +169,8 @@ def _imported(name: str) -> Any:
     return importlib.import_module(name)
 
 
-def _wait(command: list[str]) -> int:
-    process = subprocess.Popen(command, preexec_fn=die_with_parent)
+def _wait(command: list[str], environment: Mapping[str, str] | None = None) -> int:
+    process = subprocess.Popen(command, preexec_fn=die_with_parent, env=environment)
     try:
         return process.wait()
     except BaseException:  # Ctrl-C reached it too; give it the time to write what it has
