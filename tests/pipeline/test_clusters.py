@@ -94,7 +94,7 @@ def test_torchrun_starts_a_killed_worker_again(course: Path, undisturbed: str) -
     status = Torchrun().run(["-m", "course", str(course), "worker"], Resources(processes=2, restarts=1))
     assert status == 0
     assert (course / "struck").exists()
-    assert (course / "said").read_text().split() == [undisturbed, "3", "2"]
+    assert (course / "said").read_text().split() == [undisturbed, "4", "2"]
 
 
 def test_slurm_is_given_a_job_of_two_machines(course: Path, slurm: Path, monkeypatch, undisturbed: str) -> None:
@@ -141,7 +141,7 @@ def test_a_lost_machine_leaves_the_rest_to_go_on(course: Path, slurm: Path, monk
         ["-m", "course", str(course), "machine"], Resources(machines=2, fewest=1, restarts=3)
     )  # ends as the lost one did
     _, resumed_from, size = (course / "said").read_text().split()
-    assert (resumed_from, size) == ("3", "1"), (slurm / "output").read_text()
+    assert (resumed_from, size) == ("4", "1"), (slurm / "output").read_text()
 
 
 @pytest.mark.slow
@@ -150,7 +150,7 @@ def test_ray_starts_a_killed_worker_again(course: Path, undisturbed: str) -> Non
     status = Ray(course).run(["-m", "course", str(course), "worker"], Resources(processes=2, restarts=1))
     assert status == 0
     assert (course / "struck").exists()
-    assert (course / "said").read_text().split() == [undisturbed, "3", "2"]
+    assert (course / "said").read_text().split() == [undisturbed, "4", "2"]
 
 
 def test_ray_must_be_installed(course: Path, monkeypatch) -> None:
