@@ -11,9 +11,12 @@ import pytest
 import torch
 from benchmarks.pretrain.crew import together
 from benchmarks.pretrain.tiny import STEPS, difference, train
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.tensor import DTensor, Shard
 
 from hornbook.core.errors import HornbookError
 from hornbook.models.files import load_model, read_safetensors
+from hornbook.models.kernels import call
 from hornbook.training.checkpoint import newest_checkpoint
 from hornbook.training.loss import Loss
 from hornbook.training.objectives.next_token import next_token
@@ -21,6 +24,7 @@ from hornbook.training.parallel import shards
 from hornbook.training.parallel.world import shared_rows
 
 WAYS: dict[str, dict[str, Any]] = {"whole": {}, "parts": {"shard": True}, "matrices": {"tensor": 2}}
+REFUSED = "a kernel takes a plain tensor, not a DTensor"
 pytestmark = pytest.mark.timeout(900)  # processes meet and part, on a machine that may be at work
 
 
@@ -131,6 +135,11 @@ def mishaps(folder: Path) -> dict[str, Any]:
     poisoned.calls, warnings = 0, []
     _, result, _, _ = train(folder / "poisoned", shard=True, objective=poisoned, warn=warnings.append)
     found["poisoned"] = result.skipped, warnings
+    shared = DTensor.from_local(torch.ones(2, 32), init_device_mesh("cpu", (2,)), [Shard(0)])
+    try:
+        call("swiglu", shared)
+    except TypeError as error:
+        found["kernel"] = str(error)
     for name, options in {"larger": {"tensor": 2}, "uneven": {"rows": 3}}.items():
         try:
             train(folder / name, **options)
@@ -150,6 +159,7 @@ def test_mishaps_are_said_once_and_survived(made, tmp_path: Path) -> None:
     assert first["poisoned"][0] == second["poisoned"][0] == 1
     assert "step 2 was not finite: it changed nothing" in first["poisoned"][1][0]
     assert "cannot be shared by 2 processes" in first["uneven"]
+    assert REFUSED in first["kernel"]
     assert not list(tmp_path.glob("*/.checkpoint-*"))
 
 
