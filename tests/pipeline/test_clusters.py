@@ -35,7 +35,8 @@ COURSE = """
     def struck(loop):
         log(loop)
         mark = folder / "struck"
-        if loop.step == 5 and os.environ["RANK"] == "1" and whom != "nobody" and not mark.exists():
+        chosen = os.environ["FAKE_MACHINE"] if whom == "machine" else os.environ["RANK"]
+        if loop.step == 5 and chosen == "1" and whom != "nobody" and not mark.exists():
             mark.touch()
             os.kill(os.getppid() if whom == "machine" else os.getpid(), signal.SIGKILL)
             os.kill(os.getpid(), signal.SIGKILL)
@@ -54,7 +55,12 @@ export SLURM_JOB_ID=42
 bash "${@: -1}" > "$FAKE/output" 2>&1
 """
 SRUN = """#!/bin/bash
-for ((i = 0; i < ${FAKE_MACHINES:-1}; i++)); do "$@" & done
+# the first machine is where they meet: it is the one that must not be lost
+port=$(grep -o 'rdzv-endpoint=[^ ]*' <<< "$*" | grep -o '[0-9]*$')
+for ((i = 0; i < ${FAKE_MACHINES:-1}; i++)); do
+  [ $i = 0 ] || until (: < "/dev/tcp/127.0.0.1/$port") 2> /dev/null; do sleep 0.2; done
+  FAKE_MACHINE=$i "$@" &
+done
 status=0
 for job in $(jobs -p); do wait $job || status=$?; done
 exit $status

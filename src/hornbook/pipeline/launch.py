@@ -125,8 +125,11 @@ class Ray:
         self.folder = Path(folder)
 
     def run(self, command: Sequence[str], resources: Resources) -> int:
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # read when Ray is imported: it would report home
         try:
-            train, with_torch, wrong = map(_imported, ("ray.train", "ray.train.torch", "ray.train.v2.api.exceptions"))
+            ray, train = importlib.import_module("ray"), importlib.import_module("ray.train")
+            with_torch = importlib.import_module("ray.train.torch")
+            wrong = importlib.import_module("ray.train.v2.api.exceptions")
         except ImportError:
             raise MissingExtraError.named("ray", "ray") from None
         trainer = with_torch.TorchTrainer(
@@ -142,11 +145,16 @@ class Ray:
                 failure_config=train.FailureConfig(max_failures=resources.restarts),
             ),
         )  # fmt: skip
+        if not (joined := ray.is_initialized()):
+            ray.init(os.environ.get("RAY_ADDRESS", "local"), include_dashboard=False)
         try:
             trainer.fit()
         except wrong.TrainingFailedError as error:
             print(error, file=sys.stderr)
             return FAILED
+        finally:
+            if not joined:
+                ray.shutdown()
         return 0
 
 
@@ -163,10 +171,6 @@ def _in_ray(given: Mapping[str, Any]) -> None:
             raise RuntimeError(f"the worker ended with status {ended.code}") from None
     finally:
         sys.argv = before
-
-
-def _imported(name: str) -> Any:
-    return importlib.import_module(name)
 
 
 def _wait(command: list[str], environment: Mapping[str, str] | None = None) -> int:
