@@ -20,7 +20,6 @@ from typing import Any
 from benchmarks.pretrain.crew import PATIENCE, dismissed, started, together
 from benchmarks.pretrain.tiny import train
 from benchmarks.results import figure
-
 from hornbook.core.digest import digest_bytes
 
 NAMES = ("train_kills_equal",)

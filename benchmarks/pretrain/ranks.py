@@ -17,7 +17,6 @@ from typing import Any
 from benchmarks.pretrain.crew import together
 from benchmarks.pretrain.tiny import Weights, difference, train
 from benchmarks.results import figure
-
 from hornbook.models import TransformerConfig
 
 NAMES = ("ranks_max_diff", "reshard_max_diff")

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from hornbook.models import Transformer, TransformerConfig
+from hornbook.models.kernels import use_kernels
 from hornbook.tokens.loader import PackedBatches
 from hornbook.training.fit import FitResult, fit
 from hornbook.training.objectives.next_token import next_token
@@ -28,6 +29,7 @@ Weights = dict[str, torch.Tensor]
 def in_full_precision() -> None:
     """Newton-Schulz in fp32, in this process: in bf16 the last bit of a sum is a hundredth of an update, and nothing
     could be said of the rest."""
+    use_kernels(False)
     torch.Tensor.bfloat16 = torch.Tensor.float
 
 

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from hornbook.models import attention, kernels
-from hornbook.models.attention import attend, attention_mask
+from hornbook.models.attention import attend, attention_mask, mask_between
 
 needs_products = pytest.mark.skipif(not kernels.has_attention(), reason="this processor multiplies no bf16")
 
@@ -51,6 +51,31 @@ def test_tiles_in_bf16_are_as_near_to_fp32_as_torchs_kernel_is() -> None:
     ours = found(attend(*qkv, attention_mask(qkv[0], 3, 40, qkv[0].shape[-1])), qkv)
     for own, other, true in zip(ours, torchs(qkv, torch.zeros(3, 40)), exact, strict=True):
         assert (own - true).norm() < 1.5 * (other - true).norm()
+
+
+@pytest.mark.parametrize("tile_bytes", [1, 40 * 24 * 4 * 3, 1 << 20])
+@pytest.mark.parametrize(("causal", "window"), [(False, None), (True, None), (False, 5)])
+def test_tiles_both_ways_with_a_bias_are_torchs(monkeypatch: pytest.MonkeyPatch, tile_bytes, causal, window) -> None:
+    """Queries and keys of different numbers, a bias that learns, documents, and scores that are not scaled."""
+    monkeypatch.setattr(attention, "TILE_BYTES", tile_bytes)
+    q, _, _ = inputs(torch.float32, (3, 4, 40, 8), 4)
+    _, k, v = inputs(torch.float32, (3, 4, 24, 8), 4)
+    bias = torch.randn(1, 4, 40, 24, generator=torch.Generator().manual_seed(2)).requires_grad_()
+    queries_BT = torch.tensor([[0] * 13 + [1] * 27, [0] * 40, [0] * 5 + [1] * 5 + [-1] * 30])
+    keys_BS = torch.tensor([[0] * 13 + [1] * 11, [0] * 24, [0] * 4 + [1] * 20])  # no padding for padding to look at
+    ahead = torch.arange(24) - torch.arange(40)[:, None]
+    seen = queries_BT[:, :, None] == keys_BS[:, None]
+    seen = seen & (ahead <= 0) if causal else seen
+    seen = seen if window is None else seen & (ahead.abs() <= window)
+    seen = (seen | ~seen.any(-1, keepdim=True))[:, None]
+    added = bias.masked_fill(~seen, float("-inf"))
+    theirs = F.scaled_dot_product_attention(q, k, v, attn_mask=added, scale=1.0).transpose(1, 2)
+    mask = mask_between(q, (40, 24), queries_BT, keys_BS, causal=causal, window=window)
+    ours = attend(q, k, v, mask, scale=1.0, bias_1HTT=bias)
+    for own, other in zip(found(ours, [q, k, v, bias]), found(theirs, [q, k, v, bias]), strict=True):
+        torch.testing.assert_close(own, other, rtol=1e-4, atol=1e-5)
+    with torch.no_grad():  # torch's kernel through the same door
+        torch.testing.assert_close(attend(q, k, v, mask, scale=1.0, bias_1HTT=bias), ours, rtol=1e-5, atol=1e-5)
 
 
 @needs_products

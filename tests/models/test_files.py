@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,7 @@ from hornbook.models import (
     save_model,
     save_reward_model,
 )
+from hornbook.models.weights import read_safetensors, write_safetensors
 
 CONFIG = TransformerConfig(
     vocab_size=64, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=2,
@@ -91,10 +94,16 @@ def test_weights_that_are_not_whole_are_one_line(tmp_path: Path, damage) -> None
 
 
 @pytest.mark.parametrize(("changes", "says"), [
-    ({"hidden_size": 64}, "its config asks for"), ({"num_hidden_layers": 3}, "missing"),
-    ({"model_type": "gpt2"}, "gpt2"), ({"num_attention_heads": "two"}, "num_attention_heads"),
+    ({"hidden_size": 64}, "its config asks for"), ({"intermediate_size": 64}, "its config asks for"),
+    ({"num_hidden_layers": 3}, "the weights have 2 layers, its config asks for 3"),
+    ({"num_hidden_layers": 10**12}, "num_hidden_layers"), ({"num_hidden_layers": 1}, "asks for 1"),
+    ({"vocab_size": 10**12}, "its config asks for"), ({"intermediate_size": 10**13}, "the memory does not hold"),
+    ({"tie_word_embeddings": True, "vocab_size": 65}, "its config asks for"),
+    ({"model_type": "llama"}, "k_norm.weight is .*no such tensor"),
+    ({"attention_bias": True}, "bias is missing"), ({"model_type": "bert"}, "bert"),
+    ({"num_attention_heads": "two"}, "num_attention_heads"),
     ({"num_key_value_heads": 3}, "multiple"), ({"vocab_size": -1}, "vocab_size"), ({"hidden_act": "gelu"}, "gelu"),
-    ({"rope_parameters": {"rope_type": "yarn"}}, "yarn"), ({"hidden_size": None}, "hidden_size"),
+    ({"rope_parameters": {"rope_type": "longrope"}}, "longrope"), ({"hidden_size": None}, "hidden_size"),
 ])  # fmt: skip
 def test_a_config_that_is_not_the_weights_own_is_one_line(tmp_path: Path, changes: dict, says: str) -> None:
     save_model(model(), tmp_path)
@@ -103,6 +112,109 @@ def test_a_config_that_is_not_the_weights_own_is_one_line(tmp_path: Path, change
     with pytest.raises(HornbookError, match=says) as caught:
         load_model(tmp_path)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("tensors", "says"), [
+    (lambda have: have | {"model.more": torch.zeros(2)}, "model.more is .*its config asks for no such tensor"),
+    (lambda have: {name: have[name] for name in have if "embed" not in name}, "embed_tokens.weight is missing"),
+    (lambda have: {name: have[name] for name in have if name != "model.norm.weight"}, "norm.weight is missing"),
+    (lambda have: have | {"model.norm.weight": torch.ones(32, 1)}, r"norm.weight is \(32, 1\)"),
+    (lambda have: have | {"model.norm.weight": torch.ones(32, dtype=torch.int8)}, "norm.weight is of type I8; use"),
+    (lambda have: have | {"model.norm.weight": torch.ones(32).to(torch.float8_e4m3fn)}, "of type F8_E4M3"),
+    (lambda have: {}, "the weights have 0 layers"),
+])  # fmt: skip
+def test_weights_that_are_not_its_configs_are_one_line(tmp_path: Path, tensors, says: str) -> None:
+    save_model(model(), tmp_path)
+    write_safetensors(tmp_path / "model.safetensors", tensors(read_safetensors(tmp_path / "model.safetensors")))
+    with pytest.raises(HornbookError, match=says) as caught:
+        load_model(tmp_path)
+    assert "\n" not in str(caught.value)
+    assert str(tmp_path) in str(caught.value)
+
+
+def test_a_large_model_is_written_in_parts(tmp_path: Path) -> None:
+    """transformers finds them by the index, and of what lay there before nothing is left."""
+    ours = model()
+    save_model(ours, tmp_path, part_bytes=9000)
+    index = json.loads((tmp_path / "model.safetensors.index.json").read_text())
+    parts = sorted(set(index["weight_map"].values()))
+    assert len(parts) > 2
+    assert parts[0] == f"model-00001-of-{len(parts):05}.safetensors"
+    assert index["metadata"]["total_size"] == sum(parameter.nbytes for parameter in ours.parameters())
+    assert all((tmp_path / part).stat().st_size < 9000 + 1000 for part in parts)
+    theirs, told = transformers.AutoModelForCausalLM.from_pretrained(tmp_path, output_loading_info=True)
+    assert not any(told.values())
+    torch.testing.assert_close(theirs(IDS).logits, ours(IDS), rtol=0, atol=1e-5)
+    assert torch.equal(load_model(tmp_path)(IDS), ours(IDS))
+    save_model(ours, tmp_path)
+    assert sorted(path.name for path in tmp_path.glob("*.safetensors*")) == ["model.safetensors"]
+    save_model(ours, tmp_path, part_bytes=9000)
+    assert sorted(path.name for path in tmp_path.glob("*.safetensors*")) == [*parts, "model.safetensors.index.json"]
+
+
+@pytest.mark.parametrize(("damage", "says"), [
+    (lambda folder, index: (folder / index["weight_map"]["lm_head.weight"]).unlink(), "the weights are not there"),
+    (lambda folder, index: index.update(weight_map=[1]), "weight_map does not name a file"),
+    (lambda folder, index: index.update(weight_map={"a": 3}), "weight_map does not name a file"),
+    (lambda folder, index: index.pop("weight_map"), "weight_map does not name a file"),
+    (lambda folder, index: index["weight_map"].update(a="/etc/passwd"), "lies outside the folder"),
+    (lambda folder, index: write_safetensors(folder / "more.safetensors", {"lm_head.weight": torch.zeros(1)})
+     or index["weight_map"].update(a="more.safetensors"), "lm_head.weight is in .* as well"),
+])  # fmt: skip
+def test_parts_that_do_not_belong_together_are_one_line(tmp_path: Path, damage, says: str) -> None:
+    save_model(model(), tmp_path, part_bytes=9000)
+    path = tmp_path / "model.safetensors.index.json"
+    index = json.loads(path.read_text())
+    damage(tmp_path, index)
+    path.write_text(json.dumps(index))
+    with pytest.raises(HornbookError, match=says) as caught:
+        load_model(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_the_type_of_the_weights_is_kept_or_asked_for(tmp_path: Path, dtype: torch.dtype) -> None:
+    ours = model()
+    save_model(ours, tmp_path, dtype=dtype)
+    kept = load_model(tmp_path, dtype=None)
+    assert {parameter.dtype for parameter in kept.parameters()} == {dtype}
+    assert transformers.AutoModelForCausalLM.from_pretrained(tmp_path, dtype="auto").dtype == dtype
+    wide = load_model(tmp_path)
+    for own, filed, written in zip(ours.parameters(), kept.parameters(), wide.parameters(), strict=True):
+        assert torch.equal(filed, own.to(dtype))
+        assert torch.equal(written, own.to(dtype).float())
+    with torch.no_grad():
+        ours.model.norm.weight[0] = 1e5
+    if dtype == torch.float16:
+        with pytest.raises(InputError, match="does not fit float16"):
+            save_model(ours, tmp_path, dtype=dtype)
+
+
+MEASURE = """
+import sys, torch
+from pathlib import Path
+from hornbook.models import load_model
+def megabytes(key):
+    return int(next(line for line in open("/proc/self/status") if line.startswith(key)).split()[1]) / 1024
+load_model(Path(sys.argv[1]) / "small")
+open("/proc/self/clear_refs", "w").write("5")
+before = megabytes("VmRSS")
+load_model(Path(sys.argv[1]) / "large")
+print(megabytes("VmHWM") - before)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="the peak of memory is read from /proc")
+def test_loading_holds_the_model_once_and_one_part(tmp_path: Path) -> None:
+    shape = {"vocab_size": 8192, "hidden_size": 512, "intermediate_size": 4096}
+    large = Transformer(CONFIG.model_copy(update=shape), seed=None)
+    size = sum(parameter.nbytes for parameter in large.parameters()) / 2**20
+    assert size > 80
+    save_model(model(), tmp_path / "small")
+    save_model(large, tmp_path / "large", part_bytes=17 << 20)
+    run = subprocess.run([sys.executable, "-c", MEASURE, str(tmp_path)], capture_output=True, text=True, timeout=120)
+    assert run.returncode == 0, run.stderr
+    assert float(run.stdout) < size + 17 + 16
 
 
 def test_a_folder_that_is_no_model_is_said(tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ class Batcher:
         self.device = weight.device
         self.cache = SlotCache(
             config.num_hidden_layers, config.num_key_value_heads, config.head_dim,
-            device=weight.device, dtype=weight.dtype,
+            device=weight.device, dtype=weight.dtype, windows=config.windows,
         )  # fmt: skip
         # As many as fill the memory that the model's own type would: where the cache is wider there are fewer.
         self.slots = max(1, slots * weight.dtype.itemsize // self.cache.dtype.itemsize)

@@ -35,6 +35,9 @@ class Engine:
     def __init__(
         self, model: Transformer, tokenizer: Tokenizer, *, slots: int = 256, keeps_memory: bool = False
     ):
+        if tokenizer.vocab_size > model.config.vocab_size:
+            what = f"the tokenizer has {tokenizer.vocab_size:,} tokens and the model {model.config.vocab_size:,}"
+            raise InputError(what, where="the model", fix="use the tokenizer that the model was made with")
         self.tokenizer, self._trained, self._keeps_memory = tokenizer, model, keeps_memory
         kept = model.model.embed_tokens.weight.dtype
         self._dtype = model.compute_dtype or kept

@@ -1,78 +1,94 @@
-"""A model on disk: a Hugging Face folder, read and written as it is. No pickle."""
+"""A model on disk: a Hugging Face folder, read and written as it is."""
 
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save as to_safetensors
 from torch import Tensor
 
 from hornbook.core.errors import DamagedError, InputError
-from hornbook.core.files import write_bytes, write_text
+from hornbook.core.files import write_text
 from hornbook.models.config import TransformerConfig
+from hornbook.models.gpt2 import GPT2
+from hornbook.models.quantise import names as quantised
 from hornbook.models.transformer import Transformer
+from hornbook.models.weights import (
+    Filed,
+    filed_weights,
+    read_json,
+    read_safetensors,
+    read_weights,
+    write_safetensors,
+    write_weights,
+)
 
-WEIGHTS = "model.safetensors"
+__all__ = ["load_model", "read_json", "read_safetensors", "save_model", "write_json", "write_safetensors"]
+
+PART_BYTES = 5_000_000_000  # what transformers 4 puts into one file
+EMBEDDING = "model.embed_tokens.weight"
 
 
-def save_model(model: Transformer, folder: Path) -> None:
+def save_model(
+    model: Transformer, folder: Path, *, dtype: torch.dtype | None = None, part_bytes: int = PART_BYTES
+) -> None:
     """Write config.json, model.safetensors and generation_config.json; each appears whole or not at all.
 
-    transformers' AutoModelForCausalLM.from_pretrained and vLLM open the folder as it is.
+    transformers' AutoModelForCausalLM.from_pretrained and vLLM open the folder as it is. The weights are written in
+    their own type, or in `dtype`; where they take more than `part_bytes`, in parts with an index. Raises InputError
+    for weights that `dtype` cannot hold.
     """
     folder = Path(folder)
-    tensors = {name: tensor for name, tensor in model.state_dict().items() if not _tied(name, model.config)}
-    write_safetensors(folder / WEIGHTS, tensors)
-    save_config(model, folder)
+    kept = {name: tensor for name, tensor in model.state_dict().items() if not _tied(name, model.config)}
+    tensors = model.as_filed({name: _as_type(name, tensor, dtype) for name, tensor in kept.items()})
+    packed = quantised.tensors_of(model)
+    if packed and isinstance(model, GPT2):
+        raise InputError("GPT-2's weights are not filed in four bits", where=folder, fix="dequantise the model first")
+    write_weights(folder, tensors | packed, part_bytes)
+    save_config(model, folder, dtype)
 
 
-def save_config(model: Transformer, folder: Path) -> None:
+def save_config(model: Transformer, folder: Path, dtype: torch.dtype | None = None) -> None:
     """Write config.json and generation_config.json: what stands beside the weights."""
-    dtype = str(model.lm_head.weight.dtype).removeprefix("torch.")
-    write_json(folder / "config.json", model.config.to_hf(dtype))
+    written = str(dtype or model.lm_head.weight.dtype).removeprefix("torch.")
+    write_json(folder / "config.json", model.config.to_hf(written) | quantised.config_of(model, written))
     write_json(folder / "generation_config.json", {"do_sample": False})
 
 
-def load_model(folder: Path, *, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> Transformer:
+def load_model(
+    folder: Path, *, device: torch.device | str = "cpu", dtype: torch.dtype | None = torch.float32
+) -> Transformer:
     """Read a model folder of ours or of Hugging Face's (one safetensors file, or several with an index).
+
+    In `dtype`, or with None in the type its first weight is filed in. There is never more in memory than the model and
+    the file at hand, and that is mapped. Weights that bitsandbytes, or we, keep in NF4 or FP4 stay so.
 
     Raises InputError for a folder that holds no such model, DamagedError for weights that are not those of its config.
     """
     folder = Path(folder)
-    config = TransformerConfig.from_hf(read_json(folder / "config.json"), where=folder / "config.json")
-    model = Transformer(config, seed=None)  # on the meta device the first one takes two seconds of imports
+    told = read_json(folder / "config.json")
+    config = TransformerConfig.from_hf(told, where=folder / "config.json")
+    packed = quantised.CONFIG in told
+    filed = filed_weights(folder, packed=packed)
     tensors: dict[str, Tensor] = {}
-    for path in _weight_files(folder):
-        tensors |= read_safetensors(path)
-    _check_shapes(model, tensors, folder)
+    if packed:
+        model = Transformer(config, seed=None)
+        tensors = quantised.take(model, read_weights(folder, packed=True), told, folder)
+        _check_shapes(model, {name: tuple(tensor.shape) for name, tensor in tensors.items()}, folder)
+        dtype = dtype or tensors[EMBEDDING].dtype
+    else:
+        model = _fitting_model(config, filed, folder)
+        dtype = dtype or next(iter(filed.values())).dtype
+        for path in sorted({weight.path for weight in filed.values()}):
+            tensors |= model.from_file(read_safetensors(path, dtype))
     if config.tie_word_embeddings:
-        tensors["lm_head.weight"] = tensors["model.embed_tokens.weight"]
+        tensors["lm_head.weight"] = tensors[EMBEDDING]
     model.load_state_dict(tensors, assign=True)
     if config.tie_word_embeddings:
         model.lm_head.weight = model.model.embed_tokens.weight
     return model.to(device=device, dtype=dtype)
-
-
-def write_safetensors(path: Path, tensors: dict[str, Tensor]) -> None:
-    """Write tensors atomically, names sorted, so that equal tensors give equal bytes."""
-    write_bytes(path, to_safetensors({name: tensors[name].detach().cpu().contiguous() for name in sorted(tensors)}))
-
-
-def read_safetensors(path: Path) -> dict[str, Tensor]:
-    """Every tensor of the file. Raises InputError when it is not there, DamagedError when it is not whole."""
-    if not path.is_file():
-        fix = "name a folder with config.json and model.safetensors"
-        raise InputError("the weights are not there", where=path, fix=fix)
-    try:
-        with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError, OverflowError) as error:
-        reason = " ".join(str(error).split())[:160]
-        fix = "fetch or train it again"
-        raise DamagedError(f"not a whole safetensors file ({reason})", where=path, fix=fix) from None
 
 
 def write_json(path: Path, values: dict) -> None:
@@ -80,38 +96,46 @@ def write_json(path: Path, values: dict) -> None:
     write_text(path, json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def read_json(path: Path) -> dict:
-    """The object in the file. Raises InputError when there is none."""
+def _fitting_model(config: TransformerConfig, filed: dict[str, Filed], folder: Path) -> Transformer:
+    """A model of that shape, its weights not yet given. Raises DamagedError when the headers tell of another: before
+    anything as large as the config says is asked of the memory."""
+    kind = GPT2 if config.model_type == "gpt2" else Transformer
+    headers = {name: torch.empty(weight.shape, device="meta") for name, weight in filed.items()}
+    given = {name: tuple(tensor.shape) for name, tensor in kind.from_file(headers).items()}
+    layers = {int(number) for name in given for number in re.findall(r"^model\.layers\.(\d+)\.", name)}
+    if layers != set(range(config.num_hidden_layers)):
+        _differ(folder, f"the weights have {len(layers)} layers, its config asks for {config.num_hidden_layers}")
+    if given.get(EMBEDDING) != (config.vocab_size, config.hidden_size):
+        _differ(folder, _difference(EMBEDDING, given.get(EMBEDDING), (config.vocab_size, config.hidden_size)))
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError("the file is not there", where=path, fix="name a model folder") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"not JSON ({error})", where=path, fix="mend the file") from None
-    if not isinstance(values, dict):
-        raise InputError("not a JSON object", where=path, fix="mend the file")
-    return values
+        model = kind(config, seed=None)  # on the meta device the first one takes two seconds of imports
+    except (RuntimeError, MemoryError):
+        fix = "look at intermediate_size, head_dim and the numbers of heads"
+        raise InputError("the memory does not hold what it asks for", where=folder / "config.json", fix=fix) from None
+    _check_shapes(model, given, folder)
+    return model
 
 
-def _weight_files(folder: Path) -> list[Path]:
-    """model.safetensors, or the parts its index names; a part's name may not leave the folder."""
-    index = folder / f"{WEIGHTS}.index.json"
-    if (folder / WEIGHTS).is_file() or not index.is_file():
-        return [folder / WEIGHTS]
-    names = sorted(set(read_json(index).get("weight_map", {}).values()))
-    for name in names:
-        if Path(name).name != name:
-            raise InputError(f"the part {name!r} lies outside the folder", where=index, fix="use a model you trust")
-    return [folder / name for name in names]
-
-
-def _check_shapes(model: Transformer, tensors: dict[str, Tensor], folder: Path) -> None:
-    expected = {name: tuple(value.shape) for name, value in model.state_dict().items() if not _tied(name, model.config)}
-    given = {name: tuple(value.shape) for name, value in tensors.items() if not _tied(name, model.config)}
+def _check_shapes(model: Transformer, given: dict[str, tuple[int, ...]], folder: Path) -> None:
+    expected = {name: tuple(value.shape) for name, value in model.state_dict().items()}
     for name in sorted(expected.keys() | given.keys()):
-        if expected.get(name) != given.get(name):
-            what = f"{name} is {given.get(name, 'missing')}, its config asks for {expected.get(name, 'no such tensor')}"
-            raise DamagedError(what, where=folder, fix="config.json and the weights must belong together")
+        if expected.get(name) != given.get(name) and not _tied(name, model.config):
+            _differ(folder, _difference(name, given.get(name), expected.get(name)))
+
+
+def _difference(name: str, given: object, expected: object) -> str:
+    return f"{name} is {given or 'missing'}, its config asks for {expected or 'no such tensor'}"
+
+
+def _differ(folder: Path, what: str) -> None:
+    raise DamagedError(what, where=folder, fix="config.json and the weights must belong together")
+
+
+def _as_type(name: str, tensor: Tensor, dtype: torch.dtype | None) -> Tensor:
+    changed = tensor if dtype is None else tensor.to(dtype)
+    if dtype == torch.float16 and not torch.isfinite(changed).all():
+        raise InputError(f"{name} does not fit float16", where="dtype", fix="write it in bfloat16 or float32")
+    return changed
 
 
 def _tied(name: str, config: TransformerConfig) -> bool:

@@ -44,6 +44,7 @@ SIGNATURES = {
     "split_heads": "PPPfPPPPPPnnnnnn", "split_heads_back": "PPPPPPPPPPPPnnnnnn",
     "cross_entropy": "PPPPnnb",
     "attention": "PPPPPPPnnnnn", "attention_back": "PPPPPPPPPPPnnnnn",
+    "linear": "PPPnnn", "linear_back": "PPPPPnnnb", "orthogonal": "Pnnnfff",
     "extend": "PPPPPPPnnnnn", "draw": "PPPPPnn",
 }  # fmt: skip
 C_TYPES = {"P": ctypes.c_void_p, "f": ctypes.c_float, "n": ctypes.c_int64, "b": ctypes.c_int}
@@ -75,6 +76,13 @@ def has_attention() -> bool:
     """Whether the processor has what the attention kernel multiplies with: AMX, or AVX512-BF16."""
     library = found_kernels().loaded
     return library is not None and bool(library.has_attention())
+
+
+@cache
+def has_products() -> bool:
+    """Whether our products are the faster ones here: AVX512-BF16 without AMX, which torch's use well."""
+    library = found_kernels().loaded
+    return library is not None and bool(library.has_products())
 
 
 def call(name: str, x: Tensor, *arguments: Any) -> None:

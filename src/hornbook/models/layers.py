@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from hornbook.models.products import linear
 from hornbook.models.rows import rms_norm, swiglu
 
 MANY = 512  # places: from here on weights that lie apart are joined, and not what they make
@@ -27,8 +28,7 @@ class Linear(nn.Linear):
         """Nothing yet: weights are given by `initialise`, or read from a file."""
 
     def forward(self, x: Tensor) -> Tensor:
-        bias = None if self.bias is None else own_part(self.bias).to(x.dtype)
-        return F.linear(x, own_part(self.weight).to(x.dtype), bias)
+        return linear(x, own_part(self.weight), None if self.bias is None else own_part(self.bias))
 
 
 class Embedding(nn.Embedding):
@@ -49,14 +49,27 @@ class RMSNorm(nn.Module):
         return rms_norm(x, self.weight, self.eps)
 
 
+class LayerNorm(nn.Module):
+    """(x - mean) / deviation * weight (+ bias) over the last axis, in fp32 inside (arXiv:1607.06450)."""
+
+    def __init__(self, size: int, eps: float, bias: bool = False):
+        super().__init__()
+        self.weight, self.eps = nn.Parameter(torch.ones(size)), eps
+        self.bias = nn.Parameter(torch.zeros(size)) if bias else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        bias = None if self.bias is None else self.bias.to(x.dtype)
+        return F.layer_norm(x, self.weight.shape, self.weight.to(x.dtype), bias, self.eps)
+
+
 class MLP(nn.Module):
     """SwiGLU: down(silu(gate(x)) * up(x)) (arXiv:2002.05202)."""
 
-    def __init__(self, width: int, inner: int):
+    def __init__(self, width: int, inner: int, bias: bool = False):
         super().__init__()
-        self.gate_proj = Linear(width, inner)
-        self.up_proj = Linear(width, inner)
-        self.down_proj = Linear(inner, width)
+        self.gate_proj = Linear(width, inner, bias)
+        self.up_proj = Linear(width, inner, bias)
+        self.down_proj = Linear(inner, width, bias)
 
     @property
     def beside(self) -> tuple[Linear, ...]:
@@ -82,15 +95,18 @@ def side_by_side(x: Tensor, *linears: Linear) -> Tensor:
     """What several linears make of the same x, one after the other along the last axis.
 
     One product, whose gradient is one product too. Weights that `lay_side_by_side` has not put together are joined
-    first, but for few places, where that would cost more than it saves.
+    first, but for few places, where that would cost more than it saves. What is no plain `Linear`, a quantised one,
+    is asked by itself.
     """
+    if not _plain(linears):
+        return torch.cat([each(x) for each in linears], dim=-1)
     weight = None if torch.is_grad_enabled() else _as_one(linears)
     if weight is None and not torch.is_grad_enabled() and x.shape[:-1].numel() < MANY:
-        return torch.cat([linear(x) for linear in linears], dim=-1)
+        return torch.cat([each(x) for each in linears], dim=-1)
     if weight is None:
-        weight = torch.cat([own_part(linear.weight) for linear in linears])
-    biases: list[Tensor] = [own_part(linear.bias) for linear in linears if linear.bias is not None]
-    return F.linear(x, weight.to(x.dtype), torch.cat(biases).to(x.dtype) if biases else None)
+        weight = torch.cat([own_part(each.weight) for each in linears])
+    biases: list[Tensor] = [own_part(each.bias) for each in linears if each.bias is not None]
+    return linear(x, weight, torch.cat(biases) if biases else None)
 
 
 @torch.no_grad()
@@ -99,18 +115,22 @@ def lay_side_by_side(model: nn.Module) -> None:
     them at each. They stay the parameters they were, to be changed in place or read by name."""
     for module in model.modules():
         linears: tuple[Linear, ...] = getattr(module, "beside", ())
-        if linears and _as_one(linears) is None:
-            parts = torch.cat([linear.weight for linear in linears]).split([len(x.weight) for x in linears])
-            for linear, part in zip(linears, parts, strict=True):
-                linear.weight.data = part
+        if linears and _plain(linears) and _as_one(linears) is None:
+            parts = torch.cat([each.weight for each in linears]).split([len(each.weight) for each in linears])
+            for each, part in zip(linears, parts, strict=True):
+                each.weight.data = part
+
+
+def _plain(linears: Sequence[Linear]) -> bool:
+    return all(type(each) is Linear for each in linears)
 
 
 def _as_one(linears: Sequence[Linear]) -> Tensor | None:
     """Their weights as one tensor, without a copy, where they lie one after the other."""
     first, at, rows = linears[0].weight, linears[0].weight.data_ptr(), 0
     storage = first.untyped_storage().data_ptr()
-    for linear in linears:
-        weight = linear.weight
+    for each in linears:
+        weight = each.weight
         if weight.data_ptr() != at or weight.untyped_storage().data_ptr() != storage or not weight.is_contiguous():
             return None
         at, rows = at + weight.nbytes, rows + len(weight)

@@ -1,4 +1,5 @@
 """The decoder: Qwen3ForCausalLM, and by configuration Llama, Mistral and Qwen2, under Hugging Face's parameter names.
+GPT-2 is made of the same blocks in `gpt2.py`.
 
 Shapes: B rows, T places, D width, H heads, K key-value heads, E head width, V vocabulary.
 """
@@ -39,7 +40,7 @@ class Transformer(nn.Module):
     def __init__(self, config: TransformerConfig, *, compute_dtype: torch.dtype | None = None, seed: int | None = 0):
         super().__init__()
         self.config, self.compute_dtype = config, compute_dtype
-        self.model = Trunk(config)
+        self.model = self.trunk(config)
         self.lm_head = Linear(config.hidden_size, config.vocab_size)
         if config.tie_word_embeddings:
             self.lm_head.weight = self.model.embed_tokens.weight
@@ -63,19 +64,34 @@ class Transformer(nn.Module):
         block makes of a place nobody reads but who asks: it is made of `places_N` alone, a fifth of the work of four
         blocks for every place left out.
         """
-        embedding_VD = self.model.embed_tokens.weight
-        x_BTD = F.embedding(ids_BT, embedding_VD).to(self.compute_dtype or embedding_VD.dtype)
         if positions_BT is None:
             positions_BT = torch.arange(ids_BT.shape[1], device=ids_BT.device)[None]
-        rotation = rotations(positions_BT, self.config)
-        B, T = ids_BT.shape
-        mask = Mask() if cache is not None else attention_mask(
-            x_BTD, B, T, self.config.head_dim, documents_BT, prefixes_BT
-        )
-        *layers, last = self.model.layers
-        for layer in layers:
+        x_BTD, rotation = self.embedded(ids_BT, positions_BT)
+        masks = [Mask()] * len(self.model.layers)
+        if cache is None:
+            masks = self._masks(x_BTD, positions_BT, documents_BT, prefixes_BT)
+        *before, (last, last_mask) = zip(self.model.layers, masks, strict=True)
+        for layer, mask in before:
             x_BTD = layer(x_BTD, rotation, mask, cache)
-        return self.model.norm(last(x_BTD, rotation, mask, cache, places_N))
+        return self.model.norm(last(x_BTD, rotation, last_mask, cache, places_N))
+
+    def embedded(self, ids_BT: Tensor, positions_BT: Tensor) -> tuple[Tensor, Rotation]:
+        """x_BTD that the first block reads, and how queries and keys are turned."""
+        embedding_VD = self.model.embed_tokens.weight
+        x_BTD = F.embedding(ids_BT, embedding_VD).to(self.compute_dtype or embedding_VD.dtype)
+        return x_BTD, rotations(positions_BT, self.config)
+
+    def _masks(self, x_BTD: Tensor, positions_BT: Tensor, documents_BT, prefixes_BT) -> list[Mask]:
+        """Every layer's; one is made for each window there is. A window as long as the row is none."""
+        B, T, _ = x_BTD.shape
+        felt = [window if window is not None and window < T else None for window in self.config.windows]
+        made = {
+            window: attention_mask(
+                x_BTD, B, T, self.config.head_dim, documents_BT, prefixes_BT, window, positions_BT
+            )
+            for window in set(felt)
+        }
+        return [made[window] for window in felt]
 
     def logits(self, x: Tensor) -> Tensor:
         """Scores over the vocabulary, (..., V), of the hidden states (..., D)."""
@@ -84,6 +100,23 @@ class Transformer(nn.Module):
     def forward(self, ids_BT: Tensor, positions_BT=None, documents_BT=None, cache: Cache | None = None) -> Tensor:
         """logits_BTV."""
         return self.logits(self.hidden(ids_BT, positions_BT, documents_BT, cache))
+
+    @staticmethod
+    def trunk(config: TransformerConfig) -> Trunk:
+        """All but the head. Raises ValueError for a family that another class is."""
+        if config.model_type == "gpt2":
+            raise ValueError("gpt2 is hornbook.models.gpt2.GPT2, not a Transformer")
+        return Trunk(config)
+
+    @staticmethod
+    def as_filed(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Weights by our names as the family's model folders have them: as they are."""
+        return tensors
+
+    @staticmethod
+    def from_file(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The way back, for some or all of the weights; what is no weight is left out."""
+        return {name: tensor for name, tensor in tensors.items() if not name.endswith("rotary_emb.inv_freq")}
 
 
 class Trunk(nn.Module):
@@ -102,7 +135,7 @@ class Block(nn.Module):
     def __init__(self, config: TransformerConfig, index: int):
         super().__init__()
         self.self_attn = Attention(config, index)
-        self.mlp = MLP(config.hidden_size, config.intermediate_size)
+        self.mlp = MLP(config.hidden_size, config.intermediate_size, config.mlp_bias)
         self.input_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
         self.post_attention_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
 
@@ -172,4 +205,6 @@ def _spread(name: str, parameter: Tensor, config: TransformerConfig) -> float:
     """The standard deviation a matrix starts with."""
     if name.startswith("model.embed_tokens"):
         return 0.02 if config.tie_word_embeddings else 1.0
+    if name.startswith("model.embed_positions"):
+        return 0.01
     return 1.0 / math.sqrt(parameter.shape[1])

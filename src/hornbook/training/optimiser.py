@@ -9,12 +9,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from hornbook.models.kernels import call, has_kernels, has_products
 from hornbook.models.layers import own_part
 from hornbook.training.parallel.owners import Owners
 from hornbook.training.parallel.world import ALONE, World
 
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)  # fast to a spread of singular values around 1, not to 1 exactly
-NEWTON_SCHULZ_STEPS = 5
+NEWTON_SCHULZ_STEPS = 5  # as many as `cpp/orthogonal.cpp` makes
+# How Hugging Face names them, in decoders, ModernBERT and T5.
+HIDDEN = (".layers.", ".block.", "head.dense.")
+EMBEDDINGS = ("embed_tokens", "tok_embeddings", "shared.")
 
 
 @dataclass(frozen=True)
@@ -163,17 +167,21 @@ class Muon:
             buffer.copy_(momenta[parameter])
 
 
-def orthogonalised(matrices_GRC: Tensor, steps: int = NEWTON_SCHULZ_STEPS) -> Tensor:
-    """Each matrix with its singular values moved near 1, in bf16, by `steps` of a quintic Newton-Schulz iteration."""
+def orthogonalised(matrices_GRC: Tensor) -> Tensor:
+    """Each matrix with its singular values moved near 1, by five steps of a quintic Newton-Schulz iteration in bf16."""
     a, b, c = NEWTON_SCHULZ
-    tall = matrices_GRC.shape[1] > matrices_GRC.shape[2]
+    G, R, C = matrices_GRC.shape
+    if has_kernels(matrices_GRC) and has_products() and R % 32 == 0 and C % 32 == 0:
+        found_GRC = matrices_GRC.clone(memory_format=torch.contiguous_format)
+        call("orthogonal", found_GRC, G, R, C, a, b, c)
+        return found_GRC
     x = matrices_GRC.bfloat16()
-    x = x.mT if tall else x
+    x = x.mT if R > C else x
     x = x / x.norm(dim=(1, 2), keepdim=True).clamp(min=1e-7)
-    for _ in range(steps):
+    for _ in range(NEWTON_SCHULZ_STEPS):
         gram = x @ x.mT
         x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
-    return x.mT if tall else x
+    return x.mT if R > C else x
 
 
 def _laid_as(value: Tensor, parameter: Tensor) -> Tensor:
@@ -189,12 +197,12 @@ def _laid_as(value: Tensor, parameter: Tensor) -> Tensor:
 
 
 def _is_hidden_matrix(name: str, parameter: Tensor) -> bool:
-    return ".layers." in name and parameter.ndim == 2
+    return parameter.ndim == 2 and any(part in name for part in HIDDEN) and "relative_attention_bias" not in name
 
 
 def _adam_rate(name: str, rates: Rates) -> float:
-    if "embed_tokens" in name:
+    if any(part in name for part in EMBEDDINGS):
         return rates.embedding
-    if name.endswith("lm_head.weight"):
+    if name.endswith(("lm_head.weight", "classifier.weight")):
         return rates.head
     return rates.vectors

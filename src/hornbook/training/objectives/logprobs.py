@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from hornbook.models.products import back, forward, ready
 from hornbook.models.rows import cross_entropy_
 
 CHUNK_TOKENS = 2048
@@ -30,25 +31,24 @@ class _TokenLogprobs(torch.autograd.Function):
     def forward(ctx, hidden_ND: Tensor, head_VD: Tensor, targets_N: Tensor, chunk: int) -> Tensor:
         ctx.save_for_backward(hidden_ND, head_VD, targets_N)
         ctx.chunk = chunk
-        head, ones_N = head_VD.to(hidden_ND.dtype), torch.ones(len(hidden_ND), device=hidden_ND.device)
+        head_VD, ones_N = ready(head_VD, hidden_ND), torch.ones(len(hidden_ND), device=hidden_ND.device)
         logprobs_N = torch.empty_like(ones_N)
         for begin in range(0, len(hidden_ND), chunk):
             part = slice(begin, begin + chunk)
-            logits_CV = hidden_ND[part] @ head.T
+            logits_CV = forward(hidden_ND[part], head_VD)
             logprobs_N[part] = -cross_entropy_(logits_CV, targets_N[part], ones_N[part], gradients=False)
         return logprobs_N
 
     @staticmethod
     def backward(ctx, gradient_N: Tensor):
         hidden_ND, head_VD, targets_N = ctx.saved_tensors
-        head = head_VD.to(hidden_ND.dtype)
-        hidden_gradient_ND = torch.empty_like(hidden_ND)
+        hidden_gradient_ND, dtype = torch.empty_like(hidden_ND), head_VD.dtype
         head_gradient_VD = torch.zeros_like(head_VD, dtype=torch.float32)
+        head_VD = ready(head_VD, hidden_ND)
         for begin in range(0, len(hidden_ND), ctx.chunk):
             part = slice(begin, begin + ctx.chunk)
             # d log p(target) / d logits = one-hot(target) - softmax: the gradient of a cross entropy weighed by -1
-            wanted_CV = hidden_ND[part] @ head.T
+            wanted_CV = forward(hidden_ND[part], head_VD)
             cross_entropy_(wanted_CV, targets_N[part], -gradient_N[part], gradients=True)
-            hidden_gradient_ND[part] = wanted_CV @ head
-            head_gradient_VD += wanted_CV.T @ hidden_ND[part]
-        return hidden_gradient_ND, head_gradient_VD.to(head_VD.dtype), None, None
+            hidden_gradient_ND[part] = back(wanted_CV, hidden_ND[part], head_VD, head_gradient_VD)
+        return hidden_gradient_ND, head_gradient_VD.to(dtype), None, None

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from hornbook.models.products import back, forward, ready
 from hornbook.models.rows import cross_entropy_
 from hornbook.models.transformer import Transformer
 from hornbook.training.loss import Loss
@@ -59,15 +60,15 @@ class _HeadLoss(torch.autograd.Function):
 
 
 def _chunks(x_ND: Tensor, head_VD: Tensor, targets_N: Tensor, weights_N: Tensor, chunk: int, *, gradients: bool):
-    head = head_VD.to(x_ND.dtype)
     total = torch.zeros((), dtype=torch.float32, device=x_ND.device)
     x_gradient_ND = torch.empty_like(x_ND if gradients else x_ND[:0])
-    head_gradient_VD = torch.zeros_like(head_VD if gradients else head_VD[:0])
+    head_gradient_VD = torch.zeros_like(head_VD if gradients else head_VD[:0], dtype=torch.float32)
+    head_VD = ready(head_VD, x_ND)
+    room_CV = x_ND.new_empty(min(chunk, len(x_ND)), len(head_VD))  # new memory for every chunk costs a tenth more
     for begin in range(0, len(x_ND), chunk):
         part = slice(begin, begin + chunk)
-        scores_CV = x_ND[part] @ head.T
+        scores_CV = forward(x_ND[part], head_VD, out=room_CV[: len(x_ND[part])])
         total = total + cross_entropy_(scores_CV, targets_N[part], weights_N[part], gradients=gradients).sum()
         if gradients:
-            x_gradient_ND[part] = scores_CV @ head
-            head_gradient_VD += scores_CV.T @ x_ND[part]
+            x_gradient_ND[part] = back(scores_CV, x_ND[part], head_VD, head_gradient_VD)
     return total, x_gradient_ND, head_gradient_VD

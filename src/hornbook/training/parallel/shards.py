@@ -25,8 +25,9 @@ from hornbook.core.digest import digest_file
 from hornbook.core.errors import HornbookError
 from hornbook.core.files import explained
 from hornbook.core.seeds import derive
-from hornbook.models.files import WEIGHTS, save_config, save_model
+from hornbook.models.files import save_config, save_model
 from hornbook.models.transformer import Transformer
+from hornbook.models.weights import WEIGHTS
 from hornbook.training.checkpoint import (
     Keep,
     all_checkpoints,

@@ -1,0 +1,1 @@
+"""Models and pretraining against their peers."""

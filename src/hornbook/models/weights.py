@@ -1,0 +1,145 @@
+"""Weights on disk: safetensors, in one file or in parts with Hugging Face's index. No pickle.
+
+What a file holds is known from its header; the tensors themselves are mapped and copied one at a time.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as to_safetensors
+from torch import Tensor
+
+from hornbook.core.errors import DamagedError, InputError
+from hornbook.core.files import write_bytes, write_text
+
+WEIGHTS = "model.safetensors"
+INDEX = f"{WEIGHTS}.index.json"
+PARTS = "model-*-of-*.safetensors"
+TYPES = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
+
+
+class Filed(NamedTuple):
+    """Where a tensor lies and what its header says of it."""
+
+    path: Path
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+
+
+def filed_weights(folder: Path, *, packed: bool = False) -> dict[str, Filed]:
+    """What a model folder's headers say of its weights, by name; no tensor is read. `packed` ones may be bytes.
+
+    Raises InputError when there are none, or of a type that is no plain number, DamagedError when a file is not whole.
+    """
+    found: dict[str, Filed] = {}
+    types = TYPES | ({"U8": torch.uint8} if packed else {})
+    for path in _weight_files(folder):
+        with _opened(path) as file:
+            for name in file.keys():  # noqa: SIM118
+                part = file.get_slice(name)
+                if part.get_dtype() not in types:
+                    what = f"{name} is of type {part.get_dtype()}"
+                    raise InputError(what, where=path, fix=f"use weights in one of {', '.join(types)}")
+                if name in found:
+                    what = f"{name} is in {found[name].path.name} as well"
+                    raise DamagedError(what, where=path, fix="fetch or train it again")
+                found[name] = Filed(path, tuple(part.get_shape()), types[part.get_dtype()])
+    return found
+
+
+def read_safetensors(path: Path, dtype: torch.dtype | None = None) -> dict[str, Tensor]:
+    """Every tensor of the file, in `dtype` where one is given. Raises InputError when it is not there, DamagedError
+    when it is not whole."""
+    with _opened(path) as file:
+        return {name: file.get_tensor(name).to(dtype=dtype, copy=True) for name in file.keys()}  # noqa: SIM118
+
+
+def read_weights(folder: Path, *, packed: bool = False) -> dict[str, Tensor]:
+    """Every tensor of a model folder, as it is filed. Raises as `filed_weights` and `read_safetensors` do."""
+    paths = sorted({weight.path for weight in filed_weights(folder, packed=packed).values()})
+    return {name: tensor for path in paths for name, tensor in read_safetensors(path).items()}
+
+
+def write_safetensors(path: Path, tensors: dict[str, Tensor]) -> None:
+    """Write tensors atomically, names sorted, so that equal tensors give equal bytes."""
+    write_bytes(path, to_safetensors({name: tensors[name].detach().cpu().contiguous() for name in sorted(tensors)}))
+
+
+def write_weights(folder: Path, tensors: dict[str, Tensor], part_bytes: int) -> None:
+    """Write a model folder's weights: one file, or parts of at most `part_bytes` (and of one tensor at least) and the
+    index that tells which has what. Weights that lay there before go."""
+    parts = _parts(tensors, part_bytes)
+    files = [f"model-{number:05}-of-{len(parts):05}.safetensors" for number in range(1, len(parts) + 1)]
+    kept = {WEIGHTS} if len(parts) == 1 else {INDEX, *files}
+    for file, names in zip([WEIGHTS] if len(parts) == 1 else files, parts, strict=True):
+        write_safetensors(folder / file, {name: tensors[name] for name in names})
+    if len(parts) > 1:
+        total = sum(tensor.nbytes for tensor in tensors.values())
+        places = {name: file for file, names in zip(files, parts, strict=True) for name in names}
+        index = {"metadata": {"total_size": total}, "weight_map": dict(sorted(places.items()))}
+        write_text(folder / INDEX, json.dumps(index, indent=2) + "\n")
+    for path in (folder / WEIGHTS, folder / INDEX, *folder.glob(PARTS)):
+        if path.name not in kept:
+            path.unlink(missing_ok=True)
+
+
+def read_json(path: Path) -> dict:
+    """The object in the file. Raises InputError when there is none."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError("the file is not there", where=path, fix="name a model folder") from None
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InputError(f"not JSON ({error})", where=path, fix="mend the file") from None
+    if not isinstance(values, dict):
+        raise InputError("not a JSON object", where=path, fix="mend the file")
+    return values
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    if not path.is_file():
+        fix = "name a folder with config.json and model.safetensors"
+        raise InputError("the weights are not there", where=path, fix=fix)
+    try:
+        with safe_open(path, framework="pt") as file:
+            yield file
+    except (SafetensorError, OSError, ValueError, OverflowError) as error:
+        reason = " ".join(str(error).split())[:160]
+        fix = "fetch or train it again"
+        raise DamagedError(f"not a whole safetensors file ({reason})", where=path, fix=fix) from None
+
+
+def _weight_files(folder: Path) -> list[Path]:
+    """model.safetensors, or the parts its index names; a part's name may not leave the folder."""
+    index = folder / INDEX
+    if (folder / WEIGHTS).is_file() or not index.is_file():
+        return [folder / WEIGHTS]
+    places = read_json(index).get("weight_map")
+    if not isinstance(places, dict) or not places or not all(isinstance(name, str) for name in places.values()):
+        raise InputError("weight_map does not name a file for each tensor", where=index, fix="fetch it again")
+    names = sorted(set(places.values()))
+    for name in names:
+        if Path(name).name != name:
+            raise InputError(f"the part {name!r} lies outside the folder", where=index, fix="use a model you trust")
+    return [folder / name for name in names]
+
+
+def _parts(tensors: dict[str, Tensor], part_bytes: int) -> list[list[str]]:
+    """The names in the order of the model, in lists that make up a file each."""
+    parts: list[list[str]] = [[]]
+    room = part_bytes
+    for name, tensor in tensors.items():
+        if parts[-1] and tensor.nbytes > room:
+            parts.append([])
+            room = part_bytes
+        parts[-1].append(name)
+        room -= tensor.nbytes
+    return parts
