@@ -27,7 +27,7 @@ HEAD = '[fetch]\ndocs = "docs"\n'
         ("[learn]\nsteps = 3\n", "isle.toml, [fetch]: docs is missing; set it in [fetch]"),
         ('[fetch]\ndocs = "nowhere"\n', "docs = 'nowhere' cannot be: there is no /"),
         (HEAD + '[run]\ndevice = "tpu"\n', 'device is "auto", "cpu" or "cuda"'),
-        (HEAD + '[run]\nlauncher = "slurm"\n', "launcher = 'slurm' cannot be: input should be 'inprocess', 'local' or"),
+        (HEAD + '[run]\nlauncher = "lsf"\n', "launcher = 'lsf' cannot be: input should be 'inprocess', 'local',"),
     ],
 )
 def test_every_mistake_is_one_line(bench, text, said):

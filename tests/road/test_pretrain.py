@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from benchmarks.pretrain.crew import together
 
 from hornbook.core.errors import InputError
 from hornbook.core.jsonl import read_jsonl
@@ -253,3 +255,26 @@ def test_the_model_folder_is_one_transformers_opens(trained: tuple[Model, Run]) 
     ids = torch.tensor([AutoTokenizer.from_pretrained(trained[0].path)("Edda of Vell keeps")["input_ids"]])
     with torch.no_grad():
         torch.testing.assert_close(theirs(ids).logits, load_model(trained[0].path)(ids), rtol=0, atol=1e-4)
+
+
+def in_a_world(folder: Path, inputs: tuple[Path, Path], shard: bool) -> dict[str, object]:
+    """The stage in one of the processes of a world."""
+    run = Run(folder, seed=5, threads=1, shard=shard, first=os.environ["RANK"] == "0")
+    pretrain(PretrainConfig(**CONFIG), Tokens(inputs[0]), TokenizerArtifact(inputs[1]), run)
+    return run.metrics
+
+
+@pytest.mark.timeout(900)  # processes meet and part, on a machine that may be at work
+@pytest.mark.parametrize("shard", [False, True])
+def test_two_processes_make_one_artifact(inputs, trained, tmp_path: Path, shard: bool) -> None:
+    first, second = together(2, in_a_world, tmp_path, tuple(artifact.path for artifact in inputs), shard)
+    assert second == {}
+    assert first["loss"] == pytest.approx(trained[1].metrics["loss"], abs=0.1)  # in bf16, added in another order
+    assert first["parameters"] == trained[1].metrics["parameters"]
+    rows = list(read_jsonl(tmp_path / "out" / "metrics.jsonl"))
+    assert [row["tokens"] for row in rows] == [256 * step for step in range(1, 41)]
+    names = {path.name for path in trained[0].path.iterdir()}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == names
+    said, alone = (list(read_jsonl(path / "samples.jsonl")) for path in (tmp_path / "out", trained[0].path))
+    assert [row["step"] for row in said] == [row["step"] for row in alone]
+    assert load_model(tmp_path / "out").config == load_model(trained[0].path).config

@@ -18,7 +18,7 @@ from hornbook.core.errors import DamagedError, HornbookError
 from hornbook.models import Transformer, TransformerConfig
 from hornbook.tokens.batch import Batch
 from hornbook.tokens.loader import PackedBatches
-from hornbook.training.checkpoint import newest_checkpoint, read_checkpoint
+from hornbook.training.checkpoint import Keep, newest_checkpoint, read_checkpoint
 from hornbook.training.fit import FitResult, fit
 from hornbook.training.loss import Loss
 from hornbook.training.objectives.next_token import next_token
@@ -158,12 +158,13 @@ def test_a_step_that_is_not_finite_changes_nothing_and_is_counted(tmp_path: Path
         return Loss(loss.total * (float("nan") if bad else 1.0), loss.weight)
 
     poisoned.calls = 0
-    states = {}
+    states, warnings = {}, []
     model = Transformer(CONFIG, seed=0)
     result = fit(
         model, batches(), poisoned, Optimiser(model), constant, folder=tmp_path, device="cpu", steps=3,
-        on_step=lambda step, row: states.update({step: weights(model)}),
+        on_step=lambda step, row: states.update({step: weights(model)}), warn=warnings.append,
     )
+    assert "step 2 was not finite: it changed nothing" in warnings[0]
     assert (result.skipped, result.steps) == (1, 3)
     assert states[1] == states[2] != states[3]
     rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
@@ -173,6 +174,40 @@ def test_a_step_that_is_not_finite_changes_nothing_and_is_counted(tmp_path: Path
 def test_a_loss_that_stays_not_finite_is_an_error() -> None:
     with pytest.raises(HornbookError, match="not finite for 26 steps in a row"):
         train(None, steps=100, objective=lambda model, batch: Loss(next_token(model, batch).total * torch.nan, 1.0))
+
+
+def test_out_of_memory_halves_the_rows_and_changes_no_sum(tmp_path: Path) -> None:
+    rows: list[int] = []
+
+    def narrow(model: Transformer, batch: Batch) -> Loss:
+        rows.append(len(batch.ids_BT))
+        loss = next_token(model, batch)
+        if len(batch.ids_BT) > 1:
+            loss.total.backward(retain_graph=True)  # what was added before it failed must not count
+            raise torch.OutOfMemoryError("not for so many rows")
+        return loss
+
+    warnings: list[str] = []
+    halved, _ = train(tmp_path, steps=1, objective=narrow, warn=warnings.append)
+    whole, _ = train(None, steps=1)
+    assert rows == [4, 2, 1, 1, 1, 1]
+    assert warnings[-1] == "out of memory: batches of 4 rows are cut into 4 from step 1 on, their sums are the same"
+    for a, b in zip(halved.parameters(), whole.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=2e-3)  # Newton-Schulz rounds in bf16
+    _, result = train(tmp_path, objective=narrow)
+    assert result.resumed_from == 1
+    assert rows[6:] == [1] * 4 * (STEPS - 1)
+
+    def never(model: Transformer, batch: Batch) -> Loss:
+        raise torch.OutOfMemoryError("not for one")
+
+    with pytest.raises(HornbookError, match="out of memory with one row at a time"):
+        train(None, objective=never)
+
+
+def test_which_checkpoints_stay(tmp_path: Path) -> None:
+    train(tmp_path, checkpoint_every=1, keep=Keep(newest=3, every=4))
+    assert [int(path.name[-2:]) for path in sorted(tmp_path.glob("checkpoint-*"))] == [4, 8, 10, 11, 12]
 
 
 def test_the_gradient_is_clipped_and_metrics_are_means() -> None:

@@ -32,7 +32,7 @@ WANTED = 3
 class Letters:
     """A tokenizer of twelve letters, two of which end an answer: a random model ends a sixth of the time."""
 
-    end_of_document, end_of_turn, vocab_size = 0, 1, 12
+    end_of_document, end_of_turn, ends, vocab_size = 0, 1, (1, 0), 12
 
     def decode_bytes(self, ids: Sequence[int], skip_special: bool = True) -> bytes:
         return bytes(b"_.abcdefghij"[token] for token in ids)

@@ -46,8 +46,13 @@ def save_model(
     packed = quantised.tensors_of(model)
     if packed and isinstance(model, GPT2):
         raise InputError("GPT-2's weights are not filed in four bits", where=folder, fix="dequantise the model first")
-    written = str(dtype or model.lm_head.weight.dtype).removeprefix("torch.")
     write_weights(folder, tensors | packed, part_bytes)
+    save_config(model, folder, dtype)
+
+
+def save_config(model: Transformer, folder: Path, dtype: torch.dtype | None = None) -> None:
+    """Write config.json and generation_config.json: what stands beside the weights."""
+    written = str(dtype or model.lm_head.weight.dtype).removeprefix("torch.")
     write_json(folder / "config.json", model.config.to_hf(written) | quantised.config_of(model, written))
     write_json(folder / "generation_config.json", {"do_sample": False})
 

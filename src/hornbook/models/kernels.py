@@ -87,8 +87,15 @@ def has_products() -> bool:
 
 def call(name: str, x: Tensor, *arguments: Any) -> None:
     """The kernel of that name for `x`'s type. Tensors must be contiguous: they are given by their addresses."""
-    given = (argument.data_ptr() if isinstance(argument, Tensor) else argument for argument in arguments)
-    _function(name, x.dtype)(x.data_ptr(), *given)
+    given = [_address(argument) if isinstance(argument, Tensor) else argument for argument in (x, *arguments)]
+    _function(name, x.dtype)(*given)
+
+
+def _address(x: Tensor) -> int:
+    address = x.data_ptr()
+    if not address and x.numel():  # a DTensor: its values lie elsewhere, and a kernel would write to nowhere
+        raise TypeError(f"a kernel takes a plain tensor, not a {type(x).__name__}: give it own_part of it")
+    return address
 
 
 @cache

@@ -28,7 +28,7 @@ class Linear(nn.Linear):
         """Nothing yet: weights are given by `initialise`, or read from a file."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return linear(x, self.weight, self.bias)
+        return linear(x, own_part(self.weight), None if self.bias is None else own_part(self.bias))
 
 
 class Embedding(nn.Embedding):
@@ -85,6 +85,12 @@ def at_places(x_BTC: Tensor, places_N: Tensor | None) -> Tensor:
     return x_BTC if places_N is None else x_BTC.flatten(0, 1).index_select(0, places_N)
 
 
+def own_part(x: Tensor) -> Tensor:
+    """What this process keeps of a tensor: everything, but of one that several share (a DTensor). Kernels and products
+    are given that."""
+    return x.to_local() if hasattr(x, "to_local") else x  # pyright: ignore[reportAttributeAccessIssue]
+
+
 def side_by_side(x: Tensor, *linears: Linear) -> Tensor:
     """What several linears make of the same x, one after the other along the last axis.
 
@@ -98,8 +104,8 @@ def side_by_side(x: Tensor, *linears: Linear) -> Tensor:
     if weight is None and not torch.is_grad_enabled() and x.shape[:-1].numel() < MANY:
         return torch.cat([each(x) for each in linears], dim=-1)
     if weight is None:
-        weight = torch.cat([each.weight for each in linears])
-    biases: list[Tensor] = [each.bias for each in linears if each.bias is not None]
+        weight = torch.cat([own_part(each.weight) for each in linears])
+    biases: list[Tensor] = [own_part(each.bias) for each in linears if each.bias is not None]
     return linear(x, weight, torch.cat(biases) if biases else None)
 
 

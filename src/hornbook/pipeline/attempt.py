@@ -8,7 +8,7 @@ import shutil
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -21,7 +21,7 @@ from hornbook.core.files import explained, sync_tree, write_text
 from hornbook.core.processes import PeakMemory, cores
 from hornbook.pipeline.artifact import Artifact
 from hornbook.pipeline.identity import encoded
-from hornbook.pipeline.launch import Local, Resources, Torchrun
+from hornbook.pipeline.launch import Launcher, Local, Ray, Resources, Slurm, Torchrun
 from hornbook.pipeline.plan import Planned
 from hornbook.pipeline.recipe import MachineConfig, Recipe
 from hornbook.pipeline.record import RECORD_NAME, FileEntry, InputEntry, Record
@@ -58,7 +58,10 @@ def attempt(recipe: Recipe, planned: Planned, workspace: Workspace, machine: Mac
     """
     inputs = planned.input_entries(workspace.folder)
     kind, folder = planned.step.stage.output, planned.partial
+    together = recipe.machine.processes if planned.step.stage.torchrun else 1
     threads = recipe.machine.threads or (planned.estimate and planned.estimate.threads) or cores()
+    if together > 1 and not recipe.machine.threads:  # they share the cores
+        threads = min(threads, max(1, cores() // together))
     attempts = _opened(folder, planned.identity, inputs, threads)
     if _is_finished(folder, planned.identity):  # killed between its record and its rename
         workspace.commit(folder, planned.folder)
@@ -121,6 +124,8 @@ def _run(
         compile=machine.can_compile if config.compile == "auto" else config.compile,
         previous=_previous(planned, workspace),
         engine=config.engine,
+        shard=config.shard,
+        tensor=config.tensor,
     )
 
 
@@ -132,12 +137,25 @@ def _previous(planned: Planned, workspace: Workspace) -> Path | None:
 
 def _call(config: MachineConfig, planned: Planned, artifacts: dict[str, Artifact], run: Run) -> Artifact:
     stage = planned.step.stage
-    if config.launcher == "torchrun" and stage.torchrun:
-        resources = Resources(config.processes, run.threads)
-        return run_in_worker(Torchrun(), resources, planned.step, planned.config, artifacts, run)
     if config.launcher == "inprocess":
         return stage(planned.config, **artifacts, run=run)
-    return run_in_worker(Local(), Resources(1, run.threads), planned.step, planned.config, artifacts, run)
+    launcher, resources = _launcher(config, run) if stage.torchrun else (Local(), Resources(threads=run.threads))
+    return run_in_worker(launcher, resources, planned.step, planned.config, artifacts, run)
+
+
+def _launcher(config: MachineConfig, run: Run) -> tuple[Launcher, Resources]:
+    """What starts the processes of a stage that several can do, and how many."""
+    resources = Resources(
+        config.processes, run.threads, config.machines, config.fewest, config.restarts,
+        gpus=config.launcher in ("slurm", "ray") and run.device != "cpu",
+    )  # fmt: skip
+    if config.launcher == "torchrun":
+        return Torchrun(), replace(resources, machines=1, fewest=None)
+    if config.launcher == "slurm":
+        return Slurm(run.out.parent, config.slurm), resources
+    if config.launcher == "ray":
+        return Ray(run.out.parent), resources
+    return Local(), Resources(threads=run.threads)
 
 
 def _record(

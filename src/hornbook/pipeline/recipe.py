@@ -34,10 +34,17 @@ class MachineConfig(BaseModel):
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description='"auto", "cpu" or "cuda"')
     compile: Literal["auto"] | bool = Field("auto", description='true, false or "auto"')
     threads: int | None = Field(None, ge=1, description="how many threads; every core when left out")
-    launcher: Literal["inprocess", "local", "torchrun"] = Field(
-        "inprocess", description="all stages in one process, each in its own, or several processes by torchrun"
+    launcher: Literal["inprocess", "local", "torchrun", "slurm", "ray"] = Field(
+        "inprocess",
+        description="all stages in one process, each in its own; or training in several, by torchrun, Slurm or Ray",
     )
-    processes: int = Field(1, ge=1, description="how many processes torchrun starts on this machine")
+    processes: int = Field(1, ge=1, description="how many processes train together on each machine")
+    machines: int = Field(1, ge=1, description="how many machines Slurm or Ray is asked for")
+    fewest: int | None = Field(None, ge=1, description="how many machines a Slurm job may go on with, others lost")
+    restarts: int = Field(0, ge=0, description="how often training goes on by itself after one of its processes died")
+    slurm: tuple[str, ...] = Field((), description='lines for sbatch, such as "--partition=gpu"')
+    shard: bool = Field(False, description="each training process keeps a part of every weight, and not all")
+    tensor: int = Field(1, ge=1, description="how many training processes share each matrix")
     engine: Literal["local", "ray"] = Field(
         "local", description="where pages are read and compared: processes of this machine, or a Ray cluster's"
     )

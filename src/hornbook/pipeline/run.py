@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -33,11 +33,16 @@ class Run:
         compile: bool | Callable[[], bool] = False,
         previous: Path | str | None = None,
         engine: str = "local",
+        shard: bool = False,
+        tensor: int = 1,
+        first: bool = True,
     ):
         self.step = step
         self.seed = seed  # derived for this step; derive further with core.seeds.derive(run.seed, "part")
         self.threads = threads or cores()
         self.engine = engine  # "local", or "ray" for stages that can be spread over a cluster
+        self.shard, self.tensor = shard, tensor  # how processes that train together share a model
+        self.first = first  # of several processes, the one that speaks
         # the artifact this step made last, if it is still there: only ever to save work
         self.previous = None if previous is None else Path(previous)
         self.out = Path(folder) / "out"  # becomes the artifact; what is finished in it survives a kill
@@ -84,7 +89,7 @@ class Run:
 
     def progress(self, label: str, total: int | None = None, unit: str = "") -> AbstractContextManager[Bar]:
         """A bar: `with run.progress("pages", total, "pages") as bar: bar.advance(1)`."""
-        return progress_bar(label, total, unit)
+        return progress_bar(label, total, unit) if self.first else nullcontext(Bar(label, total, unit))
 
     def log(self, row: dict[str, Any]) -> None:
         """Append one row to the artifact's metrics.jsonl."""
@@ -94,4 +99,5 @@ class Run:
     def _say(self, text: str, kept: list[str]) -> None:
         if text not in kept:
             kept.append(text)
-            print(f"{self.step}: {text}", file=sys.stderr)
+            if self.first:
+                print(f"{self.step}: {text}", file=sys.stderr)

@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sys
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,11 @@ from hornbook.core.errors import HornbookError
 from hornbook.core.files import write_text
 from hornbook.core.processes import die_with_parent
 from hornbook.pipeline.artifact import Artifact
-from hornbook.pipeline.launch import Launcher, Resources
+from hornbook.pipeline.launch import FAILED, Launcher, Resources
 from hornbook.pipeline.run import Run
 from hornbook.pipeline.stage import Stage, Step
 
 INTERRUPTED = 130
-FAILED = 70  # EX_SOFTWARE: the worker's own traceback has been shown
 
 
 class StageFailed(Exception):
@@ -44,7 +44,8 @@ def run_in_worker(
                 "config": config.model_dump(mode="json"),
                 "inputs": {name: str(artifact.path) for name, artifact in inputs.items()},
                 "run": {"step": run.step, "seed": run.seed, "threads": run.threads, "device": run.device}
-                | {"compile": run.compile, "previous": run.previous and str(run.previous), "engine": run.engine},
+                | {"compile": run.compile, "previous": run.previous and str(run.previous), "engine": run.engine}
+                | {"shard": run.shard, "tensor": run.tensor},
             }
         ),
     )
@@ -69,16 +70,17 @@ def _raise(said: dict[str, Any]) -> None:
 
 def main(job_path: str) -> int:
     """The worker's side: import the stage, call it, and let the first of the processes write what it counted."""
-    die_with_parent()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if threading.current_thread() is threading.main_thread():  # Ray's workers run in another, and end with Ray
+        die_with_parent()
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     folder = Path(job_path).parent
     job = json.loads(Path(job_path).read_bytes())
     sys.path.extend(entry for entry in job["path"] if entry not in sys.path)
     module, name = job["stage"]
     stage: Stage[..., Any] = getattr(importlib.import_module(module), name)
-    run = Run(folder, **job["run"])
-    inputs = {parameter: stage.inputs[parameter](path) for parameter, path in job["inputs"].items()}
     first = os.environ.get("RANK", "0") == "0"
+    run = Run(folder, **job["run"], first=first)
+    inputs = {parameter: stage.inputs[parameter](path) for parameter, path in job["inputs"].items()}
     try:
         stage(stage.config.model_validate(job["config"]), **inputs, run=run)
     except KeyboardInterrupt:

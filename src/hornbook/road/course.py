@@ -17,6 +17,7 @@ from hornbook.core.jsonl import read_jsonl, write_jsonl
 from hornbook.core.progress import Bar
 from hornbook.core.seeds import derive
 from hornbook.inference import Completion, Engine, Request, Sampling
+from hornbook.models.files import save_model
 from hornbook.models.transformer import Transformer
 from hornbook.pipeline.run import Run
 from hornbook.road.learner import rates
@@ -30,6 +31,7 @@ from hornbook.training.compiled import compiled
 from hornbook.training.fit import Batches, FitResult, OnStep, fit
 from hornbook.training.objectives.next_token import next_token
 from hornbook.training.optimiser import Optimiser
+from hornbook.training.parallel.world import ALONE, World, shared_rows
 from hornbook.training.schedule import Schedule, warmup_stable_cooldown
 
 SAMPLE_POINTS = (0.02, 0.1, 0.25, 0.5, 0.75, 1.0)
@@ -46,7 +48,9 @@ class Course:
     model: Transformer
     run: Run
     bar: Bar
+    world: World = ALONE
     parts: dict[str, FitResult] = field(default_factory=dict)
+    accumulate: int = 1
 
     @property
     def steps(self) -> int:
@@ -69,8 +73,12 @@ class Course:
         )  # fmt: skip
         if shares:
             self.run.metric(mixture={"text": shares})
-        batches = PackedBatches(train, None, window=config.window, rows=config.rows, seed=seed, order=order)
-        optimiser = Optimiser(self.model, rates(config))
+        rows, self.accumulate = shared_rows(config.rows, config.accumulate, self.world.readers)
+        batches = PackedBatches(
+            train, None, window=config.window, rows=rows, seed=seed, order=order,
+            rank=self.world.reader, world=self.world.readers,
+        )  # fmt: skip
+        optimiser = Optimiser(self.model, rates(config), self.world)
         rising = round(config.warmup * config.steps)
         stable, falling_steps = config.parts
 
@@ -94,6 +102,14 @@ class Course:
             if not left:
                 break
 
+    def save(self, folder: Path) -> None:
+        """Write the model, whole, however it lies."""
+        if self.world.alone:
+            return save_model(self.model, folder)
+        from hornbook.training.parallel.shards import save_together
+
+        save_together(self.model, folder, self.world)
+
     def rows(self) -> Iterator[dict[str, Any]]:
         """What `fit` logged of the parts, as if they were one."""
         steps = tokens = 0
@@ -108,12 +124,13 @@ class Course:
         if self.config.minutes is None or not self.steps:
             return planned
         decided = self.run.work / f"cooldown{leg}.json"
-        if not decided.exists():
+        if not self.world.told(decided.exists())[0] and self.world.first:
             part = list(self.parts.values())[-1]
             seconds = self.config.minutes * 60 - AROUND_SECONDS - self.seconds
             fitting = round(seconds * part.steps / max(part.seconds, 1e-9))
             steps = min(max(fitting, math.ceil(SHORTEST * planned)), round(LONGEST * planned))
             write_text(decided, json.dumps({"steps": steps, "planned": planned}))
+        self.world.told(None)  # the others read it when it is there
         return json.loads(decided.read_text())["steps"]
 
     def _learn(
@@ -121,9 +138,9 @@ class Course:
     ) -> FitResult:
         config, run = self.config, self.run
         self.parts[part] = fit(
-            self.model, batches, compiled(next_token, run.device, wanted=run.compile), optimiser, schedule,
-            folder=run.work / part, device=run.device, steps=steps, accumulate=config.accumulate, on_step=on_step,
-            checkpoint_every=config.checkpoint_every, warn=run.warn,
+            self.model, batches, compiled(next_token, run.device, wanted=run.compile and not self.world.parted),
+            optimiser, schedule, folder=run.work / part, device=run.device, steps=steps, accumulate=self.accumulate,
+            on_step=on_step, checkpoint_every=config.checkpoint_every, warn=run.warn, world=self.world,
         )  # fmt: skip
         return self.parts[part]
 
@@ -148,14 +165,19 @@ class Samples:
     `steps` is how many there will be, and may be set anew as training goes on.
     """
 
-    def __init__(self, path: Path, model: Transformer, tokenizer: Tokenizer, heldout: list[np.ndarray]):
-        self.path, self.model, self.tokenizer, self.steps = path, model, tokenizer, 0
+    def __init__(
+        self, path: Path, model: Transformer, tokenizer: Tokenizer, heldout: list[np.ndarray], world: World = ALONE
+    ):
+        self.path, self.model, self.tokenizer, self.steps, self.world = path, model, tokenizer, 0, world
         self.prompts = [ids[:SAMPLE_PROMPT_TOKENS].tolist() for ids in heldout[:SAMPLE_PROMPTS]]
 
     def __call__(self, step: int) -> None:
         if step not in sample_steps(self.steps) or not self.prompts:
             return
-        said = say(self.model, self.tokenizer, self.prompts)
+        model = self._whole()
+        if model is None:
+            return
+        said = say(model, self.tokenizer, self.prompts)
         rows = [
             {"step": step, "prompt": self.tokenizer.decode(ids), "said": completion.text}
             for ids, completion in zip(self.prompts, said, strict=True)
@@ -163,3 +185,11 @@ class Samples:
         # a killed attempt may have written these and later ones already
         earlier = [row for row in read_jsonl(self.path) if row["step"] < step] if self.path.exists() else []
         write_jsonl(self.path, earlier + rows)
+
+    def _whole(self) -> Transformer | None:
+        """The model to ask; None in processes that do not."""
+        if self.world.alone:
+            return self.model
+        from hornbook.training.parallel.shards import whole
+
+        return whole(self.model, self.world)

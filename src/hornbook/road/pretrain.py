@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from hornbook.models.transformer import Transformer
 
 
-@stage(version=6)
+@stage(version=6, torchrun=True)
 def pretrain(config: PretrainConfig, tokens: Tokens, tokenizer: TokenizerArtifact, run: Run) -> Model:
     """Train on `tokens` and write a model folder with its tokenizer, `metrics.jsonl` and `samples.jsonl`. Where
     `minutes` were asked for the cool-down is as long as they leave.
@@ -28,19 +28,25 @@ def pretrain(config: PretrainConfig, tokens: Tokens, tokenizer: TokenizerArtifac
 
     from hornbook.core.jsonl import write_jsonl
     from hornbook.models.device import use_processor
-    from hornbook.models.files import save_model
     from hornbook.models.kernels import has_kernels
     from hornbook.road.course import Course, Samples
+    from hornbook.training.parallel.place import place
+    from hornbook.training.parallel.world import World
 
     use_processor(run.threads, compile=run.compile, warn=run.warn)
     encoder, train = tokenizer.load(), tokens.train()
     if config.init is not None:
         demand_tokens_of(config.init, encoder)
+    world = World.join(run.device, tensor=run.tensor, shard=run.shard)
     model = build(config, encoder.vocab_size, seed=derive(run.seed, "weights"), device=run.device)
+    place(model, world, compile=run.compile and run.device != "cpu")
     with run.progress("pretrain", config.steps * config.step_tokens, "tokens") as bar:
-        course = Course(config, model, run, bar)
-        course.read(train, Samples(run.out / "samples.jsonl", model, encoder, list(tokens.heldout())))
-    save_model(model, run.out)
+        course = Course(config, model, run, bar, world)
+        course.read(train, Samples(run.out / "samples.jsonl", model, encoder, list(tokens.heldout()), world))
+    course.save(run.out)
+    if not world.first:
+        world.leave()
+        return Model(run.out)
     encoder.save(run.out)
     rows = list(course.rows())
     write_jsonl(run.out / "metrics.jsonl", rows)
@@ -51,6 +57,7 @@ def pretrain(config: PretrainConfig, tokens: Tokens, tokenizer: TokenizerArtifac
     )  # fmt: skip
     read = sum(part.tokens for part in course.parts.values())
     run.count(inputs=train.total, outputs=read, tokens=read)
+    world.leave()
     return Model(run.out)
 
 

@@ -8,26 +8,27 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from hornbook.core.errors import HornbookError
-from hornbook.core.files import atomic_writer
+from hornbook.core.files import atomic_writer, write_text
 from hornbook.core.processes import release_memory
-from hornbook.training.batch import on_device
-from hornbook.training.checkpoint import (
-    Checkpoint,
-    newest_checkpoint,
-    random_state,
-    restore_random_state,
-    save_checkpoint,
-)
+from hornbook.models.layers import own_part
+from hornbook.training.batch import cut, on_device
+from hornbook.training.checkpoint import Checkpoints, Keep
 from hornbook.training.loss import Loss
 from hornbook.training.optimiser import Optimiser
+from hornbook.training.parallel.place import Summed
+from hornbook.training.parallel.world import ALONE, World
 from hornbook.training.schedule import Schedule
 
+if TYPE_CHECKING:
+    from hornbook.training.parallel.shards import ShardedCheckpoints
+
+PIECES = "pieces.json"  # how many a micro-batch is cut into, left by a process that ran out of memory among others
 MOST_SKIPPED_IN_A_ROW = 25
 
 Objective = Callable[[Any, Any], Loss]
@@ -75,7 +76,9 @@ def fit(
     checkpoint_every: int = 100,
     accumulate: int = 1,
     clip: float = 1.0,
+    keep: Keep = Keep(),
     warn: Callable[[str], None] = lambda text: None,
+    world: World = ALONE,
 ) -> FitResult:
     """Train `model` in place for `steps` steps of `accumulate` batches each, or until the batches end.
 
@@ -83,24 +86,32 @@ def fit(
     is not finite changes nothing and is counted. `clip` bounds the gradient's norm. With a `folder` there are
     checkpoints in it, from whose newest whole one the next call goes on bit for bit (same thread count: it is kept and
     set again), and `metrics.jsonl`, one row a step; with None nothing is kept. `on_step(step, metrics)` is called after
-    each step, counted from 1.
+    each step, counted from 1. When a device is out of memory, batches are cut in two, again and again: their sums are
+    the same.
 
-    Raises HornbookError when the loss stays not finite, or when the checkpoint is another model's.
+    In a `world` of several processes each makes the same call, with the model placed (`parallel/place.py`), the
+    optimiser made for that world, and `batches` that give each reader its rows; all sums are over all of them, and
+    what is said and written comes from the first. `on_step` is called in each.
+
+    Raises HornbookError when the loss stays not finite, when the checkpoint is another model's, when the disk is full,
+    or when not even a row fits the memory.
     """
-    return _Loop(model, batches, objective, optimiser, schedule, folder, torch.device(device), warn).run(
+    return _Loop(model, batches, objective, optimiser, schedule, folder, torch.device(device), keep, warn, world).run(
         steps, on_step, checkpoint_every, accumulate, clip
     )
 
 
 class _Loop:
-    def __init__(self, model, batches, objective, optimiser, schedule, folder, device, warn):
-        self.model, self.batches, self.objective = model, batches, objective
-        self.optimiser, self.schedule, self.device, self.warn = optimiser, schedule, device, warn
+    def __init__(self, model, batches, objective, optimiser, schedule, folder, device, keep, warn, world):
+        self.model, self.batches, self.objective = model, batches, Summed(objective, model, world)
+        self.optimiser, self.schedule, self.device, self.world = optimiser, schedule, device, world
+        self.warn = warn if world.first else lambda text: None
         self.folder = None if folder is None else Path(folder)
         self.step = self.skipped = self.tokens = 0
-        self.seconds = 0.0
+        self.seconds, self.pieces = 0.0, 1
         self.row: dict[str, float] = {}
-        self.resumed_from = None if self.folder is None else self._resume(self.folder)
+        self.checkpoints = None if self.folder is None else _checkpoints(self.folder, keep, world)
+        self.resumed_from = self._resume(self.folder, self.checkpoints) if self.folder and self.checkpoints else None
 
     def run(self, steps: int, on_step: OnStep | None, checkpoint_every: int, accumulate: int, clip: float) -> FitResult:
         iterator, skipped_in_a_row = iter(self.batches), 0
@@ -109,7 +120,7 @@ class _Loop:
             micro_batches = [batch for _, batch in zip(range(accumulate), iterator, strict=False)]
             if not micro_batches:
                 break
-            tokens = sum(batch.ids_BT.size for batch in micro_batches)
+            tokens = sum(batch.ids_BT.size for batch in micro_batches) * self.world.readers
             metrics, whole = self._one_step(micro_batches, clip)
             skipped_in_a_row = 0 if whole else skipped_in_a_row + 1
             self._refuse_to_diverge(skipped_in_a_row)
@@ -119,25 +130,24 @@ class _Loop:
             self._log()
             if on_step:
                 on_step(self.step, self.row)
-            if self.folder and self.step % checkpoint_every == 0 and self.step < steps:
-                self._save(self.folder)
-        if self.folder and self.step != self.resumed_from:
-            self._save(self.folder)
+            if self.checkpoints and self.step % checkpoint_every == 0 and self.step < steps:
+                self._save(self.checkpoints)
+        if self.checkpoints and self.step != self.resumed_from:
+            self._save(self.checkpoints)
+        if self.checkpoints:
+            self.checkpoints.wait()
         release_memory()  # what comes next, sampling above all, asks for other shapes
         loss = self.row.get("loss", math.nan)
         return FitResult(self.step, self.skipped, self.tokens, self.seconds, loss, self.row, self.resumed_from)
 
     def _one_step(self, micro_batches: list[Any], clip: float) -> tuple[dict[str, float], bool]:
         """Returns what to log, and whether the weights were changed."""
-        total, weight, sums = 0.0, 0.0, {}
-        for batch in micro_batches:
-            loss = self.objective(self.model, on_device(batch, self.device))
-            loss.total.backward()
-            total, weight = total + loss.total.detach(), weight + loss.weight
-            sums = {name: sums.get(name, 0.0) + value for name, value in loss.metrics.items()}
-        total, weight = float(total), float(weight)
-        gradients = [p.grad for p in self.optimiser.parameters if p.grad is not None]
-        norm = float(torch.nn.utils.get_total_norm(gradients)) / weight if weight > 0 and gradients else math.nan
+        found = None
+        while found is None:
+            found = self._sums(micro_batches)
+        names, (total, weight, *sums) = found
+        gradients = [own_part(p.grad) for p in self.optimiser.parameters if p.grad is not None]
+        norm = self.world.norm(self.optimiser.parameters) / weight if weight > 0 else math.nan
         whole = math.isfinite(total) and math.isfinite(norm)
         factor = self.schedule(self.step)
         if whole:
@@ -145,11 +155,54 @@ class _Loop:
             torch._foreach_mul_(gradients, scale)  # pyright: ignore[reportPrivateImportUsage]
             self.optimiser.step(factor)
         else:
-            self.skipped += 1
+            self._skip()
         self.optimiser.zero_grad()
-        means = {name: float(value) / weight for name, value in sums.items()} if whole else {}
+        means = {name: value / weight for name, value in zip(names, sums, strict=True)} if whole else {}
         kept = {"loss": total / weight, "gradient_norm": norm} if whole else {}
         return {**kept, **means, "lr": factor, "weight": weight, "skipped": self.skipped}, whole
+
+    def _sums(self, micro_batches: list[Any]) -> tuple[list[str], list[float]] | None:
+        """Leave the gradients of the whole step's sum, and return the names of its metrics and the sums: total, weight,
+        metrics. None when the memory was not enough: then nothing is left, and the pieces are smaller."""
+        total, weight, sums = 0.0, 0.0, {}
+        try:
+            pieces = [piece for batch in micro_batches for piece in self._pieces(batch)]
+            for number, batch in enumerate(pieces, 1):
+                loss = self.objective(on_device(batch, self.device), last=number == len(pieces))
+                loss.total.backward()
+                total, weight = total + loss.total.detach(), weight + loss.weight
+                sums = {name: sums.get(name, 0.0) + value for name, value in loss.metrics.items()}
+        except torch.OutOfMemoryError:
+            loss = None
+            self._halve(len(micro_batches[0].ids_BT))
+            return None
+        self.objective.finish()
+        return list(sums), self.world.sums([float(total), float(weight), *map(float, sums.values())])
+
+    def _pieces(self, batch: Any) -> list[Any]:
+        return [batch] if self.pieces == 1 else cut(batch, self.pieces)
+
+    def _halve(self, rows: int) -> None:
+        """Take half as many rows at a time from now on. Among other processes, which wait for what this one cannot
+        send, only a new beginning helps: it finds the number in the folder."""
+        self.optimiser.zero_grad()
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        self.pieces *= 2
+        said = f"out of memory: batches of {rows} rows are cut into {self.pieces} from step {self.step + 1} on"
+        if self.pieces > rows:
+            raise HornbookError("out of memory with one row at a time", fix="choose a smaller model or window")
+        if self.world.alone:
+            return self.warn(f"{said}, their sums are the same")
+        if self.folder:
+            write_text(self.folder / PIECES, json.dumps(self.pieces))
+        raise HornbookError(said, where=f"process {self.world.rank}", fix="run the same command again")
+
+    def _skip(self) -> None:
+        self.skipped += 1
+        if self.skipped == 1:
+            self.warn(f"the loss or a gradient of step {self.step + 1} was not finite: it changed nothing. "
+                      "Such steps are counted as skipped")  # fmt: skip
 
     def _refuse_to_diverge(self, skipped_in_a_row: int) -> None:
         if skipped_in_a_row > MOST_SKIPPED_IN_A_ROW:
@@ -159,49 +212,42 @@ class _Loop:
             )
 
     def _log(self) -> None:
-        if self.folder:
+        if self.folder and self.world.first:
             self.folder.mkdir(parents=True, exist_ok=True)
             with open(self.folder / "metrics.jsonl", "a", encoding="utf-8") as file:
                 file.write(json.dumps(self.row) + "\n")
 
-    def _save(self, folder: Path) -> None:
-        tensors = {f"model.{name}": parameter for name, parameter in self.model.named_parameters()}
-        tensors |= {f"optimiser.{name}": value for name, value in self.optimiser.state_dict().items()}
+    def _save(self, checkpoints: Checkpoints | ShardedCheckpoints) -> None:
         state = {
             "step": self.step, "cursor": self.batches.cursor, "skipped": self.skipped, "tokens": self.tokens,
-            "seconds": self.seconds, "threads": torch.get_num_threads(), "row": self.row,
+            "seconds": self.seconds, "threads": torch.get_num_threads(), "row": self.row, "pieces": self.pieces,
         }
-        save_checkpoint(folder, Checkpoint(tensors | random_state(self.device), state))
+        checkpoints.save(self.model, self.optimiser, state, self.device)
         release_memory()  # what writing leaves is not of the sizes that a step asks for: the heap would grow each time
 
-    @torch.no_grad()
-    def _resume(self, folder: Path) -> int | None:
-        checkpoint = newest_checkpoint(folder, self.warn)
-        _keep_rows(folder / "metrics.jsonl", checkpoint.state["step"] if checkpoint else 0)
-        if checkpoint is None:
+    def _resume(self, folder: Path, checkpoints: Checkpoints | ShardedCheckpoints) -> int | None:
+        state = checkpoints.restore(self.model, self.optimiser, self.device, self.warn)
+        if self.world.first:
+            _keep_rows(folder / "metrics.jsonl", state["step"] if state else 0)
+        if self.world.size > 1 and (folder / PIECES).exists():
+            self.pieces = json.loads((folder / PIECES).read_bytes())
+        if state is None:
             return None
-        _copy_weights(self.model, checkpoint.part("model"), folder)
-        self.optimiser.load_state_dict(checkpoint.part("optimiser"))
-        restore_random_state(checkpoint, self.device)
-        state = checkpoint.state
         if state["threads"] != torch.get_num_threads():
             self.warn(f"going on with {state['threads']} threads, as the training began")
             torch.set_num_threads(state["threads"])
         self.batches.cursor = state["cursor"]
         self.step, self.skipped, self.tokens = state["step"], state["skipped"], state["tokens"]
-        self.seconds, self.row = state["seconds"], state["row"]
+        self.seconds, self.row, self.pieces = state["seconds"], state["row"], max(self.pieces, state.get("pieces", 1))
         return self.step
 
 
-def _copy_weights(model: nn.Module, weights: dict[str, Tensor], folder: Path) -> None:
-    own = dict(model.named_parameters())
-    for name in sorted(own.keys() | weights.keys()):
-        if name not in own or name not in weights or own[name].shape != weights[name].shape:
-            raise HornbookError(
-                f"the checkpoint is of another model (they differ in {name})", where=folder,
-                fix="remove the folder to train anew",
-            )
-        own[name].copy_(weights[name])
+def _checkpoints(folder: Path, keep: Keep, world: World) -> Checkpoints | ShardedCheckpoints:
+    if world.alone:
+        return Checkpoints(folder, keep)
+    from hornbook.training.parallel.shards import ShardedCheckpoints
+
+    return ShardedCheckpoints(folder, keep, world)
 
 
 def _keep_rows(path: Path, steps: int) -> None:

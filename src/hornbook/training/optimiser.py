@@ -10,6 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from hornbook.models.kernels import call, has_kernels, has_products
+from hornbook.models.layers import own_part
+from hornbook.training.parallel.owners import Owners
+from hornbook.training.parallel.world import ALONE, World
 
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)  # fast to a spread of singular values around 1, not to 1 exactly
 NEWTON_SCHULZ_STEPS = 5  # as many as `cpp/orthogonal.cpp` makes
@@ -36,18 +39,25 @@ class Optimiser:
     """Muon + AdamW over a model's trainable parameters. `step(factor)` multiplies every rate with the schedule's.
 
     Matrices of the blocks go to Muon (Jordan et al. 2024, kellerjordan.github.io/posts/muon); embedding, head,
-    norms, biases and every other parameter to AdamW (arXiv:1711.05101).
+    norms, biases and every other parameter to AdamW (arXiv:1711.05101). In a `world` of several processes each matrix
+    is updated by one of them, and AdamW by each on what it keeps; the model has been placed before.
     """
 
-    def __init__(self, model: nn.Module, rates: Rates = Rates()):
+    def __init__(self, model: nn.Module, rates: Rates = Rates(), world: World = ALONE):
         self.rates = rates
         self.names: dict[Tensor, str] = {p: name for name, p in model.named_parameters() if p.requires_grad}
         matrices = [p for p, name in self.names.items() if _is_hidden_matrix(name, p)]
         groups: dict[float, list[Tensor]] = defaultdict(list)
+        self.own: dict[Tensor, Tensor] = {}  # what is updated here -> the parameter it is of
         for parameter, name in self.names.items():
             if not _is_hidden_matrix(name, parameter):
-                groups[_adam_rate(name, rates)].append(parameter)
-        self.muon = Muon(matrices, lr=rates.matrices, momentum=rates.momentum, weight_decay=rates.weight_decay)
+                part = own_part(parameter.detach()) if hasattr(parameter, "placements") else parameter
+                groups[_adam_rate(name, rates)].append(part)
+                self.own[part] = parameter
+        self.owners = Owners(matrices, world)
+        self.own |= {matrix: matrices[i] for i, matrix in self.owners.matrices.items()}
+        owned = self.owners.matrices.values()
+        self.muon = Muon(owned, lr=rates.matrices, momentum=rates.momentum, weight_decay=rates.weight_decay)
         self.adam = torch.optim.AdamW(
             [{"params": parameters, "lr": lr, "peak": lr} for lr, parameters in groups.items()],
             betas=rates.betas, eps=rates.eps, weight_decay=0.0, fused=True,
@@ -60,40 +70,59 @@ class Optimiser:
 
     def step(self, factor: float = 1.0) -> None:
         """One update from the gradients at hand."""
+        self.owners.collect()
         self.muon.step(factor)
+        self.owners.spread()
         for group in self.adam.param_groups:
             group["lr"] = group["peak"] * factor
+            for part in group["params"]:
+                gradient = self.own[part].grad
+                part.grad = None if gradient is None else own_part(gradient)
         self.adam.step()
 
     def zero_grad(self) -> None:
         """Forget the gradients."""
-        for parameter in self.names:
+        for parameter in (*self.names, *self.own):
             parameter.grad = None
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Momenta and moments under `kind.parameter name`: plain tensors, fit for a safetensors file."""
-        state = {f"momentum.{self.names[p]}": buffer for p, buffer in self.muon.momenta()}
-        for parameter, values in self.adam.state.items():
-            state |= {f"{key}.{self.names[parameter]}": value for key, value in values.items()}
+        """Momenta and moments under `kind.parameter name`: plain tensors, fit for a safetensors file. Of several
+        processes each gives the momenta of its own matrices, and moments that are shared as their parameters are."""
+        state = {f"momentum.{self.names[self.own[p]]}": buffer for p, buffer in self.muon.momenta()}
+        for part, values in self.adam.state.items():
+            parameter = self.own[part]
+            state |= {f"{key}.{self.names[parameter]}": _laid_as(value, parameter) for key, value in values.items()}
+        return state
+
+    def empty_state(self, keys: Iterable[str]) -> dict[str, Tensor]:
+        """For those of the names that `state_dict` would give here, tensors to read them into."""
+        own = {self.names[parameter]: part for part, parameter in self.own.items()}
+        state: dict[str, Tensor] = {}
+        for key in keys:
+            kind, name = key.split(".", 1)
+            if name in own:
+                empty = torch.empty(() if kind == "step" else own[name].shape)
+                state[key] = empty if kind == "momentum" else _laid_as(empty, self.own[own[name]])
         return state
 
     @torch.no_grad()
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         """Go on from what `state_dict` gave. Raises ValueError when it is another model's."""
-        parameters = {name: parameter for parameter, name in self.names.items()}
+        parts = {self.names[parameter]: part for part, parameter in self.own.items()}
         momenta: dict[Tensor, Tensor] = {}
         self.adam.state.clear()
         for key, value in state.items():
             kind, name = key.split(".", 1)
-            parameter = parameters.get(name)
-            if parameter is None or (value.ndim and value.shape != parameter.shape):
+            value, part = own_part(value), parts.get(name)
+            if part is None or (value.ndim and value.shape != part.shape):
                 raise ValueError(f"the optimiser's state has {key} {tuple(value.shape)}, the model has none such")
             if kind == "momentum":
-                momenta[parameter] = value
+                momenta[part] = value
             else:
-                device = parameter.device if value.ndim or parameter.is_cuda else "cpu"
-                self.adam.state[parameter][kind] = value.to(device).clone()
+                device = part.device if value.ndim or part.is_cuda else "cpu"
+                self.adam.state[part][kind] = value.to(device).clone()
         self.muon.load_momenta(momenta)
+        self.owners.renew()
 
 
 class Muon:
@@ -153,6 +182,18 @@ def orthogonalised(matrices_GRC: Tensor) -> Tensor:
         gram = x @ x.mT
         x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
     return x.mT if R > C else x
+
+
+def _laid_as(value: Tensor, parameter: Tensor) -> Tensor:
+    """A moment as its parameter lies: shared by the same processes, or plain."""
+    if not value.ndim or not hasattr(parameter, "placements"):
+        return value
+    from torch.distributed.tensor import DTensor
+
+    assert isinstance(parameter, DTensor)
+    mesh, placements = parameter.device_mesh, parameter.placements
+    whole = {"shape": parameter.shape, "stride": parameter.stride()}
+    return DTensor.from_local(value, mesh, placements, run_check=False, **whole)
 
 
 def _is_hidden_matrix(name: str, parameter: Tensor) -> bool:
