@@ -183,8 +183,9 @@ def test_the_gradient_is_clipped_and_metrics_are_means() -> None:
     norms = []
 
     class Watched(Optimiser):
-        def step(self, factor: float = 1.0) -> None:
+        def step(self, factor: float = 1.0, *, look: bool = False) -> dict[str, float]:
             norms.append(float(model.lm_head.weight.grad.norm()))
+            return {}
 
     result = fit(
         model, batches(), objective, Watched(model, Rates()), constant, folder=None, device="cpu", steps=1, clip=0.5

@@ -29,6 +29,7 @@ from hornbook.training.optimiser import Optimiser
 from hornbook.training.schedule import Schedule
 
 MOST_SKIPPED_IN_A_ROW = 25
+LOOK_EVERY = 10  # steps: how far the weights move is logged so often, for looking copies them
 
 Objective = Callable[[Any, Any], Loss]
 OnStep = Callable[[int, dict[str, float]], None]
@@ -139,17 +140,17 @@ class _Loop:
         gradients = [p.grad for p in self.optimiser.parameters if p.grad is not None]
         norm = float(torch.nn.utils.get_total_norm(gradients)) / weight if weight > 0 and gradients else math.nan
         whole = math.isfinite(total) and math.isfinite(norm)
-        factor = self.schedule(self.step)
+        factor, looked = self.schedule(self.step), {}
         if whole:
             scale = min(1.0, clip / max(norm, 1e-12)) / weight
             torch._foreach_mul_(gradients, scale)  # pyright: ignore[reportPrivateImportUsage]
-            self.optimiser.step(factor)
+            looked = self.optimiser.step(factor, look=self.step % LOOK_EVERY == 0)
         else:
             self.skipped += 1
         self.optimiser.zero_grad()
         means = {name: float(value) / weight for name, value in sums.items()} if whole else {}
         kept = {"loss": total / weight, "gradient_norm": norm} if whole else {}
-        return {**kept, **means, "lr": factor, "weight": weight, "skipped": self.skipped}, whole
+        return {**kept, **means, "lr": factor, **looked, "weight": weight, "skipped": self.skipped}, whole
 
     def _refuse_to_diverge(self, skipped_in_a_row: int) -> None:
         if skipped_in_a_row > MOST_SKIPPED_IN_A_ROW:

@@ -28,12 +28,14 @@ class Rates:
     vectors: float = 0.02
     momentum: float = 0.95
     weight_decay: float = 0.0  # of the matrices, times the learning rate, each step
+    cautious: bool = False  # decay only the weights that the update makes smaller as well
+    row_memory: float = 0.0  # NorMuon's, of the sizes of an update's rows, such as 0.9; 0 is plain Muon
     betas: tuple[float, float] = (0.9, 0.95)
     eps: float = 1e-10
 
 
 class Optimiser:
-    """Muon + AdamW over a model's trainable parameters. `step(factor)` multiplies every rate with the schedule's.
+    """Muon + AdamW over a model's trainable parameters.
 
     Matrices of the blocks go to Muon (Jordan et al. 2024, kellerjordan.github.io/posts/muon); embedding, head,
     norms, biases and every other parameter to AdamW (arXiv:1711.05101).
@@ -46,8 +48,11 @@ class Optimiser:
         groups: dict[float, list[Tensor]] = defaultdict(list)
         for parameter, name in self.names.items():
             if not _is_hidden_matrix(name, parameter):
-                groups[_adam_rate(name, rates)].append(parameter)
-        self.muon = Muon(matrices, lr=rates.matrices, momentum=rates.momentum, weight_decay=rates.weight_decay)
+                groups[getattr(rates, _group(name, parameter))].append(parameter)
+        self.muon = Muon(
+            matrices, lr=rates.matrices, momentum=rates.momentum, weight_decay=rates.weight_decay,
+            cautious=rates.cautious, row_memory=rates.row_memory,
+        )  # fmt: skip
         self.adam = torch.optim.AdamW(
             [{"params": parameters, "lr": lr, "peak": lr} for lr, parameters in groups.items()],
             betas=rates.betas, eps=rates.eps, weight_decay=0.0, fused=True,
@@ -58,12 +63,18 @@ class Optimiser:
         """Every trainable parameter, once."""
         return list(self.names)
 
-    def step(self, factor: float = 1.0) -> None:
-        """One update from the gradients at hand."""
+    def step(self, factor: float = 1.0, *, look: bool = False) -> dict[str, float]:
+        """One update from the gradients at hand, every rate times the schedule's `factor`. Returns what to log: for
+        each group of weights (matrices, embedding, head, vectors) its rate as `lr_…`, and when asked to `look` how far
+        it moved as `update_…`: the norm of what was added, decay and all, over the norm of the weights before."""
+        before = [parameter.detach().clone() for parameter in self.names] if look else []
         self.muon.step(factor)
         for group in self.adam.param_groups:
             group["lr"] = group["peak"] * factor
         self.adam.step()
+        groups = {_group(name, parameter) for parameter, name in self.names.items()}
+        rates = {f"lr_{group}": getattr(self.rates, group) * factor for group in sorted(groups)}
+        return rates | (self._moved(before) if look else {})
 
     def zero_grad(self) -> None:
         """Forget the gradients."""
@@ -72,7 +83,7 @@ class Optimiser:
 
     def state_dict(self) -> dict[str, Tensor]:
         """Momenta and moments under `kind.parameter name`: plain tensors, fit for a safetensors file."""
-        state = {f"momentum.{self.names[p]}": buffer for p, buffer in self.muon.momenta()}
+        state = {f"{kind}.{self.names[p]}": buffer for kind, p, buffer in self.muon.state()}
         for parameter, values in self.adam.state.items():
             state |= {f"{key}.{self.names[parameter]}": value for key, value in values.items()}
         return state
@@ -81,19 +92,30 @@ class Optimiser:
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         """Go on from what `state_dict` gave. Raises ValueError when it is another model's."""
         parameters = {name: parameter for parameter, name in self.names.items()}
-        momenta: dict[Tensor, Tensor] = {}
+        muon = {f"{kind}.{self.names[p]}": buffer for kind, p, buffer in self.muon.state()}
+        for key in muon.keys() - state.keys():
+            raise ValueError(f"the optimiser's state has no {key}: it was trained in another way")
         self.adam.state.clear()
         for key, value in state.items():
             kind, name = key.split(".", 1)
             parameter = parameters.get(name)
-            if parameter is None or (value.ndim and value.shape != parameter.shape):
+            wanted = muon.get(key, parameter)
+            if parameter is None or wanted is None or (value.ndim and value.shape != wanted.shape):
                 raise ValueError(f"the optimiser's state has {key} {tuple(value.shape)}, the model has none such")
-            if kind == "momentum":
-                momenta[parameter] = value
+            if key in muon:
+                muon[key].copy_(value)
             else:
                 device = parameter.device if value.ndim or parameter.is_cuda else "cpu"
                 self.adam.state[parameter][kind] = value.to(device).clone()
-        self.muon.load_momenta(momenta)
+
+    @torch.no_grad()
+    def _moved(self, before: list[Tensor]) -> dict[str, float]:
+        squares: dict[str, list[Tensor]] = defaultdict(list)
+        for (parameter, name), earlier in zip(self.names.items(), before, strict=True):
+            both = torch.stack([(parameter - earlier).norm(), earlier.norm()])
+            squares[_group(name, parameter)].append(both.double().square())
+        sums = {group: torch.stack(each).sum(0).tolist() for group, each in sorted(squares.items())}
+        return {f"update_{group}": (moved / max(weights, 1e-30)) ** 0.5 for group, (moved, weights) in sums.items()}
 
 
 class Muon:
@@ -101,18 +123,23 @@ class Muon:
 
     Matrices of one shape are stacked and go through Newton-Schulz together, in bf16. Same arithmetic as
     torch.optim.Muon with nesterov and adjust_lr_fn="original": the rate is multiplied by sqrt(max(1, rows / columns)).
+    With `row_memory` the rows of an update, one a neuron, are divided by the root of their mean squares of late, and
+    the whole keeps its norm (NorMuon, arXiv:2510.05491). `cautious` decay leaves alone the weights that the update
+    makes larger (arXiv:2510.12402).
     """
 
-    def __init__(self, parameters: Iterable[Tensor], *, lr: float, momentum: float = 0.95, weight_decay: float = 0.0):
+    def __init__(
+        self, parameters: Iterable[Tensor], *, lr: float, momentum: float = 0.95, weight_decay: float = 0.0,
+        cautious: bool = False, row_memory: float = 0.0,
+    ):  # fmt: skip
         self.lr, self.momentum, self.weight_decay = lr, momentum, weight_decay
+        self.cautious, self.row_memory = cautious, row_memory
         self.groups: dict[tuple[int, int], list[Tensor]] = defaultdict(list)
         for parameter in parameters:
             rows, columns = parameter.shape
             self.groups[rows, columns].append(parameter)
-        self.buffers = {
-            shape: torch.zeros(len(group), *shape, dtype=torch.float32, device=group[0].device)
-            for shape, group in self.groups.items()
-        }
+        self.buffers = {shape: self._zeros(shape) for shape in self.groups}
+        self.squares = {shape: self._zeros((shape[0], 1), shape) for shape in self.groups if row_memory}
 
     @torch.no_grad()
     def step(self, factor: float = 1.0) -> None:
@@ -122,20 +149,42 @@ class Muon:
             gradient_GRC = torch.stack([p.grad if p.grad is not None else torch.zeros_like(p) for p in group]).float()
             buffer_GRC.lerp_(gradient_GRC, 1 - self.momentum)
             update_GRC = orthogonalised(gradient_GRC.lerp(buffer_GRC, self.momentum))
+            if self.row_memory:
+                update_GRC = evened(update_GRC.float(), self.squares[rows, columns], self.row_memory)
             lr = self.lr * factor
-            if self.weight_decay:
-                torch._foreach_mul_(group, 1 - lr * self.weight_decay)  # pyright: ignore[reportPrivateImportUsage]
-            scale = lr * max(1.0, rows / columns) ** 0.5
             updates = list(update_GRC.to(group[0].dtype).unbind())
+            if self.weight_decay:
+                self._decay(group, updates, lr * self.weight_decay)
+            scale = lr * max(1.0, rows / columns) ** 0.5
             torch._foreach_add_(group, updates, alpha=-scale)  # pyright: ignore[reportPrivateImportUsage]
 
-    def momenta(self) -> list[tuple[Tensor, Tensor]]:
-        """Each parameter with its momentum."""
-        return [pair for shape, group in self.groups.items() for pair in zip(group, self.buffers[shape], strict=True)]
+    def state(self) -> list[tuple[str, Tensor, Tensor]]:
+        """(kind, parameter, what is remembered of it): "momentum" of its shape, "squares" of (rows, 1)."""
+        kinds = {"momentum": self.buffers, "squares": self.squares}
+        return [
+            (kind, *pair) for kind, buffers in kinds.items() for shape, stack in buffers.items()
+            for pair in zip(self.groups[shape], stack, strict=True)
+        ]  # fmt: skip
 
-    def load_momenta(self, momenta: dict[Tensor, Tensor]) -> None:
-        for parameter, buffer in self.momenta():
-            buffer.copy_(momenta[parameter])
+    def _decay(self, group: list[Tensor], updates: list[Tensor], share: float) -> None:
+        if self.cautious:
+            for weight, update in zip(group, updates, strict=True):
+                weight.mul_(1 - share * (weight * update > 0))
+        else:
+            torch._foreach_mul_(group, 1 - share)  # pyright: ignore[reportPrivateImportUsage]
+
+    def _zeros(self, each: tuple[int, int], shape: tuple[int, int] | None = None) -> Tensor:
+        group = self.groups[shape or each]
+        return torch.zeros(len(group), *each, dtype=torch.float32, device=group[0].device)
+
+
+def evened(update_GRC: Tensor, squares_GR1: Tensor, memory: float) -> Tensor:
+    """The update with its rows divided by the root of `squares_GR1`, the running means of their mean squares, which
+    learn of this one first; as long as it was."""
+    norm_G11 = update_GRC.norm(dim=(1, 2), keepdim=True)
+    squares_GR1.lerp_(update_GRC.square().mean(2, keepdim=True), 1 - memory)
+    even_GRC = update_GRC * squares_GR1.clamp(min=1e-10).rsqrt()
+    return even_GRC * (norm_G11 / even_GRC.norm(dim=(1, 2), keepdim=True).clamp(min=1e-10))
 
 
 def orthogonalised(matrices_GRC: Tensor) -> Tensor:
@@ -159,9 +208,10 @@ def _is_hidden_matrix(name: str, parameter: Tensor) -> bool:
     return parameter.ndim == 2 and any(part in name for part in HIDDEN) and "relative_attention_bias" not in name
 
 
-def _adam_rate(name: str, rates: Rates) -> float:
-    if any(part in name for part in EMBEDDINGS):
-        return rates.embedding
-    if name.endswith(("lm_head.weight", "classifier.weight")):
-        return rates.head
-    return rates.vectors
+def _group(name: str, parameter: Tensor) -> str:
+    """Which of the rates a weight learns at."""
+    if _is_hidden_matrix(name, parameter):
+        return "matrices"
+    if "embed_tokens" in name:
+        return "embedding"
+    return "head" if name.endswith("lm_head.weight") else "vectors"
