@@ -88,7 +88,8 @@ def _compared(name: str, text: str, plans: dict[str, tuple[Shape, int]], seeds: 
     ratios = [a / b for a, b in zip(ours, theirs, strict=True)]
     ratio = statistics.fmean(ours) / statistics.fmean(theirs)
     told = {
-        key: {each: round(ran[-1][key], 1) for each, ran in found.items()} for key in ("tokens", "parameters", "seconds")
+        key: {each: round(ran[-1][key], 1) for each, ran in found.items()}
+        for key in ("tokens", "parameters", "seconds")
     }
     return figure(
         name, round(ratio, 4), f"of {peer}'s bits per byte", peer=round(statistics.fmean(theirs), 4),
