@@ -164,13 +164,16 @@ class NanochatScript:
     """
 
     FUNCTIONS = ("get_lr_multiplier", "get_muon_momentum", "get_weight_decay")
+    RATES = ("unembedding_lr", "embedding_lr", "scalar_lr", "matrix_lr", "weight_decay")
+    SCHEDULE = ("warmup_steps", "warmdown_ratio", "final_lr_frac")
 
     def __init__(self, folder: Path, steps: int):
         script = folder / "scripts" / "base_train.py"
         tree = ast.parse(script.read_text(encoding="utf-8"))
         calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
         flags = [call for call in calls if isinstance(call.func, ast.Attribute) and call.func.attr == "add_argument"]
-        self.flags = SimpleNamespace(**{_name(flag): _default(flag) for flag in flags})
+        named = {_name(flag): flag for flag in flags}
+        self.flags = SimpleNamespace(**{name: _default(named[name]) for name in (*self.RATES, *self.SCHEDULE)})
         functions: list[ast.stmt] = [
             node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name in self.FUNCTIONS
         ]
@@ -182,8 +185,7 @@ class NanochatScript:
 
     def rates(self) -> dict[str, float]:
         """What `setup_optimizer` asks for."""
-        names = ("unembedding_lr", "embedding_lr", "scalar_lr", "matrix_lr", "weight_decay")
-        return {name: getattr(self.flags, name) for name in names}
+        return {name: getattr(self.flags, name) for name in self.RATES}
 
     def set_rates(self, optimiser: Any, step: int) -> None:
         """As its loop does before every step."""
@@ -198,7 +200,7 @@ def _name(flag: ast.Call) -> str:
 
 
 def _default(flag: ast.Call) -> Any:
-    return next((ast.literal_eval(keyword.value) for keyword in flag.keywords if keyword.arg == "default"), None)
+    return ast.literal_eval(next(keyword.value for keyword in flag.keywords if keyword.arg == "default"))
 
 
 def _told(bits: float, seconds: float, parameters: Iterable[Any], plan: Plan) -> dict[str, float]:
