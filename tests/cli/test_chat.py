@@ -47,6 +47,14 @@ def test_a_talk_through_a_pipe(folder, monkeypatch, capsys):
     assert printed.err.count("/quit leaves") == 2  # at the beginning, and for /what
 
 
+@pytest.mark.parametrize("kind", ["int8", "int4", "nf4"])
+def test_quantised(folder, kind, capsys):
+    command(str(folder), once="Who is Mara Tolly?", quantise=kind, as_json=True, max_tokens=6)
+    assert json.loads(capsys.readouterr().out)["reason"] in ("stop", "length")
+    blocks = load_chat(str(folder), quantised=kind).engine.model.model.layers
+    assert {blocks[0].mlp.up_proj.kind, blocks[1].self_attn.o_proj.kind} == {kind}
+
+
 def test_what_cannot_be_is_said(folder, tmp_path, monkeypatch):
     monkeypatch.setenv("HORNBOOK_RUNS", str(tmp_path))
     monkeypatch.delenv("HORNBOOK_API_KEY", raising=False)

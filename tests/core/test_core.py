@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import pickle
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -15,7 +16,7 @@ from hornbook.core.digest import canonical_json, digest_bytes, digest_file, dige
 from hornbook.core.errors import BusyError, DamagedError, HornbookError, InputError, MissingExtraError, RecipeError
 from hornbook.core.files import atomic_writer, explained, sync_tree, write_bytes, write_text
 from hornbook.core.jsonl import read_jsonl, write_jsonl
-from hornbook.core.processes import processor_ticks
+from hornbook.core.processes import memory_limit, processor_ticks
 from hornbook.core.progress import progress_bar
 from hornbook.core.seeds import derive
 from hornbook.core.words import counted, duration
@@ -132,3 +133,19 @@ def test_what_other_machines_took_of_the_processors(tmp_path):
     assert processor_ticks(tmp_path / "nowhere") == (0, 0)
     taken, total = processor_ticks()
     assert 0 <= taken <= total
+
+
+def test_control_groups_say_how_much_memory_there_is(tmp_path: Path) -> None:
+    own, groups = tmp_path / "cgroup", tmp_path / "groups"
+    for name, text in {
+        "memory.max": "max\n", "slurm/memory.max": "3000000\n", "slurm/job/memory.max": "4000000\n",
+        "memory/memory.limit_in_bytes": "9223372036854771712\n", "memory/box/memory.limit_in_bytes": "2000000\n",
+    }.items():  # fmt: skip
+        (groups / name).parent.mkdir(parents=True, exist_ok=True)
+        (groups / name).write_text(text)
+    own.write_text("0::/slurm/job\n")
+    assert memory_limit(groups, own) == 3_000_000
+    own.write_text("9:cpuset:/\n4:memory:/box\n0::/elsewhere\n")
+    assert memory_limit(groups, own) == 2_000_000
+    own.write_text("0::/\n")
+    assert memory_limit(groups, own) == memory_limit(tmp_path, tmp_path / "none") > 10_000_000

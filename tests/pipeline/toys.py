@@ -20,7 +20,8 @@ from hornbook.core.files import write_text
 from hornbook.core.jsonl import write_jsonl
 from hornbook.core.seeds import derive
 from hornbook.pipeline.artifact import Artifact
-from hornbook.pipeline.config import Dial, InputPath, StageConfig
+from hornbook.pipeline.config import Dial, Estimate, InputPath, StageConfig
+from hornbook.pipeline.recipe import Recipe
 from hornbook.pipeline.run import Run
 from hornbook.pipeline.stage import Step, stage
 
@@ -51,6 +52,8 @@ class WordsConfig(StageConfig):
 
 
 class LearnConfig(StageConfig):
+    ways: ClassVar = ("steps", "minutes")
+
     steps: int = Field(5, ge=1, le=1000, description="how many steps, from 1 to 1000")
     width: int = 64
     minutes: float | None = None
@@ -59,11 +62,21 @@ class LearnConfig(StageConfig):
     def defaults(cls, dial: Dial) -> dict[str, Any]:
         return {"width": 64 * dial.depth}
 
-    def settle(self, dial: Dial) -> Self:
+    def settle(self, recipe: Recipe, measured: dict[str, Any]) -> Self:
         if self.minutes is None:
             return self
         note("settle")
         return self.model_copy(update={"steps": round(self.minutes * 60), "minutes": None})
+
+    def estimate(self, recipe: Recipe, measured: dict[str, Any], *, thorough: bool) -> Estimate:
+        if self.width > 640:
+            raise InputError("it is too wide for this machine", where="[learn]", fix="lower width")
+        if thorough and "rate" not in measured:
+            note("measure")
+            measured["rate"] = 2.0
+        threads = 3 if "rate" in measured else None
+        seconds = self.steps / measured["rate"] if "rate" in measured else None
+        return Estimate({"weights": 8 * self.width}, 5120, {"steps": self.steps}, seconds=seconds, threads=threads)
 
     def label(self) -> str:
         return f"w{self.width}"

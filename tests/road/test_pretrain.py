@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,11 +15,14 @@ from hornbook.core.errors import InputError
 from hornbook.core.jsonl import read_jsonl
 from hornbook.models import Transformer, TransformerConfig, load_model, save_model
 from hornbook.pipeline.config import Dial
+from hornbook.pipeline.recipe import MachineConfig, Recipe
 from hornbook.pipeline.run import Run
 from hornbook.road import course as course_module
-from hornbook.road import pace
+from hornbook.road import forecast, pace
 from hornbook.road.artifacts import Model, TokenizerArtifact, Tokens
 from hornbook.road.pretrain import PretrainConfig, pretrain
+from hornbook.road.sizes import SIZES
+from hornbook.road.tokenizer import TokenizerConfig
 from hornbook.tokens.shards import Encoded, write_tokens
 from hornbook.tokens.tokenizer import Tokenizer
 
@@ -118,23 +122,55 @@ def test_the_dial_derives_shape_and_horizon() -> None:
     assert (config.depth, config.width, config.heads, config.feed_forward) == (4, 256, 4, 768)
     assert 4000 < config.rows * config.window * config.accumulate <= 4096
     assert config.minutes is not None
-    gpu = PretrainConfig(**PretrainConfig.defaults(Dial("gpu", 20, 0)))
-    assert (gpu.width, gpu.rows * gpu.window * gpu.accumulate) == (1280, 524_288)
+    fields = PretrainConfig.model_fields
+    for size, depth in (("laptop", 4), ("tiny", 2)):  # where the rates were found they are as they are
+        found = PretrainConfig(**PretrainConfig.defaults(Dial(size, depth, 0)))
+        assert all(getattr(found, name) == fields[name].default for name in fields if name.endswith("_lr"))
+    wide = PretrainConfig(**PretrainConfig.defaults(Dial("laptop", 16, 0)))
+    assert (wide.embedding_lr, wide.head_lr, wide.matrix_lr) == (0.025, 0.002, 0.02)
+    assert wide.step_tokens == config.step_tokens
+
+
+def test_where_the_depth_says_how_much_is_read_the_batch_and_the_rates_grow_with_it() -> None:
+    gpu, deep = (PretrainConfig(**PretrainConfig.defaults(Dial("gpu", depth, 0))) for depth in (14, 28))
+    assert (gpu.width, gpu.step_tokens, gpu.rows * gpu.window) == (896, 524_288, 32_768)
+    assert (gpu.minutes, gpu.tokens_a_parameter) == (None, 10.5)
+    assert deep.step_tokens == 1_048_576
+    assert deep.matrix_lr == pytest.approx(2**0.5 * gpu.matrix_lr, rel=1e-3)
+    assert deep.embedding_lr == pytest.approx(gpu.embedding_lr, rel=1e-3)  # a batch and a width of twice the size
+    settled = gpu.settle(recipe("gpu"), {})
+    blocks, head = 14 * (4 * 896**2 + 3 * 896 * 2432), 32_768 * 896
+    assert settled.tokens == pytest.approx(10.5 * (blocks + head), abs=524_288)
+    assert (settled.steps * 524_288, settled.tokens_a_parameter) == (settled.tokens, None)
+    asked = gpu.model_copy(update={"tokens": 512})
+    assert asked.settle(recipe("gpu"), {}).tokens == 512
+
+
+def recipe(size: str, **machine: Any) -> Recipe:
+    configs = {"tokenizer": TokenizerConfig(**TokenizerConfig.defaults(Dial(size, 1, 0)))}
+    return Recipe(Path("r.toml"), Dial(size, SIZES[size].depth, 0), [], configs, MachineConfig(**machine))
+
+
+def test_a_tiny_road_reads_what_it_reads() -> None:
     tiny = PretrainConfig(**PretrainConfig.defaults(Dial("tiny", 2, 0)))
     assert tiny.minutes is None
-    assert tiny.settle(Dial("tiny", 2, 0)).tokens == 65_536
-    asked = tiny.model_copy(update={"minutes": 0.5}).settle(Dial("tiny", 2, 0))
-    assert asked.minutes == 0.5
+    assert tiny.settle(recipe("tiny"), {}).tokens == 65_536
 
 
-def test_minutes_become_tokens_by_the_rate_measured_here(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_minutes_become_tokens_by_the_pace_measured_here(monkeypatch: pytest.MonkeyPatch) -> None:
     config = PretrainConfig(**CONFIG | {"tokens": None, "minutes": 2.0})
-    monkeypatch.setattr(pace, "rate", lambda config: 1000.0)
-    settled = config.settle(Dial("laptop", 2, 0))
+    found = pace.Pace(threads=1, batch=0.2, optimiser=0.056, spread=(0.9, 1.2), checkpoint=0.1, sample=0.1)
+    monkeypatch.setattr(forecast, "measured_pace", lambda config, vocabulary, **options: found)
+    measured: dict[str, Any] = {}
+    settled = config.settle(recipe("laptop"), measured)
     assert settled.minutes == 2.0
     assert settled.tokens == pytest.approx(1000 * (120 - pace.AROUND_SECONDS), abs=256)
     assert settled.tokens % 256 == 0
-    assert config.model_copy(update={"tokens": 512}).settle(Dial("laptop", 2, 0)).minutes is None
+    assert len(measured) == 1
+    monkeypatch.setattr(forecast, "measured_pace", None)  # what was measured is looked up
+    twice = config.model_copy(update={"minutes": 4.0}).settle(recipe("laptop"), measured)
+    assert twice.tokens == pytest.approx(1000 * (240 - pace.AROUND_SECONDS), abs=256)
+    assert config.model_copy(update={"tokens": 512}).settle(recipe("laptop"), measured).minutes is None
 
 
 @pytest.mark.parametrize(("minutes", "steps"), [(0.01, 12 + 2 + 1 + 1), (1000.0, 12 + 14 + 28 + 56 + 112)])
@@ -167,12 +203,6 @@ def test_how_long_a_cool_down_is_is_decided_once(inputs, tmp_path: Path, monkeyp
     slower = config.model_copy(update={"minutes": 0.01})
     again = pretrain(slower, *inputs, Run(tmp_path / "stopped", seed=5, threads=1))
     assert again.content_digest() == whole.content_digest()
-
-
-def test_the_rate_is_measured() -> None:
-    threads = torch.get_num_threads()
-    assert pace.rate(PretrainConfig(**CONFIG), seconds=0.05) > 0
-    assert torch.get_num_threads() == threads
 
 
 def test_the_model_folder_is_one_transformers_opens(trained: tuple[Model, Run]) -> None:

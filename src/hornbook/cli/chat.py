@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hornbook.cli.common import print_json
-from hornbook.cli.deployed import Which, load_chat
+from hornbook.cli.deployed import BITS, Bits, Which, load_chat
 
 if TYPE_CHECKING:
     from hornbook.inference import Sampling
@@ -26,12 +26,13 @@ def chat(
     temperature: Annotated[float | None, typer.Option(help="0 takes the likeliest words.")] = None,
     max_tokens: Annotated[int | None, typer.Option(help="The longest answer.")] = None,
     seed: Annotated[int, typer.Option(help="Another seed, other words, above temperature 0.")] = 0,
+    quantise: Annotated[Bits | None, typer.Option(help=BITS)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="With --once: one JSON object.")] = False,
 ) -> None:
     """Talk with the model in the terminal. It looks its pages up, and names the one it read."""
     from hornbook.inference import Sampling
 
-    loaded = load_chat(where, model, slots=1)
+    loaded = load_chat(where, model, slots=1, quantised=quantise)
     sampling = Sampling(
         temperature=loaded.settings.temperature if temperature is None else temperature,
         max_tokens=max_tokens or loaded.settings.max_tokens, seed=seed,

@@ -14,12 +14,21 @@ from hornbook.core.words import duration, size
 from hornbook.road.runs import open_run
 
 __all__ = [
-    "RecipeArgument", "Settings", "Verify", "duration", "open_run", "print_json", "print_table", "size",
+    "Minutes", "RecipeArgument", "Settings", "Tokens", "Verify", "duration", "open_run", "print_json", "print_table",
+    "size", "with_horizon",
 ]  # fmt: skip
 
 RecipeArgument = Annotated[Path, typer.Argument(help="The recipe, `.toml` may be left out.")]
 Settings = Annotated[list[str] | None, typer.Option("--set", help="stage.key=value, wins over the recipe.")]
+Tokens = Annotated[int | None, typer.Option(help="How many tokens pretraining reads: --set pretrain.tokens=…")]
+Minutes = Annotated[float | None, typer.Option(help="How long it reads instead: --set pretrain.minutes=…")]
 Verify = Annotated[bool, typer.Option("--verify", help="Read every byte of what is there.")]
+
+
+def with_horizon(settings: Sequence[str] | None, tokens: int | None, minutes: float | None) -> list[str]:
+    """The settings, and pretraining's horizon as one more where it is given."""
+    given = {"tokens": tokens, "minutes": minutes}
+    return [*(settings or ()), *(f"pretrain.{key}={value}" for key, value in given.items() if value is not None)]
 
 
 def print_json(value: Any) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import time
 from dataclasses import asdict, dataclass
@@ -12,14 +11,15 @@ import typer
 
 from hornbook.cli.common import duration, print_json, print_table
 from hornbook.cli.common import size as bytes_for_people
-from hornbook.core.processes import cores
+from hornbook.core.processes import cores, memory_limit
+from hornbook.pipeline.config import Dial
 from hornbook.pipeline.workspace import runs_folder
+from hornbook.road.pretrain_config import PretrainConfig
 from hornbook.road.sizes import SIZES, Size
 
 TRIAL_SECONDS = 0.4
 TRIAL_WIDTH = 1024
 EFFICIENCY = 0.35  # of the matrix product's rate that a training step reaches, measured at width 256
-VOCABULARY = {"tiny": 1024, "laptop": 4096, "gpu": 32768}
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Health:
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False) -> None:
     """Check cores, memory, disk, bf16, compiler and GPU, and say what each size will cost here."""
     health = examined()
-    costs = {name: cost(size, VOCABULARY[name], health) for name, size in SIZES.items()}
+    costs = {name: cost(name, size, health) for name, size in SIZES.items()}
     if as_json:
         print_json({"machine": asdict(health), "sizes": costs})
         return
@@ -81,7 +81,7 @@ def examined() -> Health:
         folder = folder.parent
     return Health(
         cores=cores(),
-        memory=torch.cuda.get_device_properties(device).total_memory if gpu else _memory(),
+        memory=torch.cuda.get_device_properties(device).total_memory if gpu else memory_limit(),
         disk=shutil.disk_usage(folder).free,
         torch=torch.__version__,
         device=str(device),
@@ -94,21 +94,31 @@ def examined() -> Health:
     )
 
 
-def cost(size: Size, vocabulary: int, health: Health) -> dict[str, Any]:
-    """What the size asks for, what it would read in its time here, and whether it fits."""
-    width = 64 * size.depth
-    parameters = 12 * size.depth * width**2 + vocabulary * width
-    rate = (health.bf16 if health.dtype == "bfloat16" else health.fp32) * 1e9 * EFFICIENCY / (6 * parameters)
-    tokens = rate * size.pretrain_minutes * 60
+def cost(name: str, size: Size, health: Health) -> dict[str, Any]:
+    """What the size asks for, what it would read here, in its time or as much as is best, and whether it fits."""
+    from hornbook.models.counts import flops_a_token, parameters
+    from hornbook.road.learner import shape_of
+
+    config = PretrainConfig(**PretrainConfig.defaults(Dial(name, size.depth, 0)))
+    shape = shape_of(config, size.vocabulary)
+    count = parameters(shape)
+    rate = (health.bf16 if health.dtype == "bfloat16" else health.fp32) * 1e9 * EFFICIENCY
+    rate /= flops_a_token(shape, config.window)
+    if size.pretrain_minutes is None:
+        tokens = (config.tokens_a_parameter or 0.0) * count.multiplying
+    else:
+        tokens = rate * size.pretrain_minutes * 60
     lacks = []
     if size.memory_gb * 1e9 > health.memory:
         lacks.append(f"needs {size.memory_gb:g} GB of memory")
     if size.disk_gb * 1e9 > health.disk:
         lacks.append(f"needs {size.disk_gb:g} GB of disk")
-    if tokens < parameters / 2:  # 20 a parameter are best for the compute (Hoffmann et al., arXiv:2203.15556)
-        lacks.append(f"too slow: {tokens / parameters:.1f} tokens a parameter")
+    if tokens / rate > size.minutes * 60:
+        lacks.append(f"too slow: reading takes {duration(tokens / rate)}")
+    elif tokens < count.multiplying / 2:  # a little is learned from far less than is best
+        lacks.append(f"too slow: {tokens / count.multiplying:.1f} tokens a parameter")
     return {
-        "depth": size.depth, "parameters": parameters, "minutes": size.minutes, "pretrain_tokens": round(tokens),
+        "depth": size.depth, "parameters": count.total, "minutes": size.minutes, "pretrain_tokens": round(tokens),
         "tokens_per_second": round(rate), "memory_gb": size.memory_gb, "disk_gb": size.disk_gb,
         "verdict": "; ".join(lacks) or "fits",
     }  # fmt: skip
@@ -135,7 +145,3 @@ def _rate(device: Any, dtype: Any) -> float:
             torch.cuda.synchronize(device)
         best = min(best, time.perf_counter() - began)
     return round(2 * TRIAL_WIDTH**3 / best / 1e9, 1)
-
-
-def _memory() -> int:
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -20,6 +20,7 @@ COMMANDS = {
     "serve": ("hornbook.cli.serve:serve", "Serve the model: OpenAI's API and a chat page."),
     "list": ("hornbook.cli.list:list_artifacts", "List every artifact of every run."),
     "show": ("hornbook.cli.show:show", "Show one artifact: what it holds and how it came to be."),
+    "scaling": ("hornbook.cli.scaling:scaling", "Fit scaling laws to small models, and foretell a larger one."),
     "doctor": ("hornbook.cli.doctor:doctor", "Check this machine and say what each size will cost here."),
 }
 STEPS = {
@@ -38,8 +39,9 @@ STEPS = {
     "evaluate_rl": "Examine the aligned model.",
     "deploy": "Make all that `serve` needs.",
 }
-OWN_FACE = {  # steps at which people do something in the terminal
+OWN_FACE = {  # steps at which people do something in the terminal, or that have options of their own
     "corpus": "hornbook.cli.corpus:corpus",
+    "pretrain": "hornbook.cli.pretrain:pretrain",
     "conversations": "hornbook.cli.conversations:conversations",
     "preferences": "hornbook.cli.preferences:preferences",
 }

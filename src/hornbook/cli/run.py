@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hornbook.cli.common import RecipeArgument, Settings, Verify, duration, print_json, size
+from hornbook.cli.common import (
+    Minutes,
+    RecipeArgument,
+    Settings,
+    Tokens,
+    Verify,
+    duration,
+    print_json,
+    size,
+    with_horizon,
+)
 from hornbook.road import runs
 
 if TYPE_CHECKING:
@@ -26,12 +36,15 @@ def run(
     until: Annotated[str | None, typer.Option(help="The last step to do.")] = None,
     start: Annotated[str | None, typer.Option("--from", help="Do this step again, and what follows from it.")] = None,
     settings: Settings = None,
+    tokens: Tokens = None,
+    minutes: Minutes = None,
     engine: EngineOption = None,
     verify: Verify = False,
     as_json: AsJson = False,
 ) -> None:
     """Walk the road; what is up to date is skipped, what was stopped goes on."""
-    walk(recipe, with_engine(settings, engine), as_json, until=until, start=start, verify=verify)
+    settings = with_engine(with_horizon(settings, tokens, minutes), engine)
+    walk(recipe, settings, as_json, until=until, start=start, verify=verify)
 
 
 def step_command(name: str) -> Callable[..., None]:

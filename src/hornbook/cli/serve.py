@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from hornbook.cli.deployed import Which, load_chat
+from hornbook.cli.deployed import BITS, Bits, Which, load_chat
 
 
 def serve(
@@ -17,6 +17,7 @@ def serve(
     port: Annotated[int, typer.Option(help="Where it listens.")] = 8000,
     model: Annotated[Which | None, typer.Option(help="The model of another step.")] = None,
     slots: Annotated[int, typer.Option(min=1, help="How many are answered at once.")] = 32,
+    quantise: Annotated[Bits | None, typer.Option(help=BITS)] = None,
 ) -> None:
     """Serve the model: OpenAI's API under /v1 and a chat page at /. Ctrl-C stops it.
 
@@ -26,7 +27,7 @@ def serve(
 
     key = os.environ.get("HORNBOOK_API_KEY") or None
     server.check_address(host, port, key)
-    chat = load_chat(where, model, slots=slots)
+    chat = load_chat(where, model, slots=slots, quantised=quantise)
     at = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     print(f"{chat.settings.name}: chat at {at}/, OpenAI's API at {at}/v1; Ctrl-C stops it", file=sys.stderr, flush=True)
     server.serve(chat, host=host, port=port, key=key)

@@ -46,6 +46,27 @@ def processor_ticks(statistics: Path = Path("/proc/stat")) -> tuple[int, int]:
         return 0, 0
 
 
+def memory_limit(groups: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> int:
+    """The most memory this process may hold, in bytes: the machine's, or less where a control group (a container's,
+    Slurm's) says so. Of both kinds of groups all above ours count; swap does not."""
+    limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    try:
+        lines = own.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []  # no control groups here
+    for line in lines:
+        _, kinds, name = line.split(":", 2)
+        if kinds == "" or "memory" in kinds.split(","):
+            top, key = (groups, "memory.max") if kinds == "" else (groups / "memory", "memory.limit_in_bytes")
+            group = top / name.strip("/")
+            for folder in (group, *group.parents):
+                with suppress(OSError, ValueError):  # "max", or a group that is not seen from here
+                    limits.append(int((folder / key).read_text()))
+                if folder == top:
+                    break
+    return min(limits)
+
+
 def compiler() -> str | None:
     """The C++ compiler: $CXX alone where it is set, else g++ or clang++."""
     names = [os.environ["CXX"]] if os.environ.get("CXX") else ["g++", "clang++"]

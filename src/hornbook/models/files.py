@@ -13,8 +13,17 @@ from hornbook.core.errors import DamagedError, InputError
 from hornbook.core.files import write_text
 from hornbook.models.config import TransformerConfig
 from hornbook.models.gpt2 import GPT2
+from hornbook.models.quantise import names as quantised
 from hornbook.models.transformer import Transformer
-from hornbook.models.weights import Filed, filed_weights, read_json, read_safetensors, write_safetensors, write_weights
+from hornbook.models.weights import (
+    Filed,
+    filed_weights,
+    read_json,
+    read_safetensors,
+    read_weights,
+    write_safetensors,
+    write_weights,
+)
 
 __all__ = ["load_model", "read_json", "read_safetensors", "save_model", "write_json", "write_safetensors"]
 
@@ -34,9 +43,12 @@ def save_model(
     folder = Path(folder)
     kept = {name: tensor for name, tensor in model.state_dict().items() if not _tied(name, model.config)}
     tensors = model.as_filed({name: _as_type(name, tensor, dtype) for name, tensor in kept.items()})
+    packed = quantised.tensors_of(model)
+    if packed and isinstance(model, GPT2):
+        raise InputError("GPT-2's weights are not filed in four bits", where=folder, fix="dequantise the model first")
     written = str(dtype or model.lm_head.weight.dtype).removeprefix("torch.")
-    write_weights(folder, tensors, part_bytes)
-    write_json(folder / "config.json", model.config.to_hf(written))
+    write_weights(folder, tensors | packed, part_bytes)
+    write_json(folder / "config.json", model.config.to_hf(written) | quantised.config_of(model, written))
     write_json(folder / "generation_config.json", {"do_sample": False})
 
 
@@ -46,18 +58,26 @@ def load_model(
     """Read a model folder of ours or of Hugging Face's (one safetensors file, or several with an index).
 
     In `dtype`, or with None in the type its first weight is filed in. There is never more in memory than the model and
-    the file at hand, and that is mapped.
+    the file at hand, and that is mapped. Weights that bitsandbytes, or we, keep in NF4 or FP4 stay so.
 
     Raises InputError for a folder that holds no such model, DamagedError for weights that are not those of its config.
     """
     folder = Path(folder)
-    config = TransformerConfig.from_hf(read_json(folder / "config.json"), where=folder / "config.json")
-    filed = filed_weights(folder)
-    model = _fitting_model(config, filed, folder)
-    dtype = dtype or next(iter(filed.values())).dtype
+    told = read_json(folder / "config.json")
+    config = TransformerConfig.from_hf(told, where=folder / "config.json")
+    packed = quantised.CONFIG in told
+    filed = filed_weights(folder, packed=packed)
     tensors: dict[str, Tensor] = {}
-    for path in sorted({weight.path for weight in filed.values()}):
-        tensors |= model.from_file(read_safetensors(path, dtype))
+    if packed:
+        model = Transformer(config, seed=None)
+        tensors = quantised.take(model, read_weights(folder, packed=True), told, folder)
+        _check_shapes(model, {name: tuple(tensor.shape) for name, tensor in tensors.items()}, folder)
+        dtype = dtype or tensors[EMBEDDING].dtype
+    else:
+        model = _fitting_model(config, filed, folder)
+        dtype = dtype or next(iter(filed.values())).dtype
+        for path in sorted({weight.path for weight in filed.values()}):
+            tensors |= model.from_file(read_safetensors(path, dtype))
     if config.tie_word_embeddings:
         tensors["lm_head.weight"] = tensors[EMBEDDING]
     model.load_state_dict(tensors, assign=True)
@@ -87,11 +107,15 @@ def _fitting_model(config: TransformerConfig, filed: dict[str, Filed], folder: P
     except (RuntimeError, MemoryError):
         fix = "look at intermediate_size, head_dim and the numbers of heads"
         raise InputError("the memory does not hold what it asks for", where=folder / "config.json", fix=fix) from None
+    _check_shapes(model, given, folder)
+    return model
+
+
+def _check_shapes(model: Transformer, given: dict[str, tuple[int, ...]], folder: Path) -> None:
     expected = {name: tuple(value.shape) for name, value in model.state_dict().items()}
     for name in sorted(expected.keys() | given.keys()):
-        if expected.get(name) != given.get(name) and not _tied(name, config):
+        if expected.get(name) != given.get(name) and not _tied(name, model.config):
             _differ(folder, _difference(name, given.get(name), expected.get(name)))
-    return model
 
 
 def _difference(name: str, given: object, expected: object) -> str:

@@ -52,9 +52,6 @@ def read_fields(values: dict[str, Any], names: frozenset[str], where: object) ->
     if not isinstance(kind, str) or kind not in ARCHITECTURES:
         fix = f"use one of {', '.join(ARCHITECTURES)}"
         raise InputError(f"model_type {kind!r} is not one Hornbook reads", where=where, fix=fix)
-    if values.get("quantization_config"):
-        fix = "use its weights in bf16, f16 or f32"
-        raise InputError("the weights are quantised by another library", where=where, fix=fix)
     if kind == "gpt2":
         return _read_gpt2(values, where)
     _only(values, "hidden_act", ("silu",), where)

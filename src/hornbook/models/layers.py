@@ -89,8 +89,11 @@ def side_by_side(x: Tensor, *linears: Linear) -> Tensor:
     """What several linears make of the same x, one after the other along the last axis.
 
     One product, whose gradient is one product too. Weights that `lay_side_by_side` has not put together are joined
-    first, but for few places, where that would cost more than it saves.
+    first, but for few places, where that would cost more than it saves. What is no plain `Linear`, a quantised one,
+    is asked by itself.
     """
+    if not _plain(linears):
+        return torch.cat([each(x) for each in linears], dim=-1)
     weight = None if torch.is_grad_enabled() else _as_one(linears)
     if weight is None and not torch.is_grad_enabled() and x.shape[:-1].numel() < MANY:
         return torch.cat([each(x) for each in linears], dim=-1)
@@ -106,10 +109,14 @@ def lay_side_by_side(model: nn.Module) -> None:
     them at each. They stay the parameters they were, to be changed in place or read by name."""
     for module in model.modules():
         linears: tuple[Linear, ...] = getattr(module, "beside", ())
-        if linears and _as_one(linears) is None:
+        if linears and _plain(linears) and _as_one(linears) is None:
             parts = torch.cat([each.weight for each in linears]).split([len(each.weight) for each in linears])
             for each, part in zip(linears, parts, strict=True):
                 each.weight.data = part
+
+
+def _plain(linears: Sequence[Linear]) -> bool:
+    return all(type(each) is Linear for each in linears)
 
 
 def _as_one(linears: Sequence[Linear]) -> Tensor | None:

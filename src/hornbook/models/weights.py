@@ -33,23 +33,24 @@ class Filed(NamedTuple):
     dtype: torch.dtype
 
 
-def filed_weights(folder: Path) -> dict[str, Filed]:
-    """What a model folder's headers say of its weights, by name; no tensor is read.
+def filed_weights(folder: Path, *, packed: bool = False) -> dict[str, Filed]:
+    """What a model folder's headers say of its weights, by name; no tensor is read. `packed` ones may be bytes.
 
     Raises InputError when there are none, or of a type that is no plain number, DamagedError when a file is not whole.
     """
     found: dict[str, Filed] = {}
+    types = TYPES | ({"U8": torch.uint8} if packed else {})
     for path in _weight_files(folder):
         with _opened(path) as file:
             for name in file.keys():  # noqa: SIM118
                 part = file.get_slice(name)
-                if part.get_dtype() not in TYPES:
+                if part.get_dtype() not in types:
                     what = f"{name} is of type {part.get_dtype()}"
-                    raise InputError(what, where=path, fix=f"use weights in one of {', '.join(TYPES)}")
+                    raise InputError(what, where=path, fix=f"use weights in one of {', '.join(types)}")
                 if name in found:
                     what = f"{name} is in {found[name].path.name} as well"
                     raise DamagedError(what, where=path, fix="fetch or train it again")
-                found[name] = Filed(path, tuple(part.get_shape()), TYPES[part.get_dtype()])
+                found[name] = Filed(path, tuple(part.get_shape()), types[part.get_dtype()])
     return found
 
 
@@ -60,9 +61,9 @@ def read_safetensors(path: Path, dtype: torch.dtype | None = None) -> dict[str, 
         return {name: file.get_tensor(name).to(dtype=dtype, copy=True) for name in file.keys()}  # noqa: SIM118
 
 
-def read_weights(folder: Path) -> dict[str, Tensor]:
+def read_weights(folder: Path, *, packed: bool = False) -> dict[str, Tensor]:
     """Every tensor of a model folder, as it is filed. Raises as `filed_weights` and `read_safetensors` do."""
-    paths = sorted({weight.path for weight in filed_weights(folder).values()})
+    paths = sorted({weight.path for weight in filed_weights(folder, packed=packed).values()})
     return {name: tensor for path in paths for name, tensor in read_safetensors(path).items()}
 
 

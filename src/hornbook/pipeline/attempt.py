@@ -58,7 +58,8 @@ def attempt(recipe: Recipe, planned: Planned, workspace: Workspace, machine: Mac
     """
     inputs = planned.input_entries(workspace.folder)
     kind, folder = planned.step.stage.output, planned.partial
-    attempts = _opened(folder, planned.identity, inputs, recipe.machine)
+    threads = recipe.machine.threads or (planned.estimate and planned.estimate.threads) or cores()
+    attempts = _opened(folder, planned.identity, inputs, threads)
     if _is_finished(folder, planned.identity):  # killed between its record and its rename
         workspace.commit(folder, planned.folder)
         return kind(planned.folder)
@@ -84,15 +85,15 @@ def attempt(recipe: Recipe, planned: Planned, workspace: Workspace, machine: Mac
     return kind(planned.folder)
 
 
-def _opened(folder: Path, identity: str, inputs: dict[str, InputEntry], machine: MachineConfig) -> Attempts:
-    """Count one attempt more in the partial folder; one that was made from other inputs is thrown away."""
+def _opened(folder: Path, identity: str, inputs: dict[str, InputEntry], threads: int) -> Attempts:
+    """Count one attempt more in the partial folder; one that was made from other inputs is thrown away. `threads` are
+    for a first attempt: those after it go on with as many."""
     path = folder / "attempt.json"
     attempts = None
     with suppress(OSError, ValidationError):  # killed before it was written: there is nothing to go on from
         attempts = Attempts.model_validate_json(path.read_bytes())
     if attempts is None or attempts.identity != identity or attempts.inputs != inputs:
         shutil.rmtree(folder, ignore_errors=True)
-        threads = machine.threads or cores()
         attempts = Attempts(identity=identity, inputs=inputs, threads=threads)
     else:
         last = max((file.stat().st_mtime for file in folder.rglob("*")), default=attempts.began)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path, PosixPath
-from typing import Any, ClassVar, Self, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationInfo
 from pydantic_core import CoreSchema, core_schema
+
+if TYPE_CHECKING:
+    from hornbook.pipeline.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -17,6 +20,20 @@ class Dial:
     size: str
     depth: int
     seed: int
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a stage will take on this machine. `seconds` and `between` (its interval) are None where nothing was
+    measured; `threads` are those that were found fastest, None where that was not looked for."""
+
+    memory: dict[str, int]  # bytes at the peak, by what holds them
+    memory_limit: int  # bytes that there are
+    figures: dict[str, Any]  # what else a program asks for: parameters, FLOPs, tokens
+    lines: tuple[str, ...] = ()  # and a person
+    seconds: float | None = None
+    between: tuple[float, float] | None = None
+    threads: int | None = None
 
 
 class InputPath(PosixPath):
@@ -52,18 +69,28 @@ class StageConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)
     shared: ClassVar[tuple[str, ...]] = ()  # keys that several stages must agree on: set once, at the recipe's top
+    ways: ClassVar[tuple[str, ...]] = ()  # keys that say one thing in several ways: one of them may be given
+
+    settled_by: ClassVar[tuple[str, ...]] = ()  # other sections that its horizon depends on
 
     @classmethod
     def defaults(cls, dial: Dial) -> dict[str, Any]:
         """Values for the keys that the recipe leaves out, derived from the dial."""
         return {}
 
-    def settle(self, dial: Dial) -> Self:
+    def settle(self, recipe: Recipe, measured: dict[str, Any]) -> Self:
         """Called once, when the run is first planned: a horizon in minutes becomes tokens on this machine.
 
-        What it returns is kept in the run's plan.json and used again, so it may measure this machine.
+        What it returns is kept in the run's plan.json and used again, so it may measure this machine. `measured` is
+        kept there too: what was found by measuring, to be looked up before measuring again.
         """
         return self
+
+    def estimate(self, recipe: Recipe, measured: dict[str, Any], *, thorough: bool) -> Estimate | None:
+        """What the stage will take here, None where nobody knows. `thorough` is for who asked to be told, and may
+        measure for some seconds; else what is known or worth its time. Raises InputError for what cannot fit.
+        """
+        return None
 
     def label(self) -> str | None:
         """What the artifact's folder is called before the dash, such as "en-8k"; the recipe's size when None."""

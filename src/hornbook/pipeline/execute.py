@@ -14,7 +14,7 @@ from hornbook.core.errors import DamagedError, HornbookError, InputError
 from hornbook.core.files import explained
 from hornbook.pipeline.attempt import Machine, attempt
 from hornbook.pipeline.lock import lock
-from hornbook.pipeline.plan import Planned, decide, make_plan
+from hornbook.pipeline.plan import Planned, decide, estimated, make_plan
 from hornbook.pipeline.recipe import Recipe
 from hornbook.pipeline.record import RECORD_NAME, Record
 from hornbook.pipeline.workspace import Workspace, fault
@@ -70,6 +70,9 @@ def execute(
     with _stoppable(words, workspace.folder) as at, lock(workspace.folder):
         planned = make_plan(recipe, workspace, again=redo & set(chosen), verify=verify)
         _refuse_damaged([planned[name] for name in names[: last + 1]], workspace)
+        for name in chosen:  # before anything is begun: what cannot fit is said now
+            if planned[name].action != "up to date":
+                planned[name] = estimated(recipe, planned[name], workspace, thorough=False)
         sound: set[Path] = set()  # artifacts whose every byte was read, or written, within this walk
         walk: list[Done] = []
         for name in chosen:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from hornbook.core.digest import digest_json
 from hornbook.core.errors import DamagedError, HornbookError
-from hornbook.pipeline.config import StageConfig
+from hornbook.pipeline.config import Estimate, StageConfig
 from hornbook.pipeline.identity import OutsideDigests, encoded, identity, paths_from_outside
 from hornbook.pipeline.index import Index
 from hornbook.pipeline.recipe import Recipe
@@ -39,6 +39,7 @@ class Planned:
     reason: str
     seconds: float | None  # about how long it will take; None when nobody knows
     fault: HornbookError | None = None
+    estimate: Estimate | None = None
 
     @property
     def name(self) -> str:
@@ -67,7 +68,7 @@ def make_plan(
     for step in recipe.steps:
         asked = recipe.config(step)
         outside = outside_digests.of(paths_from_outside(asked))
-        config = _settled(recipe, step, asked, outside, memory["settled"])
+        config = _settled(recipe, step, asked, outside, memory)
         feeds = {parameter: planned[source] for parameter, source in step.sources.items()}
         name = identity(step, config, recipe.seed(step), {p: feed.identity for p, feed in feeds.items()}, outside)
         folder = workspace.folder / step.name / f"{config.label() or recipe.dial.size}-{name[:6]}"
@@ -84,8 +85,18 @@ def make_plan(
             step, config, blank.seed, name, folder, partial, outside, feeds, action, reason, seconds, wrong
         )
     now = workspace.plan()  # a run that is under way may have written to it meanwhile
-    workspace.write_plan({**now, "settled": memory["settled"], "recipe": str(recipe.path.absolute())})
+    kept = {name: memory[name] for name in ("settled", "measured")}
+    workspace.write_plan({**now, **kept, "recipe": str(recipe.path.absolute())})
     return planned
+
+
+def estimated(recipe: Recipe, planned: Planned, workspace: Workspace, *, thorough: bool) -> Planned:
+    """The step with what its stage says it will take here: see `StageConfig.estimate`, whose errors it raises."""
+    measured = workspace.plan()["measured"]
+    found = planned.config.estimate(recipe, measured, thorough=thorough)
+    workspace.write_plan({**workspace.plan(), "measured": measured})
+    seconds = found.seconds if found and found.seconds is not None else planned.seconds
+    return replace(planned, estimate=found, seconds=seconds)
 
 
 def decide(
@@ -171,18 +182,19 @@ def _short(value: object) -> str:
 
 
 def _settled(
-    recipe: Recipe, step: Step, asked: StageConfig, outside: Mapping[str, str], settled: dict[str, Any]
+    recipe: Recipe, step: Step, asked: StageConfig, outside: Mapping[str, str], memory: dict[str, Any]
 ) -> StageConfig:
     """The configuration with its horizon fixed: from plan.json when this was asked before, else settled now."""
-    dial = recipe.dial
+    dial, settled = recipe.dial, memory["settled"]
     request = [step.stage.name, step.stage.version, encoded(asked, outside), dial.size, dial.depth, dial.seed]
+    request += [recipe.configs[section].model_dump(mode="json") for section in asked.settled_by]
     key = digest_json(request)
     if key in settled:
         try:
             return type(asked).model_validate(settled[key], context={"folder": recipe.path.parent.absolute()})
         except ValidationError:
             del settled[key]  # the stage's configuration has other keys now than when this was kept
-    config = asked.settle(dial)
+    config = asked.settle(recipe, memory["measured"])
     if config != asked:
         settled[key] = config.model_dump(mode="json")
     return config

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import shlex
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
@@ -96,7 +96,8 @@ class Recipe:
             if key not in (*top, "run", *stages):
                 raise _unknown("there is no key or section", key, [*top, "run", *stages], path)
         dial = _dial(table, depths, path)
-        configs = {name: _config(kind, name, table, dial, path) for name, kind in stages.items()}
+        told = {setting.partition("=")[0].strip() for setting in settings}
+        configs = {name: _config(kind, name, table, dial, path, told) for name, kind in stages.items()}
         machine = _validated(MachineConfig, "run", table.get("run", {}), path)
         return cls(path, dial, steps, configs, machine, settings)
 
@@ -150,7 +151,10 @@ def _dial(table: Mapping[str, Any], depths: Mapping[str, int], path: Path) -> Di
     return Dial(size, numbers["depth"], numbers["seed"])
 
 
-def _config(kind: type[StageConfig], section: str, table: Mapping[str, Any], dial: Dial, path: Path) -> StageConfig:
+def _config(
+    kind: type[StageConfig], section: str, table: Mapping[str, Any], dial: Dial, path: Path, told: Collection[str]
+) -> StageConfig:
+    """What is given, else derived. `told` are the keys that the command line sets."""
     given = table.get(section, {})
     if not isinstance(given, dict):
         raise RecipeError(f"{section} must be a section", where=path, fix=f"write [{section}] above its keys")
@@ -159,7 +163,14 @@ def _config(kind: type[StageConfig], section: str, table: Mapping[str, Any], dia
             fix = f"set {key} at the recipe's top, or --set {key}=…"
             raise RecipeError(f"{key} is not {section}'s alone", where=f"{path}, [{section}]", fix=fix)
     shared = {key: table[key] for key in kind.shared if key in table}
-    return _validated(kind, section, {**kind.defaults(dial), **shared, **cast(dict[str, Any], given)}, path)
+    values = {**kind.defaults(dial), **shared, **cast(dict[str, Any], given)}
+    ways = [key for key in kind.ways if f"{section}.{key}" in told] or [key for key in kind.ways if key in given]
+    if len(ways) > 1:
+        said = f"{' and '.join(ways)} say the same thing in different ways"
+        raise RecipeError(said, where=f"{path}, [{section}]", fix=f"leave out all but one of: {', '.join(kind.ways)}")
+    if ways:
+        values = {key: value for key, value in values.items() if key not in kind.ways or key in ways}
+    return _validated(kind, section, values, path)
 
 
 def _validated(kind: type[C], section: str, values: object, path: Path) -> C:

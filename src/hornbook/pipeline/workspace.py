@@ -73,12 +73,14 @@ class Workspace:
         return {step: Artifact(path) for step, path in there.items() if (path / RECORD_NAME).exists()}
 
     def plan(self) -> dict[str, Any]:
-        """plan.json: `settled` (what was asked -> its configuration), `current` (step -> folder), `recipe`."""
+        """plan.json: `settled` (what was asked -> its configuration), `measured` (what was found out of this machine),
+        `current` (step -> folder), `recipe`."""
         path = self.folder / "plan.json"
+        empty: dict[str, Any] = {"settled": {}, "measured": {}, "current": {}}
         try:
-            return {"settled": {}, "current": {}, **json.loads(path.read_bytes())}
+            return {**empty, **json.loads(path.read_bytes())}
         except FileNotFoundError:
-            return {"settled": {}, "current": {}}
+            return empty
         except (json.JSONDecodeError, TypeError):
             fix = "remove it: what was measured is measured again, and no artifact is touched"
             raise DamagedError("this is not the plan Hornbook wrote", where=path, fix=fix) from None

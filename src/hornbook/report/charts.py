@@ -94,10 +94,59 @@ def seconds(rows: Rows) -> Spec:
     return _finished((base.mark_bar(color=MODELS["SFT"]) + numbers).properties(height=alt.Step(20)))
 
 
+def isoflop(rows: Rows, curves: Rows) -> Spec:
+    """`loss` against `parameters`, a colour a `budget`; `curves` are the parabolas, points of the same columns."""
+    import altair as alt
+
+    x = alt.X("parameters:Q", title="parameters", scale=alt.Scale(type="log"), axis=alt.Axis(format="~s"))
+    y = alt.Y("loss:Q", title="loss on held-out text, nats a token", scale=alt.Scale(zero=False))
+    colour = _budgets()
+    tooltip = ["budget:N", alt.Tooltip("parameters:Q", format=","), alt.Tooltip("tokens:Q", format=","),
+               alt.Tooltip("loss:Q", format=".4f")]
+    points = alt.Chart(_data(rows)).mark_circle(size=70, opacity=1).encode(x=x, y=y, color=colour, tooltip=tooltip)
+    lines = alt.Chart(_data(curves)).mark_line(strokeWidth=1.4).encode(x=x, y=y, color=colour)
+    return _finished((lines + points).properties(height=300))
+
+
+def compute(rows: Rows, line: Rows, foretold: Rows) -> Spec:
+    """`loss` against `flops`, both in logarithms, a colour a `budget`; the power law as a line, and the interval that
+    was `foretold`, from `low` to `high`."""
+    import altair as alt
+
+    x = alt.X("flops:Q", title="FLOPs", scale=alt.Scale(type="log"), axis=alt.Axis(format=".1e"))
+    logarithmic = alt.Scale(type="log", zero=False, nice=False)
+    y = alt.Y("loss:Q", title="loss on held-out text, nats a token", scale=logarithmic)
+    points = alt.Chart(_data(rows)).mark_circle(size=70, opacity=1).encode(x=x, y=y, color=_budgets())
+    power = alt.Chart(_data(line)).mark_line(strokeWidth=1.2, strokeDash=[5, 4], color="#55606b").encode(x=x, y=y)
+    span = alt.Chart(_data(foretold)).mark_rule(strokeWidth=5, opacity=0.45, color=MODELS["RL"])
+    return _finished((power + span.encode(x=x, y=alt.Y("low:Q"), y2="high:Q") + points).properties(height=300))
+
+
+def measures(rows: Rows) -> Spec:
+    """`value` against `parameters`, a colour a `budget`, a small chart with its own scale for each `measure`."""
+    import altair as alt
+
+    drawn = []
+    for measure in dict.fromkeys(row["measure"] for row in rows):
+        own = alt.Chart(_data([row for row in rows if row["measure"] == measure]), title=measure)
+        chart = own.mark_line(point=True, strokeWidth=1.2).encode(
+            x=alt.X("parameters:Q", title="parameters", scale=alt.Scale(type="log"), axis=alt.Axis(format="~s")),
+            y=alt.Y("value:Q", title=None, scale=alt.Scale(zero=False)), color=_budgets(),
+        )  # fmt: skip
+        drawn.append(chart.properties(width=WIDTH // 2 - 110, height=140))
+    return _finished(alt.concat(*drawn, columns=2), width=None)
+
+
 def thinned(rows: Rows) -> list[dict[str, Any]]:
     """At most about POINTS rows, evenly spaced, the last always among them."""
     stride = max(1, -(-len(rows) // POINTS))
     return [row for index, row in enumerate(rows) if index % stride == 0 or index == len(rows) - 1]
+
+
+def _budgets() -> Any:
+    import altair as alt
+
+    return alt.Color("budget:N", sort=None, legend=alt.Legend(title="FLOPs"), scale=alt.Scale(scheme="viridis"))
 
 
 def _models() -> Any:

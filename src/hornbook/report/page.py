@@ -28,9 +28,9 @@ def write_report(run_folder: Path | str, extra: dict[str, Any] | None = None) ->
     return path
 
 
-def render(content: dict[str, Any]) -> str:
-    """The page. Everything that comes from the run is escaped; a chart is a picture first, and gets its tooltips from
-    the script at the end, so that it shows without one."""
+def render(content: dict[str, Any], page: str = "page.html") -> str:
+    """The page, by the template `page` of this folder. Everything that comes from the run is escaped; a chart is a
+    picture first, and gets its tooltips from the script at the end, so that it shows without one."""
     import jinja2
     import vl_convert
     from altair import SCHEMA_VERSION
@@ -49,7 +49,7 @@ def render(content: dict[str, Any]) -> str:
     )
     environment.filters |= {"duration": duration, "counted": counted, "size": size}
     folder = files("hornbook.report")
-    template = environment.from_string((folder / "page.html").read_text("utf-8"))
+    template = environment.from_string((folder / page).read_text("utf-8"))
     body = template.render(**content, chart=chart, style=Markup((folder / "page.css").read_text("utf-8")))
     return body.replace("<!-- scripts -->", _script(_library(version)) + _script(_drawing(specs)))
 

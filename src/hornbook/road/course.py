@@ -16,12 +16,13 @@ from hornbook.core.files import write_text
 from hornbook.core.jsonl import read_jsonl, write_jsonl
 from hornbook.core.progress import Bar
 from hornbook.core.seeds import derive
-from hornbook.inference import Engine, Request, Sampling
+from hornbook.inference import Completion, Engine, Request, Sampling
 from hornbook.models.transformer import Transformer
 from hornbook.pipeline.run import Run
+from hornbook.road.learner import rates
 from hornbook.road.mixture import mixed
 from hornbook.road.pace import AROUND_SECONDS
-from hornbook.road.pretrain import PretrainConfig, rates
+from hornbook.road.pretrain_config import PretrainConfig
 from hornbook.tokens.loader import PackedBatches, predictions
 from hornbook.tokens.shards import TokenShards
 from hornbook.tokens.tokenizer import Tokenizer
@@ -71,7 +72,7 @@ class Course:
         batches = PackedBatches(train, None, window=config.window, rows=config.rows, seed=seed, order=order)
         optimiser = Optimiser(self.model, rates(config))
         rising = round(config.warmup * config.steps)
-        stable = max(rising, config.steps - round(config.cooldown * config.steps))
+        stable, falling_steps = config.parts
 
         def learn(part: str, schedule: Schedule, count: int, last: int) -> None:
             before, samples.steps = self.steps, last
@@ -84,7 +85,7 @@ class Course:
 
         if stable:
             learn("text", lambda step: min(1.0, (step + 1) / max(1, rising)), stable, config.steps)
-        left, height, legs = config.steps - stable, 1.0, LEGS if config.minutes else 1
+        left, height, legs = falling_steps, 1.0, LEGS if config.minutes else 1
         for leg in range(legs if left else 0):
             left = self._left(leg, left)
             count, falling = math.ceil(left / (legs - leg)), warmup_stable_cooldown(left, cooldown=1.0)
@@ -122,12 +123,23 @@ class Course:
         self.parts[part] = fit(
             self.model, batches, compiled(next_token, run.device, wanted=run.compile), optimiser, schedule,
             folder=run.work / part, device=run.device, steps=steps, accumulate=config.accumulate, on_step=on_step,
-            checkpoint_every=max(10, config.steps // 16), warn=run.warn,
+            checkpoint_every=config.checkpoint_every, warn=run.warn,
         )  # fmt: skip
         return self.parts[part]
 
     def _tell(self, step: int, row: dict[str, float]) -> None:
         self.bar.advance(step * self.config.step_tokens - self.bar.done, f"loss {row.get('loss', math.nan):.3f}")
+
+
+def sample_steps(steps: int) -> set[int]:
+    """After which of so many steps the model is asked to go on with text."""
+    return {max(1, round(part * steps)) for part in SAMPLE_POINTS}
+
+
+def say(model: Transformer, tokenizer: Tokenizer, prompts: list[list[int]]) -> list[Completion]:
+    """What the model says to beginnings of pages."""
+    requests = [Request(ids=ids, sampling=Sampling(max_tokens=SAMPLE_TOKENS)) for ids in prompts]
+    return Engine(model, tokenizer).generate(requests)
 
 
 class Samples:
@@ -141,11 +153,9 @@ class Samples:
         self.prompts = [ids[:SAMPLE_PROMPT_TOKENS].tolist() for ids in heldout[:SAMPLE_PROMPTS]]
 
     def __call__(self, step: int) -> None:
-        points = {max(1, round(part * self.steps)) for part in SAMPLE_POINTS}
-        if step not in points or not self.prompts:
+        if step not in sample_steps(self.steps) or not self.prompts:
             return
-        requests = [Request(ids=ids, sampling=Sampling(max_tokens=SAMPLE_TOKENS)) for ids in self.prompts]
-        said = Engine(self.model, self.tokenizer).generate(requests)
+        said = say(self.model, self.tokenizer, self.prompts)
         rows = [
             {"step": step, "prompt": self.tokenizer.decode(ids), "said": completion.text}
             for ids, completion in zip(self.prompts, said, strict=True)

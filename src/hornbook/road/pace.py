@@ -1,52 +1,193 @@
-"""How fast this machine trains a model of a given shape: measured in a few seconds, so that minutes become tokens."""
+"""How fast this machine trains a model of a given shape, and with how many threads: measured in a few seconds."""
 
 from __future__ import annotations
 
+import tempfile
 import time
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median, quantiles
+from typing import TYPE_CHECKING, Any
+
+from hornbook.core.processes import cores
+from hornbook.road.learner import build, rates, shape_of
 
 if TYPE_CHECKING:
-    from hornbook.road.pretrain import PretrainConfig
+    from torch import Tensor
 
-VOCABULARY = 4096  # the tokenizer does not exist when a run is planned
-MEASURE_SECONDS = 2.5
-AROUND_SECONDS = 10.0  # imports, samples, checkpoints, writing the model
+    from hornbook.models import Transformer
+    from hornbook.road.pretrain_config import PretrainConfig
+
+AROUND_SECONDS = 10.0  # of a horizon in minutes: imports, samples, checkpoints, writing the model
+MEASURE_SECONDS = 2.5  # for each number of threads
+ROUNDS = 3  # in turns, so that what else the machine does falls on all alike
+LONG_STEP = 1.0  # of a step that takes so many seconds one a turn must do
+LONGEST = 3.0  # times the seconds that measuring was given: then what there is must do
+LAGGING = 1.3  # times as slow as the best after a round: not tried further
+AFFORDABLE = {"cpu": 1.5e11, "cuda": 3e14}  # FLOPs a batch that a second or two are enough for
+THREADS = 4  # numbers of them that are tried: all cores, half of them, …
 
 
-def tokens_in(config: PretrainConfig, seconds: float) -> int:
-    """The tokens that `pretrain` reads in `seconds` here: whole batches, at least one."""
-    batch = config.window * config.rows * config.accumulate
-    return max(1, round(rate(config) * max(seconds - AROUND_SECONDS, seconds / 4) / batch)) * batch
+@dataclass(frozen=True)
+class Pace:
+    """Seconds: a batch of rows there and back, the optimiser's part of a step, a checkpoint, samples of what the model
+    says. `spread` is a step's
+    fastest and slowest tenth, as parts of the median."""
+
+    threads: int
+    batch: float
+    optimiser: float
+    spread: tuple[float, float]
+    checkpoint: float
+    sample: float
+
+    def step(self, accumulate: int) -> float:
+        """Seconds a step of so many batches."""
+        return accumulate * self.batch + self.optimiser
 
 
-def rate(config: PretrainConfig, *, seconds: float = MEASURE_SECONDS) -> float:
-    """Training tokens a second, by the median of the steps that fit into `seconds`; the first, that warms up, apart."""
-    from statistics import median
+def measured_pace(
+    config: PretrainConfig, vocabulary: int, *, device: str, compile: bool, threads: int | None,
+    folder: Path | None = None, seconds: float = MEASURE_SECONDS,
+) -> Pace:
+    """The pace of `config`, whole or, where a step would take too long, of fewer rows and layers, scaled by FLOPs.
 
-    import numpy as np
+    With `threads` for that number alone; else the fastest of some is found. Checkpoints are written below `folder`:
+    give it one on the disk that is meant.
+    """
     import torch
 
-    from hornbook.core.processes import cores
-    from hornbook.models.device import pick_device, use_processor
-    from hornbook.road.pretrain import build, rates
-    from hornbook.tokens.loader import PackedBatches
-    from hornbook.training.compiled import compiled
-    from hornbook.training.fit import fit
-    from hornbook.training.objectives.next_token import next_token
-    from hornbook.training.optimiser import Optimiser
-    from hornbook.training.schedule import constant
+    from hornbook.models.counts import flops_a_token, parameters
+    from hornbook.models.device import use_processor
 
-    threads = torch.get_num_threads()
-    use_processor(cores())
-    device = str(pick_device())
-    model = build(config, VOCABULARY, seed=0, device=device)
-    optimiser = Optimiser(model, rates(config))
-    text = np.random.default_rng(0).integers(0, VOCABULARY, (64, config.window + 1))
-    objective = compiled(next_token, device)
-    batches = PackedBatches(list(text), None, window=config.window, rows=config.rows, seed=0)
-    started, found = time.perf_counter(), []
-    while len(found) < 3 or time.perf_counter() - started < seconds:
-        result = fit(model, batches, objective, optimiser, constant, folder=None, device=device, steps=1)
-        found.append(result.tokens / result.seconds)
-    torch.set_num_threads(threads)
-    return median(found[1:])
+    smaller = affordable(config, vocabulary, device)
+    counts = [threads] if threads else candidates(device)
+    before = torch.get_num_threads()
+    use_processor(counts[0], compile=compile)
+    try:
+        trial = _Trial(smaller, vocabulary, device, compile)
+        trial.steps(counts[0])  # the first one warms up
+        steps: dict[int, list[tuple[float, float]]] = {count: [] for count in counts}
+        end = time.perf_counter() + LONGEST * seconds * len(counts)
+        for _ in range(ROUNDS):
+            if all(steps[count] for count in counts) and time.perf_counter() > end:
+                break
+            for count in counts:
+                steps[count] += trial.steps(count, seconds / ROUNDS)
+            best = min(median(map(sum, steps[count])) for count in counts)
+            counts = [count for count in counts if median(map(sum, steps[count])) < LAGGING * best]
+        best = min(counts, key=lambda count: median(map(sum, steps[count])))
+        torch.set_num_threads(best)
+        checkpoint, sample = trial.checkpoint_seconds(folder), trial.sample_seconds()
+    finally:
+        torch.set_num_threads(before)
+    whole, part = shape_of(config, vocabulary), trial.model.config
+    work = flops_a_token(whole, config.window) * config.rows / (flops_a_token(part, config.window) * smaller.rows)
+    batches, updates = zip(*steps[best], strict=True)
+    layers = whole.num_hidden_layers / part.num_hidden_layers
+    both = [batch + update for batch, update in steps[best]]
+    middle, tenths = median(both), quantiles(both * 2 if len(both) == 1 else both, n=10, method="inclusive")
+    return Pace(
+        threads=best, batch=median(batches) * work,
+        optimiser=median(updates) * layers, spread=(tenths[0] / middle, tenths[-1] / middle),
+        checkpoint=checkpoint * parameters(whole).total / parameters(part).total, sample=sample * layers,
+    )  # fmt: skip
+
+
+def candidates(device: str) -> list[int]:
+    """Numbers of threads that are worth trying: a small model is faster with few. A GPU does not care."""
+    if not device.startswith("cpu"):
+        return [cores()]
+    halves = {max(1, cores() >> power) for power in range(THREADS)}
+    return sorted({*halves, 1}, reverse=True)
+
+
+def affordable(config: PretrainConfig, vocabulary: int, device: str) -> PretrainConfig:
+    """The same with as many rows, and then layers, as can be tried in a second or two."""
+    from hornbook.models.counts import flops_a_token
+
+    most = AFFORDABLE["cpu" if device.startswith("cpu") else "cuda"]
+    a_row = flops_a_token(shape_of(config, vocabulary), config.window) * config.window
+    rows = max(1, min(config.rows, int(most / a_row)))
+    layers = config.depth if config.init else max(1, min(config.depth, int(config.depth * most / (a_row * rows))))
+    return config.model_copy(update={"rows": rows, "depth": layers})
+
+
+class _Trial:
+    """A model in training on tokens without meaning."""
+
+    def __init__(self, config: PretrainConfig, vocabulary: int, device: str, compile: bool):
+        import numpy as np
+
+        from hornbook.tokens.loader import PackedBatches
+        from hornbook.training.compiled import compiled
+        from hornbook.training.objectives.next_token import next_token
+
+        fresh = config.model_copy(update={"induction": False})  # it needs layers that a part may not have
+        self.model: Transformer = build(fresh, vocabulary, seed=0, device=device)
+        self.optimiser = _timed(self.model, config)
+        self.objective, self.device = compiled(next_token, device, wanted=compile), device
+        text = np.random.default_rng(0).integers(0, vocabulary, (64, config.window + 1))
+        self.batches = PackedBatches(list(text), None, window=config.window, rows=config.rows, seed=0)
+
+    def steps(self, threads: int, seconds: float = 0.0) -> list[tuple[float, float]]:
+        """The seconds of each step's batch and optimiser, of as many steps as fit: at least one. The first, after a
+        change of threads, does not count where it is short."""
+        import torch
+
+        torch.set_num_threads(threads)
+        first, end = self._step(), time.perf_counter() + seconds
+        if sum(first) > LONG_STEP:
+            return [first]
+        found = [self._step()]
+        while time.perf_counter() < end:
+            found.append(self._step())
+        return found
+
+    def _step(self) -> tuple[float, float]:
+        from hornbook.training.fit import fit
+        from hornbook.training.schedule import constant
+
+        result = fit(
+            self.model, self.batches, self.objective, self.optimiser, constant, folder=None, device=self.device, steps=1
+        )
+        return result.seconds - self.optimiser.seconds, self.optimiser.seconds
+
+    def checkpoint_seconds(self, folder: Path | None) -> float:
+        """Seconds that writing a checkpoint takes."""
+        from hornbook.training.checkpoint import Checkpoint, save_checkpoint
+
+        tensors: dict[str, Tensor] = {f"model.{name}": value for name, value in self.model.named_parameters()}
+        tensors |= {f"optimiser.{name}": value for name, value in self.optimiser.state_dict().items()}
+        with tempfile.TemporaryDirectory(dir=folder) as place:
+            began = time.perf_counter()
+            save_checkpoint(Path(place), Checkpoint(tensors, {"step": 1}))
+            return time.perf_counter() - began
+
+    def sample_seconds(self) -> float:
+        """Seconds that samples at one point of the training take."""
+        from hornbook.road.course import SAMPLE_PROMPT_TOKENS, SAMPLE_PROMPTS, say
+        from hornbook.tokens.special import SPECIAL
+        from hornbook.tokens.tokenizer import Tokenizer
+
+        words = self.model.config.vocab_size - len(SPECIAL)
+        tokenizer = Tokenizer([bytes([token]) if token < 256 else f"{token} ".encode() for token in range(words)])
+        prompts = [[65 + number, *range(97, 96 + SAMPLE_PROMPT_TOKENS)] for number in range(SAMPLE_PROMPTS)]
+        began = time.perf_counter()
+        say(self.model, tokenizer, prompts)
+        return time.perf_counter() - began
+
+
+def _timed(model: Transformer, config: PretrainConfig) -> Any:
+    """The optimiser, which keeps how long its last step took."""
+    from hornbook.training.optimiser import Optimiser
+
+    class Timed(Optimiser):
+        seconds = 0.0
+
+        def step(self, factor: float = 1.0) -> None:
+            began = time.perf_counter()
+            super().step(factor)
+            self.seconds = time.perf_counter() - began
+
+    return Timed(model, rates(config))

@@ -19,7 +19,6 @@ from hornbook.pipeline.run import Run
 from hornbook.pipeline.stage import stage
 from hornbook.road.artifacts import Conversations, Model
 from hornbook.road.mixture import Portions
-from hornbook.road.pretrain import BATCH_TOKENS
 from hornbook.road.sizes import SIZES
 
 if TYPE_CHECKING:
@@ -49,7 +48,7 @@ class SftConfig(StageConfig):
     def defaults(cls, dial: Dial) -> dict[str, Any]:
         first, second = TOKENS.get(dial.size, BEYOND)
         size = SIZES.get(dial.size, SIZES["laptop"])
-        rows = max(1, BATCH_TOKENS.get(dial.size, BATCH_TOKENS["laptop"]) // size.window)
+        rows = max(1, size.batch_tokens // size.window)
         return {"tokens": first, "second_tokens": second, "window": size.window, "rows": rows}
 
     def about_seconds(self) -> float:

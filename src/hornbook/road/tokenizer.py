@@ -11,14 +11,11 @@ from hornbook.pipeline.run import Run
 from hornbook.pipeline.stage import stage
 from hornbook.road.artifacts import Corpus, TokenizerArtifact
 from hornbook.road.reading import DOCUMENTS, count, texts
+from hornbook.road.sizes import SIZES
 
 if TYPE_CHECKING:
     from hornbook.tokens.tokenizer import Tokenizer
 
-# A small model cannot afford a large head. With 4,096 entries a name on the pages is mostly one token, which a small
-# model repeats without a slip, and a name that is on none falls into pieces, by which it is known (docs/log.md).
-VOCABULARY = {"tiny": 1024, "laptop": 4096}
-LARGE_VOCABULARY = 32768
 LARGEST = 1 << 17
 
 
@@ -34,7 +31,7 @@ class TokenizerConfig(StageConfig):
 
     @classmethod
     def defaults(cls, dial: Dial) -> dict[str, Any]:
-        return {"at_most": VOCABULARY.get(dial.size, LARGE_VOCABULARY)}
+        return {"at_most": SIZES.get(dial.size, SIZES["gpu"]).vocabulary}
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:

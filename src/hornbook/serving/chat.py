@@ -13,6 +13,7 @@ from hornbook.conversations.values import SMALL_WORDS, cited, normalised, uncite
 from hornbook.inference import Completion, Engine, Request, Sampling
 from hornbook.models.device import pick_device, pick_dtype
 from hornbook.models.files import load_model
+from hornbook.models.quantise import Kind, quantise
 from hornbook.retrieval import Hit, Index
 from hornbook.retrieval.spelling import as_written
 from hornbook.safety import Gate, Policy
@@ -32,8 +33,11 @@ class Chat:
         self.engine, self.settings, self.gate, self.index = engine, settings, gate or Gate(), index
 
     @classmethod
-    def load(cls, folder: Path, *, slots: int = 32, model: Path | None = None) -> Chat:
-        """All of a deployment folder, and nothing else; `model` puts another model in the place of its own.
+    def load(
+        cls, folder: Path, *, slots: int = 32, model: Path | None = None, quantised: Kind | None = None
+    ) -> Chat:
+        """All of a deployment folder, and nothing else; `model` puts another model in the place of its own, and
+        `quantised` has its weights in few bits.
 
         Raises InputError, RecipeError or DamagedError for what is missing, wrong or damaged.
         """
@@ -41,12 +45,12 @@ class Chat:
         settings = Settings.read(folder)
         gate = Gate(Policy.read(folder / settings.policy))
         index = Index(folder / settings.index) if settings.index else None
-        return cls(_engine(model or folder / settings.model, slots), settings, gate=gate, index=index)
+        return cls(_engine(model or folder / settings.model, slots, quantised), settings, gate=gate, index=index)
 
     @classmethod
-    def bare(cls, model: Path, name: str, *, slots: int = 32) -> Chat:
+    def bare(cls, model: Path, name: str, *, slots: int = 32, quantised: Kind | None = None) -> Chat:
         """A model's folder alone: no pages to look into, the default policy."""
-        return cls(_engine(model, slots), Settings(name=name))
+        return cls(_engine(model, slots, quantised), Settings(name=name))
 
     def prepare(self, messages: Sequence[dict], sampling: Sampling, *, open_book: bool = True) -> Prepared:
         """The request for the engine, or the refusal in its place.
@@ -184,6 +188,11 @@ def _told_by(pages: Sequence[Hit], said: str) -> Hit:
     return max(pages, key=lambda page: len(words & set(normalised(f"{page.title} {page.text}").split())))
 
 
-def _engine(folder: Path, slots: int) -> Engine:
+def _engine(folder: Path, slots: int, quantised: Kind | None) -> Engine:
     device = pick_device()
-    return Engine(load_model(folder, device=device, dtype=pick_dtype(device)), Tokenizer.load(folder), slots=slots)
+    dtype = pick_dtype(device)
+    if quantised is None:
+        model = load_model(folder, device=device, dtype=dtype)
+    else:  # of the weights as they were saved, not as bf16 rounds them
+        model = quantise(load_model(folder, device=device), quantised).to(dtype)
+    return Engine(model, Tokenizer.load(folder), slots=slots)

@@ -1,0 +1,61 @@
+"""The model that pretraining begins with, and its optimiser's rates, as a configuration has them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hornbook.core.errors import InputError
+from hornbook.core.seeds import derive
+from hornbook.road.pretrain_config import HEAD_DIM, PretrainConfig
+
+if TYPE_CHECKING:
+    from hornbook.models import Transformer, TransformerConfig
+    from hornbook.training.optimiser import Rates
+
+
+def shape_of(config: PretrainConfig, vocab_size: int) -> TransformerConfig:
+    """The shape of the model: fresh, or `init`'s, its positions stretched where the window is longer than its own."""
+    from hornbook.models import TransformerConfig
+    from hornbook.models.files import read_json
+
+    if config.init is not None:
+        path = Path(config.init) / "config.json"
+        shape = TransformerConfig.from_hf(read_json(path), where=path)
+        return shape.longer(config.window, config.longer) if config.window > shape.max_position_embeddings else shape
+    return TransformerConfig(
+        vocab_size=vocab_size, hidden_size=config.width, intermediate_size=config.feed_forward,
+        num_hidden_layers=config.depth, num_attention_heads=config.heads,
+        num_key_value_heads=config.key_value_heads, head_dim=HEAD_DIM,
+        max_position_embeddings=config.window, rope_theta=config.rope_theta, tie_word_embeddings=config.tie,
+    )  # fmt: skip
+
+
+def build(config: PretrainConfig, vocab_size: int, *, seed: int, device: str) -> Transformer:
+    """The model to train: fresh from `seed`, or `init`'s. fp32 weights, computing in the type that is fast here."""
+    from hornbook.models import Transformer, load_model, pick_dtype
+    from hornbook.models.induction import lay_induction
+
+    if config.init is None:
+        model = Transformer(shape_of(config, vocab_size), seed=seed)
+        if config.induction:
+            lay_induction(model, derive(seed, "induction"))
+        model = model.to(device)
+    else:
+        model = load_model(Path(config.init), device=device)
+        model.config = shape_of(config, vocab_size)
+        if model.config.vocab_size != vocab_size:
+            what = f"its vocabulary has {model.config.vocab_size} tokens, the tokenizer here {vocab_size}"
+            raise InputError(what, where=config.init, fix="go on from a model that was made with this tokenizer")
+    model.compute_dtype = pick_dtype(device)
+    return model
+
+
+def rates(config: PretrainConfig) -> Rates:
+    """The optimiser's rates in the configuration."""
+    from hornbook.training.optimiser import Rates
+
+    return Rates(
+        matrices=config.matrix_lr, embedding=config.embedding_lr, head=config.head_lr, vectors=config.vector_lr,
+        weight_decay=config.weight_decay,
+    )  # fmt: skip

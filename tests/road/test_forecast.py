@@ -1,0 +1,82 @@
+"""What pretraining will take here: by arithmetic what fits, by measuring how long; nothing is kept from the reader."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from hornbook.core.errors import InputError
+from hornbook.pipeline.config import Dial
+from hornbook.pipeline.recipe import MachineConfig, Recipe
+from hornbook.road import forecast
+from hornbook.road.pace import Pace, affordable, candidates, measured_pace
+from hornbook.road.pretrain import PretrainConfig
+from hornbook.road.tokenizer import TokenizerConfig
+
+CONFIG = PretrainConfig(
+    depth=2, width=64, heads=1, key_value_heads=1, feed_forward=128, window=64, rows=4, accumulate=2, tokens=40 * 512,
+    induction=False,
+)  # fmt: skip
+
+
+def recipe(**machine: Any) -> Recipe:
+    machine = {"device": "cpu", **machine}
+    configs = {"tokenizer": TokenizerConfig(vocab_size=512)}
+    return Recipe(Path("r.toml"), Dial("laptop", 2, 0), [], configs, MachineConfig(**machine))
+
+
+def test_a_pace_is_measured_and_leaves_no_trace(tmp_path: Path) -> None:
+    threads = torch.get_num_threads()
+    pace = measured_pace(CONFIG, 512, device="cpu", compile=False, threads=None, folder=tmp_path, seconds=0.05)
+    assert pace.threads in candidates("cpu")
+    assert min(pace.batch, pace.optimiser, pace.checkpoint, pace.sample) > 0
+    assert pace.spread[0] <= 1 <= pace.spread[1]
+    assert pace.step(3) == pytest.approx(3 * pace.batch + pace.optimiser)
+    assert torch.get_num_threads() == threads
+    assert list(tmp_path.iterdir()) == []
+    assert measured_pace(CONFIG, 512, device="cpu", compile=False, threads=1, seconds=0.01).threads == 1
+
+
+def test_a_large_step_is_tried_with_fewer_rows_and_then_layers() -> None:
+    large = PretrainConfig(depth=24, width=1536, heads=24, key_value_heads=24, feed_forward=4096, window=2048, rows=64)
+    part = affordable(large, 32_768, "cpu")
+    assert (part.rows, part.depth) == (1, 1)
+    assert affordable(CONFIG, 512, "cpu") == CONFIG
+    middle = affordable(CONFIG.model_copy(update={"rows": 100_000}), 512, "cpu")
+    assert 1 < middle.rows < 100_000
+    assert middle.depth == 2
+
+
+def test_the_forecast_adds_up() -> None:
+    pace = Pace(threads=2, batch=0.5, optimiser=0.25, spread=(0.9, 1.5), checkpoint=2.0, sample=0.5)
+    asked = recipe()
+    measured = {forecast._key(CONFIG, asked): pace.__dict__ | {"spread": list(pace.spread)}}
+    found = forecast.estimate(CONFIG, asked, measured, thorough=False)
+    assert CONFIG.parts == (12, 28)  # a checkpoint every ten steps, and one at the end of each part
+    assert found.seconds == pytest.approx(40 * 1.25 + 2.0 * (2 + 3) + 6 * 0.5 + forecast.START_SECONDS)
+    assert found.between == pytest.approx((found.seconds - 0.1 * 50, found.seconds + 0.5 * 50))
+    assert (found.threads, found.figures["steps"], found.figures["tokens"]) == (2, 40, 40 * 512)
+    minutes = CONFIG.model_copy(update={"minutes": 3.0})
+    assert forecast.estimate(minutes, asked, measured, thorough=False).seconds == 180
+
+
+def test_who_does_not_ask_waits_for_nothing() -> None:
+    measured: dict[str, Any] = {}
+    assert forecast.estimate(CONFIG, recipe(), measured, thorough=False).seconds is None
+    assert measured == {}
+
+
+def test_what_does_not_fit_is_refused_with_what_would(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forecast, "memory_of", lambda device: 1_000_000_000)
+    wide = CONFIG.model_copy(update={"width": 256, "heads": 4, "rows": 48, "window": 512, "depth": 4, "accumulate": 1})
+    with pytest.raises(InputError, match=r"needs \S+ GB of memory at its peak, and there are 1.0 GB; set") as refused:
+        forecast.estimate(wide, recipe(), {}, thorough=False)
+    settings = dict(part.split(" = ") for part in str(refused.value).split("set ")[1].split(":")[0].split(" and "))
+    fitting = wide.model_copy(update={key.removeprefix("pretrain."): int(value) for key, value in settings.items()})
+    assert fitting.step_tokens == wide.step_tokens
+    assert sum(forecast.estimate(fitting, recipe(), {}, thorough=False).memory.values()) <= 1_000_000_000
+    with pytest.raises(InputError, match=r"lower depth, pretrain\.window or tokenizer\.vocab_size"):
+        forecast.estimate(wide.model_copy(update={"depth": 400}), recipe(), {}, thorough=False)

@@ -1,0 +1,59 @@
+"""What a training step keeps, against what torch was seen to keep."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from hornbook.models import Transformer, TransformerConfig
+from hornbook.models.kernels import has_attention, has_products, kernels, use_kernels
+from hornbook.tokens.loader import PackedBatches
+from hornbook.training.batch import on_device
+from hornbook.training.memory import Batching, kept_for_backward, peak_memory
+
+SHAPE = TransformerConfig(
+    vocab_size=300, hidden_size=128, intermediate_size=384, num_hidden_layers=3, num_attention_heads=2,
+    num_key_value_heads=1, head_dim=64,
+)  # fmt: skip
+GIGABYTE = 1 << 30
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32], ids=str)
+@pytest.mark.parametrize("compile", [True, False], ids=["kernels", "plain"])
+def test_what_is_kept_for_the_way_back(dtype: torch.dtype, compile: bool) -> None:
+    use_kernels(compile)
+    with_kernels = kernels() is not None
+    if compile and not with_kernels:
+        pytest.skip("there is no compiler here")
+    blocks = with_kernels and has_attention() and dtype == torch.bfloat16
+    products = with_kernels and has_products() and dtype == torch.bfloat16
+    batching = Batching(4, 128, 1, dtype.itemsize, with_kernels, "blocks" if blocks else "tiles", products)
+    model = Transformer(SHAPE, compute_dtype=dtype)
+    text = np.random.default_rng(0).integers(0, 300, (8, 129))
+    batch = on_device(next(PackedBatches(list(text), None, window=128, rows=4, seed=0)), "cpu")
+    own = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
+    kept: dict[int, int] = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        if (place := tensor.untyped_storage().data_ptr()) not in own:
+            kept[place] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        x_BTD = model.hidden(batch.ids_BT, batch.positions_BT, batch.documents_BT)
+    assert kept_for_backward(SHAPE, batching) == pytest.approx(sum(kept.values()), rel=0.08)
+    assert x_BTD.shape == (4, 128, 128)
+
+
+def test_a_large_model_is_said_part_by_part() -> None:
+    large = TransformerConfig(
+        vocab_size=32_768, hidden_size=896, intermediate_size=2432, num_hidden_layers=14, num_attention_heads=14,
+        num_key_value_heads=14, head_dim=64,
+    )  # fmt: skip
+    parts = peak_memory(large, Batching(16, 2048, 16, attention="fused"))
+    assert parts["weights"] == 4 * (14 * (4 * 896**2 + 3 * 896 * 2432 + 2 * 896 + 2 * 64) + 896 + 2 * 32_768 * 896)
+    assert sum(parts.values()) < 30 * GIGABYTE
+    more = peak_memory(large, Batching(32, 2048, 8, attention="fused"))
+    assert more["activations"] > 1.9 * parts["activations"]
+    assert more["gradients"] == parts["gradients"] == parts["weights"]
