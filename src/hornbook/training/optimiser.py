@@ -212,6 +212,6 @@ def _group(name: str, parameter: Tensor) -> str:
     """Which of the rates a weight learns at."""
     if _is_hidden_matrix(name, parameter):
         return "matrices"
-    if "embed_tokens" in name:
+    if any(part in name for part in EMBEDDINGS):
         return "embedding"
-    return "head" if name.endswith("lm_head.weight") else "vectors"
+    return "head" if name.endswith(("lm_head.weight", "classifier.weight")) else "vectors"
