@@ -17,7 +17,7 @@ from importlib import import_module
 
 from benchmarks.results import Absent, figure, keep
 
-PARTS = ("speed", "share", "plan", "baselines", "scaling", "longer", "exchange", "ranks", "kills")
+PARTS = ("speed", "share", "quality", "plan", "baselines", "scaling", "longer", "exchange", "ranks", "kills")
 
 
 def main() -> None:

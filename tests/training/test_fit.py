@@ -42,9 +42,9 @@ def train(folder: Path | None, steps: int = STEPS, **options) -> tuple[Transform
     model = Transformer(CONFIG, seed=0)
     options = {"schedule": warmup_stable_cooldown(STEPS), "batches": batches(), "objective": next_token} | options
     parts = (options.pop(name) for name in ("batches", "objective"))
-    schedule = options.pop("schedule")
+    schedule, rates = options.pop("schedule"), options.pop("rates", Rates())
     options = {"folder": folder, "device": "cpu", "steps": steps, "checkpoint_every": 5} | options
-    return model, fit(model, *parts, Optimiser(model), schedule, **options)
+    return model, fit(model, *parts, Optimiser(model, rates), schedule, **options)
 
 
 def weights(model: torch.nn.Module) -> bytes:
@@ -58,21 +58,27 @@ def test_it_learns_and_logs(tmp_path: Path) -> None:
     assert [row["step"] for row in rows] == [step for step, _ in seen] == list(range(1, STEPS + 1))
     assert rows[-1]["loss"] == result.loss < 0.9 * rows[0]["loss"]
     assert {"lr", "gradient_norm", "tokens_per_second", "tokens", "weight", "skipped"} <= rows[0].keys()
+    groups = ("matrices", "embedding", "head", "vectors")
+    assert all(row[f"lr_{group}"] == getattr(Rates(), group) * row["lr"] for row in rows for group in groups)
+    moved = [[row.get(f"update_{group}", 0.0) for group in groups] for row in rows]
+    assert [any(each) for each in moved] == [row["step"] in (1, 11) for row in rows]
+    assert all(0 < ratio < 0.5 for ratio in moved[0])
     assert result.tokens == rows[-1]["tokens"] == STEPS * 64
     assert (result.steps, result.skipped, result.resumed_from) == (STEPS, 0, None)
 
 
-def test_stopped_and_gone_on_is_never_stopped(tmp_path: Path) -> None:
-    whole, _ = train(tmp_path / "whole")
+@pytest.mark.parametrize("rates", [Rates(), Rates(weight_decay=0.5, cautious=True, row_memory=0.9)])
+def test_stopped_and_gone_on_is_never_stopped(tmp_path: Path, rates: Rates) -> None:
+    whole, _ = train(tmp_path / "whole", rates=rates)
     for stop in (3, 5, 11):
-        train(tmp_path / str(stop), steps=stop)
+        train(tmp_path / str(stop), steps=stop, rates=rates)
         torch.manual_seed(stop)  # whatever another process did meanwhile
-        again, result = train(tmp_path / str(stop))
+        again, result = train(tmp_path / str(stop), rates=rates)
         assert result.resumed_from == stop
         assert weights(again) == weights(whole)
         rows = [json.loads(line) for line in (tmp_path / str(stop) / "metrics.jsonl").read_text().splitlines()]
         assert [row["step"] for row in rows] == list(range(1, STEPS + 1))
-    _, result = train(tmp_path / "whole")
+    _, result = train(tmp_path / "whole", rates=rates)
     assert (result.resumed_from, result.steps) == (STEPS, STEPS)
 
 
@@ -218,8 +224,9 @@ def test_the_gradient_is_clipped_and_metrics_are_means() -> None:
     norms = []
 
     class Watched(Optimiser):
-        def step(self, factor: float = 1.0) -> None:
+        def step(self, factor: float = 1.0, *, look: bool = False) -> dict[str, float]:
             norms.append(float(model.lm_head.weight.grad.norm()))
+            return {}
 
     result = fit(
         model, batches(), objective, Watched(model, Rates()), constant, folder=None, device="cpu", steps=1, clip=0.5

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 PIECES = "pieces.json"  # how many a micro-batch is cut into, left by a process that ran out of memory among others
 MOST_SKIPPED_IN_A_ROW = 25
+LOOK_EVERY = 10  # steps: how far the weights move is logged so often, for looking copies them
 
 Objective = Callable[[Any, Any], Loss]
 OnStep = Callable[[int, dict[str, float]], None]
@@ -149,17 +150,17 @@ class _Loop:
         gradients = [own_part(p.grad) for p in self.optimiser.parameters if p.grad is not None]
         norm = self.world.norm(self.optimiser.parameters) / weight if weight > 0 else math.nan
         whole = math.isfinite(total) and math.isfinite(norm)
-        factor = self.schedule(self.step)
+        factor, looked = self.schedule(self.step), {}
         if whole:
             scale = min(1.0, clip / max(norm, 1e-12)) / weight
             torch._foreach_mul_(gradients, scale)  # pyright: ignore[reportPrivateImportUsage]
-            self.optimiser.step(factor)
+            looked = self.optimiser.step(factor, look=self.step % LOOK_EVERY == 0)
         else:
             self._skip()
         self.optimiser.zero_grad()
         means = {name: value / weight for name, value in zip(names, sums, strict=True)} if whole else {}
         kept = {"loss": total / weight, "gradient_norm": norm} if whole else {}
-        return {**kept, **means, "lr": factor, "weight": weight, "skipped": self.skipped}, whole
+        return {**kept, **means, "lr": factor, **looked, "weight": weight, "skipped": self.skipped}, whole
 
     def _sums(self, micro_batches: list[Any]) -> tuple[list[str], list[float]] | None:
         """Leave the gradients of the whole step's sum, and return the names of its metrics and the sums: total, weight,
