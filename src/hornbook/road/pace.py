@@ -185,9 +185,10 @@ def _timed(model: Transformer, config: PretrainConfig) -> Any:
     class Timed(Optimiser):
         seconds = 0.0
 
-        def step(self, factor: float = 1.0) -> None:
+        def step(self, factor: float = 1.0, *, look: bool = False) -> dict[str, float]:
             began = time.perf_counter()
-            super().step(factor)
+            told = super().step(factor, look=look)
             self.seconds = time.perf_counter() - began
+            return told
 
     return Timed(model, rates(config))
