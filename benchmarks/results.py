@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import platform
 import statistics
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -54,3 +56,26 @@ def keep(name: str, figures: Iterable[dict]) -> None:
         "figures": list(figures),
     }
     write_text(FOLDER / f"{name}.json", json.dumps(kept, indent=1) + "\n")
+
+
+def parts_parser(about: str | None, parts: Sequence[str]) -> argparse.ArgumentParser:
+    """What every benchmark in parts may be told."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", action="store_true", help="one object a figure, a line each")
+    parser.add_argument("--only", nargs="+", choices=parts, default=parts, help="some of the parts")
+    return parser
+
+
+def run_parts(package: str, parts: Iterable[str], *, as_json: bool) -> None:
+    """Measure each part, a module of the package with NAMES and figures(); keep what it finds, and print it."""
+    for part in parts:
+        module = import_module(f"benchmarks.{package}.{part}")
+        try:
+            found = list(module.figures())
+        except Absent as absent:
+            found = [figure(name, None, "", why=str(absent)) for name in module.NAMES]
+        else:
+            keep(f"{package}_{part}", found)
+        for each in found:
+            value = each["value"] if each["value"] is not None else f"absent: {each['why']}"
+            print(json.dumps(each) if as_json else f"{each['figure']:28} {value} {each['unit']}", flush=True)

@@ -10,31 +10,14 @@ raises `Absent` where what it needs is not here. Figures are kept in benchmarks/
 
 from __future__ import annotations
 
-import argparse
-import json
-from importlib import import_module
-
-from benchmarks.results import Absent, figure, keep
+from benchmarks.results import parts_parser, run_parts
 
 PARTS = ("extraction", "languages", "curation", "copies", "personal", "toxicity", "memory", "kills", "engines")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", action="store_true", help="one object a figure, a line each")
-    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="some of the parts")
-    options = parser.parse_args()
-    for part in options.only:
-        module = import_module(f"benchmarks.corpus.{part}")
-        try:
-            found = list(module.figures())
-        except Absent as absent:
-            found = [figure(name, None, "", why=str(absent)) for name in module.NAMES]
-        else:
-            keep(f"corpus_{part}", found)
-        for each in found:
-            value = each["value"] if each["value"] is not None else f"absent: {each['why']}"
-            print(json.dumps(each) if options.json else f"{each['figure']:28} {value} {each['unit']}", flush=True)
+    options = parts_parser(__doc__, PARTS).parse_args()
+    run_parts("corpus", options.only, as_json=options.json)
 
 
 if __name__ == "__main__":

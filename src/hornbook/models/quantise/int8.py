@@ -1,7 +1,7 @@
 """Eight bits a weight: a whole number from -127 to 127, times one scale for each output.
 
 One scale an output, and no block scales as llama.cpp's q8_0 has them, because the scale then stands outside the sum:
-torch multiplies bf16 with such weights without making them, at three times the speed for one row.
+torch multiplies bf16 with such weights without making them (docs/log.md has what that is worth for how many rows).
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ Shapes: N outputs, K inputs, R rows of x.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any, Self
 
 import torch
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 from hornbook.models.layers import Linear
 
 
-class QuantisedLinear(nn.Module):
+class QuantisedLinear(nn.Module, ABC):
     """y = x W^T + b in the type of x; W is made of its codes when it is needed, and again for the gradient of x.
 
     A subclass is a way to keep W: `of` a linear, `dequantised`, and where there is one a faster `product` for few rows.
@@ -30,13 +31,13 @@ class QuantisedLinear(nn.Module):
         self.bias = linear.bias
 
     @classmethod
+    @abstractmethod
     def of(cls, linear: Linear) -> Self:
         """`linear` in this way's codes, made in fp32."""
-        raise NotImplementedError
 
+    @abstractmethod
     def dequantised(self, dtype: torch.dtype) -> Tensor:
         """weight_NK, what the codes stand for."""
-        raise NotImplementedError
 
     def product(self, x_RK: Tensor) -> Tensor | None:
         """x_RK W^T without making W, or None where making it is faster."""

@@ -25,7 +25,7 @@ M = TypeVar("M", bound=nn.Module)
 def quantise(model: M, kind: Kind) -> M:
     """Replace the linears of the model's blocks by quantised ones, in place; head, embedding and norms stay.
 
-    "int8" is almost lossless and twice as fast as bf16 for one answer on a processor, "int4" five bits a weight and
+    "int8" is almost lossless and faster than bf16 for one answer on a processor, "int4" five bits a weight and
     faster still, "nf4" what QLoRA trains on. Raises InputError for another kind, for weights that are not finite, and
     for a model that is quantised already.
     """
