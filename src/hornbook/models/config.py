@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
 
 from hornbook.core.errors import InputError
-from hornbook.models.hf_config import MOST_LAYERS, SLIDING, read_fields, written
+from hornbook.models.hf_config import MOST_LAYERS, SLIDING, checked, read_fields, written
 from hornbook.models.rope import THETA, RopeScaling, Yarn
 
 
@@ -125,13 +125,7 @@ class TransformerConfig(BaseModel):
 
         Raises InputError for a family this class is not, or for a part that would change the arithmetic unseen.
         """
-        try:
-            return cls(**read_fields(values, frozenset(cls.model_fields), where))
-        except ValidationError as error:
-            first = error.errors()[0]
-            name = ".".join(map(str, first["loc"]))
-            what = f"{name}: {first['msg']}" if name else first["msg"].removeprefix("Value error, ")
-            raise InputError(what, where=where, fix="mend the model's configuration") from None
+        return checked(cls, read_fields(values, frozenset(cls.model_fields), where), where)
 
     def to_hf(self, dtype: str = "float32") -> dict[str, Any]:
         """The dictionary transformers 4 and 5 and vLLM read."""

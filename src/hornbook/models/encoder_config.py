@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
 
 from hornbook.core.errors import InputError
-
-C = TypeVar("C", bound=BaseModel)
+from hornbook.models.hf_config import checked
 
 
 class EncoderConfig(BaseModel):
@@ -121,17 +120,6 @@ def refuse_others(values: dict[str, Any], where: object, followed: dict[str, Any
         if theirs != ours:
             fix = f"use a model whose {name} is {ours!r}"
             raise InputError(f"{name} {theirs!r} is not followed", where=where, fix=fix)
-
-
-def checked(kind: type[C], values: dict[str, Any], where: object) -> C:
-    """The configuration of these values. Raises InputError with the first thing wrong, in one line."""
-    try:
-        return kind(**values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(map(str, first["loc"]))
-        what = f"{name}: {first['msg']}" if name else first["msg"].removeprefix("Value error, ")
-        raise InputError(what, where=where, fix="mend the model's configuration") from None
 
 
 def _every(kinds: list[str], where: object) -> int:

@@ -6,7 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, PositiveFloat, PositiveInt, model_validator
 
-from hornbook.models.encoder_config import checked, refuse_others
+from hornbook.models.encoder_config import refuse_others
+from hornbook.models.hf_config import checked
 
 
 class EncoderDecoderConfig(BaseModel):

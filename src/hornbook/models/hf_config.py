@@ -6,7 +6,9 @@ followed is refused.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
 
 from hornbook.core.errors import InputError
 from hornbook.models.rope import read_rope, written_rope
@@ -41,6 +43,19 @@ GPT2_LEFT_OUT = {
 }  # fmt: skip
 NO_TOKENS = {"bos_token_id": None, "eos_token_id": None}  # left out they are 1 and 2, or GPT-2's, in transformers
 GELU_TANH = ("gelu_new", "gelu_pytorch_tanh")  # two names of one function
+
+C = TypeVar("C", bound=BaseModel)
+
+
+def checked(kind: type[C], values: dict[str, Any], where: object) -> C:
+    """The configuration of these values. Raises InputError with the first thing wrong, in one line."""
+    try:
+        return kind(**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(map(str, first["loc"]))
+        what = f"{name}: {first['msg']}" if name else first["msg"].removeprefix("Value error, ")
+        raise InputError(what, where=where, fix="mend the model's configuration") from None
 
 
 def read_fields(values: dict[str, Any], names: frozenset[str], where: object) -> dict[str, Any]:
