@@ -54,9 +54,10 @@ def kill_and_compare(size: int, way: dict[str, Any], kills: int = KILLS, steps: 
 def learn(folder: Path, way: dict[str, Any], steps: int) -> dict[str, Any]:
     """The training: its end's digest."""
     warnings: list[str] = []
-    weights, result, _, _ = train(
+    weights, result, world, _ = train(
         folder, steps=steps, exact=False, checkpoint_every=EVERY, warn=warnings.append, **way
     )
+    world.leave()
     digest = digest_bytes(b"".join(weights[name].numpy().tobytes() for name in sorted(weights)))
     return {"digest": digest, "resumed_from": result.resumed_from, "warnings": warnings}
 

@@ -5,6 +5,7 @@ the bytes it may take, its first line of input the template, every other one its
 from __future__ import annotations
 
 import json
+import math
 import resource
 import sys
 import time
@@ -21,7 +22,7 @@ def serve(seconds: int, memory: int) -> None:
     source, made = json.loads(sys.stdin.readline()), None
     print(flush=True)
     for line in sys.stdin:
-        resource.setrlimit(resource.RLIMIT_CPU, (int(time.process_time()) + seconds, resource.RLIM_INFINITY))
+        resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(time.process_time() + seconds), resource.RLIM_INFINITY))
         try:
             made = made or environment().from_string(source)
             text = made.render(**json.loads(line))
@@ -57,8 +58,9 @@ def environment() -> Any:
         return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
 
     made = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=[Generation, "jinja2.ext.loopcontrols"]
-    )
+        trim_blocks=True, lstrip_blocks=True, extensions=[Generation, "jinja2.ext.loopcontrols"],
+        optimized=False,  # 'x' * 100000000 is never a part of the compiled template
+    )  # fmt: skip
     made.filters["tojson"] = as_json
     made.globals |= {"raise_exception": refuse, "strftime_now": lambda form: datetime.now().strftime(form)}
     return made
