@@ -13,7 +13,7 @@ from hornbook.pipeline.config import Dial
 from hornbook.pipeline.recipe import MachineConfig, Recipe
 from hornbook.road import forecast
 from hornbook.road.pace import Pace, affordable, candidates, measured_pace
-from hornbook.road.pretrain import PretrainConfig
+from hornbook.road.pretrain_config import PretrainConfig
 from hornbook.road.tokenizer import TokenizerConfig
 
 CONFIG = PretrainConfig(

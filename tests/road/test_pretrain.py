@@ -23,7 +23,8 @@ from hornbook.pipeline.run import Run
 from hornbook.road import course as course_module
 from hornbook.road import forecast, pace
 from hornbook.road.artifacts import Model, TokenizerArtifact, Tokens
-from hornbook.road.pretrain import PretrainConfig, pretrain
+from hornbook.road.pretrain import pretrain
+from hornbook.road.pretrain_config import PretrainConfig
 from hornbook.road.sizes import SIZES
 from hornbook.road.tokenizer import TokenizerConfig
 from hornbook.tokens.imported import import_tokenizer
