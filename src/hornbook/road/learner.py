@@ -54,5 +54,5 @@ def rates(config: PretrainConfig) -> Rates:
 
     return Rates(
         matrices=config.matrix_lr, embedding=config.embedding_lr, head=config.head_lr, vectors=config.vector_lr,
-        weight_decay=config.weight_decay,
+        betas=config.betas, weight_decay=config.weight_decay,
     )  # fmt: skip

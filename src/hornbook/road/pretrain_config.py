@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field
 
@@ -14,6 +14,7 @@ from hornbook.road.sizes import SIZES, Size
 if TYPE_CHECKING:
     from hornbook.pipeline.recipe import Recipe
 
+Memory = Annotated[float, Field(ge=0, lt=1)]  # the share of a running mean that stays
 HEAD_DIM = 64
 ROW_TOKENS = 32_768  # at most so many at once: depth 14 then holds 25 GB, depth 20 holds 52; the rest is accumulated
 SHORT_WINDOW = 512  # up to here the slowest turning pairs of a base of 10,000 hardly turn, and help nobody
@@ -50,6 +51,7 @@ class PretrainConfig(StageConfig):
     embedding_lr: float = Field(0.05, gt=0, description="AdamW's rate for the embedding")
     head_lr: float = Field(0.004, gt=0, description="AdamW's rate for the head")
     vector_lr: float = Field(0.02, gt=0, description="AdamW's rate for norms")
+    betas: tuple[Memory, Memory] = Field((0.8, 0.95), description="AdamW's memory of gradients and of their squares")
     weight_decay: float = Field(0.0, ge=0, description="of the matrices")
     warmup: float = Field(0.02, ge=0, le=1, description="share of the steps in which the rates climb")
     cooldown: float = Field(0.7, ge=0, le=1, description="share of the steps in which the rates fall")
