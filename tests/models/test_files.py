@@ -55,10 +55,10 @@ def test_transformers_opens_our_folder_and_we_open_theirs(tmp_path: Path, kind: 
 
 def test_tensors_are_written_as_safetensors_writes_them_and_held_only_once(tmp_path: Path) -> None:
     values = torch.tensor([[0.0, 1.5, 2.0], [-3.0, 100.0, 7.0]])
-    tensors = {f"{name} of {dtype}": made.to(dtype, copy=True) for dtype in FILED_AS
-               for name, made in {"é\"": values, "b": values[0, 1], "a": values[:, :0], "t": values.T}.items()}  # fmt: skip
+    some = {"é\"": values, "b": values[0, 1], "a": values[:, :0], "t": values.T}
+    tensors = {f"{name} {type}": made.to(type, copy=True) for type in FILED_AS for name, made in some.items()}
     write_safetensors(tmp_path / "some", tensors)
-    plain = {name: tensors[name].clone(memory_format=torch.contiguous_format) for name in sorted(tensors)}
+    plain = {name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()}
     assert (tmp_path / "some").read_bytes() == safetensors.torch.save(plain)
     write_safetensors(tmp_path / "none", {})
     assert (tmp_path / "none").read_bytes() == safetensors.torch.save({})

@@ -77,8 +77,8 @@ def read_weights(folder: Path, *, packed: bool = False) -> dict[str, Tensor]:
 def write_safetensors(path: Path, tensors: dict[str, Tensor]) -> None:
     """Write tensors atomically, in the order of types and names, so that equal tensors give equal bytes.
 
-    The bytes are those of safetensors' own `save`, which would hold all of them twice more; here one tensor at a time is
-    written from where it lies (format: huggingface.co/docs/safetensors).
+    The bytes are those of safetensors' own `save`, which would hold all of them twice more; here one tensor at a time
+    is written from where it lies (format: huggingface.co/docs/safetensors).
     """
     types, header, at = list(FILED_AS), {}, 0
     ordered = sorted(tensors, key=lambda name: (types.index(tensors[name].dtype), name))

@@ -4,9 +4,10 @@ The parts are what the code asks for: see `models/rows.py` and `models/attention
 products.py` and `cpp/linear.cpp` for panels, `objectives/next_token.py` for the head, `optimiser.py` for Muon's work
 space and the looks at how far weights move. Writing a checkpoint takes nothing (`models/weights.py`).
 
-Where the peak lies depends on how malloc gives back (`models/device.py` sets it): a block of `OWN_BLOCK` bytes and more
-has pages of its own and goes back when it is freed; smaller ones share a heap that stays as large as it ever was. So the
-peak is what always lies there, the heap at its fullest, and the large blocks of the moment that has most of them.
+Where the peak lies depends on how malloc gives back (`models/device.py` sets it): a block of `OWN_BLOCK` bytes and
+more has pages of its own and goes back when it is freed; smaller ones share a heap that stays as large as it ever was.
+So the peak is what always lies there, the heap at its fullest, and the large blocks of the moment that has most of
+them.
 """
 
 from __future__ import annotations
@@ -82,8 +83,8 @@ def kept_for_backward(shape: TransformerConfig, batching: Batching) -> int:
 
 def _moments(shape: TransformerConfig, batching: Batching) -> list[Moment]:
     """What is held, beside what always lies there, at the moments of a step that hold most: the last scores of the
-    head; the beginning of the way back, when the head's gradient is multiplied by the loss's; and in the optimiser, when
-    it looks how far the weights move."""
+    head; the beginning of the way back, when the head's gradient is multiplied by the loss's; and in the optimiser,
+    when it looks how far the weights move."""
     D, tokens = shape.hidden_size, batching.tokens
     every, kept = _parameters(shape), _kept(shape, batching)
     words, x = 4 * shape.vocab_size * D, batching.bytes * tokens * D
