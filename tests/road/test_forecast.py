@@ -13,10 +13,13 @@ import torch
 from hornbook.core.errors import InputError
 from hornbook.pipeline.config import Dial
 from hornbook.pipeline.recipe import MachineConfig, Recipe
-from hornbook.road import forecast
+from hornbook.road import forecast, room
 from hornbook.road.here import document_tokens
 from hornbook.road.pace import Pace, _Trial, affordable, candidates, measured_pace
 from hornbook.road.pretrain import PretrainConfig
+from hornbook.road.reward import RewardConfig
+from hornbook.road.rl import RlConfig
+from hornbook.road.sft import SftConfig
 from hornbook.road.tokenizer import TokenizerConfig
 from hornbook.tokens.shards import Encoded, write_tokens
 
@@ -129,3 +132,28 @@ def test_what_does_not_fit_is_refused_with_what_would(monkeypatch: pytest.Monkey
     assert sum(forecast.estimate(fitting, recipe(), {}, thorough=False).memory.values()) <= 1_000_000_000
     with pytest.raises(InputError, match=r"lower depth, pretrain\.window or tokenizer\.vocab_size"):
         forecast.estimate(wide.model_copy(update={"depth": 400}), recipe(), {}, thorough=False)
+
+
+@pytest.mark.parametrize(("section", "config", "needs"), [
+    ("sft", SftConfig(rows=512), r"needs \S+ GB of memory at its peak, and there are 1.0 GB; lower sft.rows, sft.wind"),
+    ("reward", RewardConfig(), "needs at least .* there are 1.0 GB; lower depth or tokenizer.vocab_size"),
+    ("rl", RlConfig(), "needs at least .* there are 1.0 GB; lower depth or tokenizer.vocab_size"),
+    ("rl", RlConfig(ppo_steps=0, dpo=True), "needs at least .* there are 1.0 GB; lower depth"),
+])  # fmt: skip
+def test_what_later_stages_hold_is_refused_before_they_begin(
+    section: str, config: Any, needs: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large = CONFIG.model_copy(update={"width": 1024, "heads": 16, "feed_forward": 4096, "depth": 4})
+    asked = recipe()
+    asked.configs["pretrain"] = large
+    monkeypatch.setattr(room, "memory_of", lambda device: 1_000_000_000)
+    with pytest.raises(InputError, match=needs) as refused:
+        config.estimate(asked, {}, thorough=False)
+    assert str(refused.value).startswith(f"[{section}]: ")
+    assert "\n" not in str(refused.value)
+    asked.configs["pretrain"] = CONFIG
+    small = config.model_copy(update={"rows": 2}) if section == "sft" else config
+    told = small.estimate(asked, {}, thorough=False)
+    assert told is None or 0.3e9 < sum(told.memory.values()) < 1e9
+    del asked.configs["pretrain"]  # a road that begins with somebody's model
+    assert config.estimate(asked, {}, thorough=False) is None

@@ -62,8 +62,7 @@ def peak_memory(shape: TransformerConfig, batching: Batching) -> dict[str, int]:
     On one device, weights and their gradients in fp32. What is read of token shards through a memory map is not
     counted: the system takes it back when it has need of it.
     """
-    count = parameters(shape)
-    weights, states = 4 * count.total, 4 * count.matrices + 8 * (count.total - count.matrices)
+    weights, states = _lasting(shape)
     own = OWN_BLOCK if batching.attention != "fused" else sys.maxsize  # on a GPU torch keeps blocks of any size
     moments = _moments(shape, batching)
     heap = max(_bytes(moment, 0, own) for moment in moments)
@@ -76,9 +75,21 @@ def peak_memory(shape: TransformerConfig, batching: Batching) -> dict[str, int]:
     }  # fmt: skip
 
 
+def models_memory(shape: TransformerConfig, *, models: int, trained: int) -> int:
+    """Bytes that so many models of a shape take at the least, some of which are trained, whatever they read."""
+    weights, states = _lasting(shape)
+    return PROCESS + models * weights + trained * (states + weights)
+
+
 def kept_for_backward(shape: TransformerConfig, batching: Batching) -> int:
     """Bytes of what the way there keeps for the way back, all blocks and the two ends."""
     return sum(_kept(shape, batching))
+
+
+def _lasting(shape: TransformerConfig) -> tuple[int, int]:
+    """Bytes of the weights, and of what the optimisers remember of them."""
+    count = parameters(shape)
+    return 4 * count.total, 4 * count.matrices + 8 * (count.total - count.matrices)
 
 
 def _moments(shape: TransformerConfig, batching: Batching) -> list[Moment]:
