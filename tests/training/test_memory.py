@@ -56,4 +56,4 @@ def test_a_large_model_is_said_part_by_part() -> None:
     assert sum(parts.values()) < 30 * GIGABYTE
     more = peak_memory(large, Batching(32, 2048, 8, attention="fused"))
     assert more["activations"] > 1.9 * parts["activations"]
-    assert more["gradients"] == parts["gradients"] == parts["weights"]
+    assert more["gradients"] == parts["gradients"] == pytest.approx(parts["weights"], rel=1e-3)

@@ -94,6 +94,12 @@ class PretrainConfig(StageConfig):
             tokens = forecast.tokens_for_parameters(self, recipe)
         return self.model_copy(update={"tokens": tokens or TINY_TOKENS, "minutes": None, "tokens_a_parameter": None})
 
+    def sure(self, recipe: Recipe, measured: dict[str, Any]) -> bool:
+        from hornbook.road import forecast
+
+        pace = forecast.kept_pace(self, recipe, measured) if self.minutes else None
+        return pace is None or not pace.busy
+
     def estimate(self, recipe: Recipe, measured: dict[str, Any], *, thorough: bool) -> Estimate:
         from hornbook.road import forecast
 

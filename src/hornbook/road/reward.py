@@ -17,6 +17,7 @@ from hornbook.road.ranked import bootstrap, fitting, length_only, right_pairs, s
 from hornbook.road.sizes import SIZES
 
 if TYPE_CHECKING:
+    from hornbook.pipeline.recipe import Recipe
     from hornbook.training.comparisons import Ranked
     from hornbook.training.fit import FitResult
     from hornbook.training.judge import Judge
@@ -38,6 +39,11 @@ class RewardConfig(StageConfig):
     def defaults(cls, dial: Dial) -> dict[str, Any]:
         size = SIZES.get(dial.size)
         return {"window": size.window if size else 512, "rows": 8 if dial.size == "tiny" else 32}
+
+    def estimate(self, recipe: Recipe, measured: dict[str, Any], *, thorough: bool) -> None:
+        from hornbook.road.room import demand_room
+
+        demand_room(recipe, "reward", models=1, trained=1)
 
     def about_seconds(self) -> float:
         return 40.0

@@ -14,7 +14,7 @@ from pydantic import Field
 
 from hornbook.core.errors import InputError
 from hornbook.core.seeds import derive
-from hornbook.pipeline.config import Dial, StageConfig
+from hornbook.pipeline.config import Dial, Estimate, StageConfig
 from hornbook.pipeline.run import Run
 from hornbook.pipeline.stage import stage
 from hornbook.road.artifacts import Conversations, Model
@@ -24,6 +24,7 @@ from hornbook.road.sizes import SIZES
 if TYPE_CHECKING:
     from hornbook.conversations.probe import Probed
     from hornbook.models.transformer import Transformer
+    from hornbook.pipeline.recipe import Recipe
     from hornbook.tokens.tokenizer import Tokenizer
 
 TOKENS = {"tiny": (40_000, 20_000), "laptop": (200_000, 700_000)}  # of the two rounds
@@ -50,6 +51,11 @@ class SftConfig(StageConfig):
         size = SIZES.get(dial.size, SIZES["laptop"])
         rows = max(1, size.batch_tokens // size.window)
         return {"tokens": first, "second_tokens": second, "window": size.window, "rows": rows}
+
+    def estimate(self, recipe: Recipe, measured: dict[str, Any], *, thorough: bool) -> Estimate | None:
+        from hornbook.road.room import room_to_tune
+
+        return room_to_tune(recipe, "sft", rows=self.rows, window=self.window)
 
     def about_seconds(self) -> float:
         return (self.tokens + self.second_tokens) / 9_000
