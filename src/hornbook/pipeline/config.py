@@ -72,6 +72,8 @@ class StageConfig(BaseModel):
     shared: ClassVar[tuple[str, ...]] = ()  # keys that several stages must agree on: set once, at the recipe's top
     ways: ClassVar[tuple[str, ...]] = ()  # keys that say one thing in several ways: one of them may be given
 
+    later: ClassVar[tuple[str, ...]] = ()  # keys newer than runs that are kept: at their defaults they bear no identity
+
     settled_by: ClassVar[tuple[str, ...]] = ()  # other sections that its horizon depends on
 
     @classmethod

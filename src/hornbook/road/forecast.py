@@ -125,14 +125,16 @@ def _millions(count: int) -> str:
     return f"{count / 1e6:,.1f}M" if count < 1e9 else f"{count / 1e9:,.2f}B"
 
 
-def _checkpoints(config: PretrainConfig) -> int:
-    """How many are written: some on the way, and one at the end of each part."""
+def _checkpoints(config: PretrainConfig) -> float:
+    """How many are written: some on the way, and one at the end of each part. A model that is kept is a third of one:
+    weights without what the optimiser remembers."""
     from hornbook.road.course import LEGS
 
     stable, falling = config.parts
     legs = LEGS if config.minutes else 1
     parts = [stable, *([math.ceil(falling / legs)] * legs if falling else [])]
-    return sum(math.ceil(part / config.checkpoint_every) for part in parts)
+    kept = config.steps // config.keep_every / 3 if config.keep_every else 0
+    return sum(math.ceil(part / config.checkpoint_every) for part in parts) + kept
 
 
 def _key(config: PretrainConfig, recipe: Recipe) -> str:

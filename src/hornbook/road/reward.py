@@ -85,6 +85,7 @@ def reward(config: RewardConfig, sft: Model, preferences: Comparisons, run: Run)
 
 
 def _trained(config: RewardConfig, model: Judge, learned: list[Ranked], run: Run) -> FitResult:
+    from hornbook.training.checkpoint import Keep
     from hornbook.training.comparisons import ComparisonBatches
     from hornbook.training.fit import fit
     from hornbook.training.objectives.reward import reward as objective
@@ -98,7 +99,7 @@ def _trained(config: RewardConfig, model: Judge, learned: list[Ranked], run: Run
         result = fit(
             model, batches, objective, Optimiser(model, Rates()), lambda step: config.lr * height(step),
             folder=run.work / "fit", device=run.device, steps=len(batches),
-            checkpoint_every=max(10, len(batches) // 4), warn=run.warn,
+            checkpoint_every=max(10, len(batches) // 4), keep=Keep(run.checkpoints), warn=run.warn,
             on_step=lambda step, row: bar.advance(1, f"loss {row.get('loss', math.nan):.3f}"),
         )  # fmt: skip
     shutil.copy(run.work / "fit" / "metrics.jsonl", run.out / "metrics.jsonl")
