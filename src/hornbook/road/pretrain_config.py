@@ -53,6 +53,7 @@ class PretrainConfig(StageConfig):
     weight_decay: float = Field(0.0, ge=0, description="of the matrices")
     warmup: float = Field(0.02, ge=0, le=1, description="share of the steps in which the rates climb")
     cooldown: float = Field(0.7, ge=0, le=1, description="share of the steps in which the rates fall")
+    fp8: bool = Field(False, description="multiply in eight-bit floats inside the blocks: faster on H100, less exact")
     induction: bool = Field(True, description="fresh weights with heads that find again what was said before")
     init: InputPath | None = Field(None, description="a model folder to go on from; its shape then is the model's")
     longer: Literal["yarn", "base", "linear"] = Field(

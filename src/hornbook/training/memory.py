@@ -7,7 +7,7 @@ peak lies depends on the shape: at the end of the way there, in the optimiser, o
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from hornbook.models.config import TransformerConfig
@@ -35,6 +35,8 @@ class Batching:
     kernels: bool = True
     attention: Literal["blocks", "fused", "tiles"] = "blocks"
     products: bool = False
+    chunk: int = CHUNK_TOKENS  # tokens whose scores over the vocabulary are held at once
+    recomputed: int = 0  # blocks that keep what they read alone, and are computed again on the way back
 
     @property
     def tokens(self) -> int:
@@ -55,11 +57,9 @@ def peak_memory(shape: TransformerConfig, batching: Batching) -> dict[str, int]:
     """
     count = parameters(shape)
     weights, states = 4 * count.total, 4 * count.matrices + 8 * (count.total - count.matrices)
-    kept, head = kept_for_backward(shape, batching), _head(shape, batching)
-    words = 4 * count.embedding
-    gradients = weights if batching.accumulate > 1 else words
+    kept = kept_for_backward(shape, batching)
     phases = {
-        "activations": {"gradients": gradients, "activations": kept, "the head's loss": head},
+        "activations": _on_the_way(shape, batching, kept),
         "optimiser": {"gradients": weights, "Muon's work space": _newton_schulz(shape, batching.products)},
         "checkpoint": {"the checkpoint's bytes": WHILE_SAVED * (weights + states)},
     }
@@ -68,8 +68,22 @@ def peak_memory(shape: TransformerConfig, batching: Batching) -> dict[str, int]:
     return {**parts, "freed, not given back": PAD + round(FREED * kept)}
 
 
+def recomputed_to_fit(shape: TransformerConfig, batching: Batching, limit: int) -> int:
+    """Of how many blocks the activations must be computed again for a step to fit into `limit` bytes: as few as may be;
+    of all where not even that is enough."""
+    count = parameters(shape)
+    held = PROCESS + 4 * count.total + 4 * count.matrices + 8 * (count.total - count.matrices)
+    for blocks in range(shape.num_hidden_layers):
+        fewer = replace(batching, recomputed=blocks)
+        kept = kept_for_backward(shape, fewer)
+        if held + sum(_on_the_way(shape, fewer, kept).values()) + PAD + round(FREED * kept) <= limit:
+            return blocks
+    return shape.num_hidden_layers
+
+
 def kept_for_backward(shape: TransformerConfig, batching: Batching) -> int:
-    """Bytes of what the way there keeps for the way back, all blocks and the two ends."""
+    """Bytes of what the way there keeps for the way back, all blocks and the two ends. Of blocks that are computed
+    again one at a time is whole, of each other what it read."""
     D, F, E = shape.hidden_size, shape.intermediate_size, shape.head_dim
     queries, keys = shape.num_attention_heads * E, shape.num_key_value_heads * E
     heads = shape.num_attention_heads + shape.num_key_value_heads
@@ -84,13 +98,21 @@ def kept_for_backward(shape: TransformerConfig, batching: Batching) -> int:
     matrices = parameters(shape).matrices // shape.num_hidden_layers
     joined = D * (queries + 2 * keys) + 2 * D * F  # in fp32 only the weights that are used side by side are copied
     a_block = batching.tokens * a_token + (a * matrices if a == 2 and not batching.products else 4 * joined)
-    return shape.num_hidden_layers * a_block + 2 * a * batching.tokens * D
+    whole = max(shape.num_hidden_layers - batching.recomputed, 1)
+    return whole * a_block + (2 + batching.recomputed) * a * batching.tokens * D
+
+
+def _on_the_way(shape: TransformerConfig, batching: Batching, kept: int) -> dict[str, int]:
+    """What is held besides weights and states where the way back begins."""
+    count = parameters(shape)
+    gradients = 4 * (count.total if batching.accumulate > 1 else count.embedding)
+    return {"gradients": gradients, "activations": kept, "the head's loss": _head(shape, batching)}
 
 
 def _head(shape: TransformerConfig, batching: Batching) -> int:
     """The loss in chunks: the head in the computing type, its gradient, a part of that, the scores of one chunk."""
     V, D, a = shape.vocab_size, shape.hidden_size, batching.bytes
-    chunk = min(CHUNK_TOKENS, batching.tokens)
+    chunk = min(batching.chunk, batching.tokens)
     if batching.products:  # the scores as they are and turned; the head in panels
         return V * D * (4 + a) + chunk * V * 2 * a + a * batching.tokens * D
     scores = chunk * V * (a if batching.kernels else a + 3 * 4)
