@@ -14,7 +14,7 @@ import os
 
 from benchmarks.results import parts_parser, run_parts
 
-PARTS = ("speed", "share", "quality", "plan", "baselines", "scaling", "longer", "exchange", "ranks", "kills")
+PARTS = ("speed", "share", "quality", "plan", "baselines", "scaling", "longer", "exchange", "ranks", "kills", "h100")
 
 
 def main() -> None:

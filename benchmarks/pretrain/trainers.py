@@ -2,8 +2,9 @@
 
     python -m benchmarks.pretrain.trainers NAME SHAPE
 
-SHAPE is JSON (`Shape`). A line with a number on its standard input makes so many whole steps: batch, forward, backward,
-gradient norm, optimiser. It answers with one JSON object a line: seconds a step, and the most memory held so far.
+SHAPE is JSON (`Shape`), the device in it. A line with a number on its standard input makes so many whole steps: batch,
+forward, backward, gradient norm, optimiser. It answers with one JSON object a line: seconds a step, and the most memory
+held so far.
 Random tokens, rows of one document, two threads or as many as there are cores, the same for all.
 """
 
@@ -17,19 +18,22 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from benchmarks.results import Absent
 from hornbook.core.processes import cores
 
+if TYPE_CHECKING:
+    from hornbook.models import TransformerConfig
+
 WARM_STEPS = 3
 
 
 @dataclass(frozen=True)
 class Shape:
-    """A model and its batch. Heads are 64 wide. `inner` is SwiGLU's; nanochat has four times the width."""
+    """A model, its batch, and what computes it. `inner` is SwiGLU's; nanochat has four times the width."""
 
     depth: int = 4
     width: int = 256
@@ -37,10 +41,12 @@ class Shape:
     window: int = 512
     rows: int = 8
     vocabulary: int = 4096
+    head: int = 64  # a head's width
+    device: str = "cpu"
 
     @property
     def heads(self) -> int:
-        return self.width // 64
+        return self.width // self.head
 
     @property
     def tokens(self) -> int:
@@ -95,32 +101,47 @@ def lacking(name: str) -> str:
     return ""
 
 
-def ours(shape: Shape, dtype: str) -> Iterator[float]:
-    """`fit`, as a stage calls it, on batches of the loader."""
+def config_of(shape: Shape) -> TransformerConfig:
+    """Our model of the shape."""
+    from hornbook.models import TransformerConfig
+
+    return TransformerConfig(
+        vocab_size=shape.vocabulary, hidden_size=shape.width, intermediate_size=shape.inner,
+        num_hidden_layers=shape.depth, num_attention_heads=shape.heads, num_key_value_heads=shape.heads,
+        head_dim=shape.head, max_position_embeddings=shape.window,
+    )  # fmt: skip
+
+
+def ours(shape: Shape, dtype: str, *, fp8: bool = False, graphs: bool = False) -> Iterator[float]:
+    """`fit`, as a stage calls it, on batches of the loader; with `graphs` what is compiled is replayed as CUDA graphs,
+    which no stage asks for."""
     import torch
 
-    from hornbook.models import Transformer, TransformerConfig
+    from hornbook.models import Transformer
     from hornbook.models.device import use_processor
+    from hornbook.models.float8 import use_float8
     from hornbook.tokens.loader import PackedBatches
+    from hornbook.training.compiled import compiled
     from hornbook.training.fit import fit
     from hornbook.training.objectives.next_token import next_token
     from hornbook.training.optimiser import Optimiser
     from hornbook.training.schedule import constant
 
     use_processor(cores())
-    config = TransformerConfig(
-        vocab_size=shape.vocabulary, hidden_size=shape.width, intermediate_size=shape.inner,
-        num_hidden_layers=shape.depth, num_attention_heads=shape.heads, num_key_value_heads=shape.heads, head_dim=64,
-        max_position_embeddings=shape.window,
-    )  # fmt: skip
-    model = Transformer(config, compute_dtype=getattr(torch, dtype), seed=0)
+    if graphs:
+        import torch._inductor.config
+
+        torch._inductor.config.triton.cudagraphs = True
+    model = Transformer(config_of(shape), compute_dtype=getattr(torch, dtype), seed=0).to(shape.device)
+    if fp8:
+        use_float8(model.model.layers)
     text = np.random.default_rng(0).integers(0, shape.vocabulary, (64, shape.window + 1))
     batches = PackedBatches(list(text), None, window=shape.window, rows=shape.rows, seed=0)
 
     def work(on_step: Callable[[int, dict[str, float]], None]) -> None:
         fit(
-            model, batches, next_token, Optimiser(model), constant, folder=None, device="cpu", steps=10**9,
-            on_step=on_step,
+            model, batches, compiled(next_token, shape.device), Optimiser(model), constant, folder=None,
+            device=shape.device, steps=10**9, on_step=on_step,
         )  # fmt: skip
 
     return _called_back(work, shape.tokens)
@@ -134,8 +155,8 @@ def transformers(shape: Shape, dtype: str) -> Iterator[float]:
     torch.set_num_threads(cores())
     config = Qwen3Config(
         vocab_size=shape.vocabulary, hidden_size=shape.width, intermediate_size=shape.inner,
-        num_hidden_layers=shape.depth, num_attention_heads=shape.heads, num_key_value_heads=shape.heads, head_dim=64,
-        max_position_embeddings=shape.window, tie_word_embeddings=False, use_cache=False,
+        num_hidden_layers=shape.depth, num_attention_heads=shape.heads, num_key_value_heads=shape.heads,
+        head_dim=shape.head, max_position_embeddings=shape.window, tie_word_embeddings=False, use_cache=False,
     )  # fmt: skip
     model = Qwen3ForCausalLM(config).to(getattr(torch, dtype))
     optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True)
@@ -151,7 +172,8 @@ def transformers(shape: Shape, dtype: str) -> Iterator[float]:
 
 def nanochat(shape: Shape, dtype: str, *, compiled: bool = False) -> Iterator[float]:
     """nanochat's model and optimiser from the checkout, at its default rates, with full windows as its script for
-    processors has them. Its precision is what NANOCHAT_DTYPE says; its own training loop compiles the model."""
+    processors has them, and as it advises for GPUs without its kernels. Its precision is what NANOCHAT_DTYPE says; its
+    own training loop compiles the model."""
     import torch
 
     sys.path.insert(0, os.environ["HORNBOOK_NANOCHAT"])
@@ -162,16 +184,19 @@ def nanochat(shape: Shape, dtype: str, *, compiled: bool = False) -> Iterator[fl
         sequence_len=shape.window, vocab_size=shape.vocabulary, n_layer=shape.depth, n_head=shape.heads,
         n_kv_head=shape.heads, n_embd=shape.width, window_pattern="L",
     )  # fmt: skip
-    model = GPT(config)
-    model.init_weights()
+    with torch.device(shape.device):
+        model = GPT(config)
+        model.init_weights()
     optimiser = model.setup_optimizer()
     run = torch.compile(model, dynamic=False) if compiled else model
     while True:
-        ids_BT, targets_BT = torch.randint(0, shape.vocabulary, (2, shape.rows, shape.window))
+        ids_BT, targets_BT = torch.randint(0, shape.vocabulary, (2, shape.rows, shape.window), device=shape.device)
         started = time.perf_counter()
         run(ids_BT, targets_BT).backward()
         optimiser.step()
         model.zero_grad(set_to_none=True)
+        if shape.device != "cpu":  # as its own loop does
+            torch.cuda.synchronize()
         yield time.perf_counter() - started
 
 
@@ -199,6 +224,8 @@ TRAINERS: dict[str, Callable[[Shape], Iterator[float]]] = {
     "transformers_bf16": lambda shape: transformers(shape, "bfloat16"),
     "nanochat_fp32": lambda shape: nanochat(shape, "float32"),
     "nanochat_bf16": lambda shape: nanochat(shape, "bfloat16"),
+    "ours_fp8": lambda shape: ours(shape, "bfloat16", fp8=True),
+    "ours_graphs": lambda shape: ours(shape, "bfloat16", graphs=True),
     "product": product,
     "nanochat_fp32_compiled": lambda shape: nanochat(shape, "float32", compiled=True),
     "nanochat_bf16_compiled": lambda shape: nanochat(shape, "bfloat16", compiled=True),
@@ -224,7 +251,11 @@ def _called_back(work: Callable[[Callable[[int, dict[str, float]], None]], None]
         go.release()
 
 
-def _peak_bytes() -> int:
+def _peak_bytes(device: str) -> int:
+    if device != "cpu":
+        import torch
+
+        return torch.cuda.max_memory_reserved()
     lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
 
@@ -235,7 +266,7 @@ def main() -> None:
     answers, sys.stdout = sys.stdout, sys.stderr  # what peers print is no answer
     for line in sys.stdin:
         seconds = [next(steps) for _ in range(int(line))]
-        print(json.dumps({"seconds": seconds, "peak_bytes": _peak_bytes()}), file=answers, flush=True)
+        print(json.dumps({"seconds": seconds, "peak_bytes": _peak_bytes(shape.device)}), file=answers, flush=True)
     os._exit(0)  # the loop's thread waits
 
 

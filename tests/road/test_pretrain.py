@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +15,17 @@ import torch
 from benchmarks.pretrain.crew import together
 from pydantic import ValidationError
 
-from hornbook.core.errors import InputError
+from hornbook.core.errors import HornbookError, InputError
 from hornbook.core.jsonl import read_jsonl
 from hornbook.models import Transformer, TransformerConfig, load_model, save_model
+from hornbook.models.counts import flops_a_token
 from hornbook.models.vocabulary import with_vocabulary
 from hornbook.pipeline.config import Dial
 from hornbook.pipeline.identity import encoded
 from hornbook.pipeline.recipe import MachineConfig, Recipe
 from hornbook.pipeline.run import Run
 from hornbook.road import course as course_module
-from hornbook.road import forecast, pace
+from hornbook.road import forecast, here, pace
 from hornbook.road.artifacts import Model, TokenizerArtifact, Tokens
 from hornbook.road.learner import rates
 from hornbook.road.pretrain import pretrain
@@ -67,6 +69,12 @@ def test_it_learns_and_leaves_a_whole_folder(trained: tuple[Model, Run]) -> None
     assert [row["step"] for row in rows] == list(range(1, 41))
     assert rows[0]["loss"] == pytest.approx(math.log(320), abs=0.6)
     assert run.metrics["loss"] < 2.5
+    assert all(0 < row["mfu"] < 1 for row in rows)
+    work = flops_a_token(model.load().config, 64)
+    assert rows[-1]["mfu"] / run.metrics["mfu"] == pytest.approx(
+        rows[-1]["tokens_per_second"] / run.metrics["tokens_per_second"]
+    )
+    assert run.metrics["tokens_per_second"] * work / run.metrics["mfu"] > 1e9  # what a core can do, at least
     assert run.counts["tokens"] == 40 * 256
     assert run.metrics["parameters"] == sum(p.numel() for p in model.load().parameters())
     assert model.tokenizer().decode(model.tokenizer().encode("Edda of Vell")) == "Edda of Vell"
@@ -113,6 +121,23 @@ def test_it_goes_on_from_an_open_model(inputs: tuple[Tokens, TokenizerArtifact],
     pretrain(config, *inputs, run)
     assert run.metrics["loss"] < trained[0].metrics()[0]["loss"] - 1
     assert run.metrics["steps"] == 1
+
+
+def test_eight_bit_floats_are_refused_where_there_are_none(inputs, tmp_path: Path) -> None:
+    config = PretrainConfig(**CONFIG | {"fp8": True})
+    with pytest.raises(HornbookError, match=r"\[pretrain\] fp8: cpu has no products of eight-bit floats"):
+        pretrain(config, *inputs, Run(tmp_path, seed=5, threads=1))
+    with pytest.raises(HornbookError, match=r"\[pretrain\] fp8: cpu has no products of eight-bit floats"):
+        config.estimate(recipe("tiny"), {}, thorough=False)
+
+
+def test_blocks_are_computed_again_where_a_gpu_is_too_small(inputs, trained, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(here, "fitted", lambda shape, batching, device: replace(batching, recomputed=1))
+    run = Run(tmp_path, seed=5, threads=1)
+    again = pretrain(PretrainConfig(**CONFIG), *inputs, run)
+    assert run.notes == ["the activations do not fit the GPU's memory: those of 1 block of 2 are computed again on the "
+                         "way back"]  # fmt: skip
+    assert again.content_digest() == trained[0].content_digest()
 
 
 def test_an_open_model_of_another_vocabulary_is_refused(inputs, tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,13 +11,18 @@ import torch
 from hornbook.models import Transformer, TransformerConfig
 from hornbook.models.counts import parameters
 from hornbook.models.kernels import has_attention, has_products, kernels, use_kernels
+from hornbook.road.here import fitted
 from hornbook.tokens.loader import PackedBatches
 from hornbook.training.batch import on_device
-from hornbook.training.memory import Batching, kept_for_backward, models_memory, peak_memory
+from hornbook.training.memory import Batching, kept_for_backward, models_memory, peak_memory, recomputed_to_fit
 
 SHAPE = TransformerConfig(
     vocab_size=300, hidden_size=128, intermediate_size=384, num_hidden_layers=3, num_attention_heads=2,
     num_key_value_heads=1, head_dim=64,
+)  # fmt: skip
+LARGE = TransformerConfig(
+    vocab_size=32_768, hidden_size=896, intermediate_size=2432, num_hidden_layers=14, num_attention_heads=14,
+    num_key_value_heads=14, head_dim=64,
 )  # fmt: skip
 GIGABYTE = 1 << 30
 
@@ -48,14 +55,10 @@ def test_what_is_kept_for_the_way_back(dtype: torch.dtype, compile: bool) -> Non
 
 
 def test_a_large_model_is_said_part_by_part() -> None:
-    large = TransformerConfig(
-        vocab_size=32_768, hidden_size=896, intermediate_size=2432, num_hidden_layers=14, num_attention_heads=14,
-        num_key_value_heads=14, head_dim=64,
-    )  # fmt: skip
-    parts = peak_memory(large, Batching(16, 2048, 16, attention="fused"))
+    parts = peak_memory(LARGE, Batching(16, 2048, 16, attention="fused"))
     assert parts["weights"] == 4 * (14 * (4 * 896**2 + 3 * 896 * 2432 + 2 * 896 + 2 * 64) + 896 + 2 * 32_768 * 896)
     assert sum(parts.values()) < 30 * GIGABYTE
-    more = peak_memory(large, Batching(32, 2048, 8, attention="fused"))
+    more = peak_memory(LARGE, Batching(32, 2048, 8, attention="fused"))
     assert more["activations"] > 1.9 * parts["activations"]
     assert more["gradients"] == parts["gradients"] == pytest.approx(parts["weights"], rel=1e-3)
 
@@ -80,3 +83,15 @@ def test_models_at_once_take_their_weights_and_the_trained_ones_more() -> None:
     assert weights == 4 * parameters(SHAPE).total
     assert models_memory(SHAPE, models=1, trained=1) - one > 2 * weights
     assert models_memory(SHAPE, models=1, trained=1) < sum(peak_memory(SHAPE, Batching(1, 32)).values())
+
+
+def test_as_few_blocks_as_may_be_are_computed_again() -> None:
+    batching = Batching(16, 2048, 16, attention="fused")
+    sizes = [sum(peak_memory(LARGE, replace(batching, recomputed=count)).values()) for count in range(14)]
+    assert sizes == sorted(sizes, reverse=True)
+    assert recomputed_to_fit(LARGE, batching, sizes[0]) == 0
+    for count in (1, 5, 12):
+        assert recomputed_to_fit(LARGE, batching, sizes[count]) == count
+        assert recomputed_to_fit(LARGE, batching, sizes[count] - 1) == count + 1
+    assert recomputed_to_fit(LARGE, batching, 0) == 13
+    assert fitted(LARGE, batching, "cpu") == batching

@@ -96,7 +96,8 @@ def _ended(done: Done) -> None:
         return
     counts = "".join(f", {value:,} {name}" for name, value in record.counts.items())
     memory = size(record.peak_memory_bytes)
-    print(f"{done.step}: done in {duration(record.seconds)}, {memory}{counts}", flush=True)
+    share = f", {record.metrics['mfu']:.0%} of what the device can compute" if "mfu" in record.metrics else ""
+    print(f"{done.step}: done in {duration(record.seconds)}, {memory}{counts}{share}", flush=True)
 
 
 def _starting_json(planned: Planned, reason: str) -> None:

@@ -3,7 +3,8 @@ ways, or from one text to another.
 
 On a processor torch's fused kernel is slow with gradients, for its way back has no fast bf16 path: 51 ms a layer there
 and back (B=16, T=256, H=4, E=64, bf16, one core). Two others stand in for it: our own kernel for processors that
-multiply bf16, and products in tiles that stay in the cache (docs/log.md has the figures). Elsewhere torch's is used.
+multiply bf16, and products in tiles that stay in the cache (docs/log.md has the figures). On a GPU a graph looks at
+those blocks alone that hold something to see (`blocks.py`). Elsewhere torch's is used.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from hornbook.models import blocks
 from hornbook.models.kernels import call, has_attention, has_kernels
 
 TILE_BYTES = 1 << 20  # the scores of one tile: half of a core's second-level cache
@@ -29,6 +31,7 @@ class Mask(NamedTuple):
     prefixes_BT: Tensor | None = None  # with them, the numbers of their prefixes
     additive_B1TT: Tensor | None = None  # 0 where t may look at s, minus infinity elsewhere; B is 1 without documents
     causal: bool = True
+    visible: blocks.BlockMask | None = None  # in a graph on a GPU
 
 
 def attention_mask(
@@ -46,6 +49,10 @@ def attention_mask(
         return Mask(numbers_BT, numbers_BT if prefixes_BT is None else prefixes_BT.to(torch.int32).contiguous())
     if documents_BT is None and window is None and not _in_tiles(like):
         return Mask()
+    if blocks.in_graph(like, length, head_size):
+        if documents_BT is None:
+            documents_BT = torch.zeros(batch, length, dtype=torch.int32, device=like.device)
+        return Mask(visible=blocks.visible(documents_BT, prefixes_BT, window, positions_BT))
     seen = torch.ones(length, length, dtype=torch.bool, device=like.device).tril()[None]
     if documents_BT is not None:
         own = documents_BT[:, :, None] == documents_BT[:, None, :]
@@ -92,6 +99,8 @@ def attend(
     """
     if mask.numbers_BT is not None:
         return _InBlocks.apply(q_BHTE, k_BKTE, v_BKTE, mask.numbers_BT, mask.prefixes_BT)
+    if mask.visible is not None:
+        return blocks.attend_visible(q_BHTE, k_BKTE, v_BKTE, mask.visible, scale).transpose(1, 2)
     groups, additive_B1TT = q_BHTE.shape[1] // k_BKTE.shape[1], mask.additive_B1TT
     if _in_tiles(q_BHTE):
         scale = q_BHTE.shape[-1] ** -0.5 if scale is None else scale

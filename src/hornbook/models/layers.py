@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from hornbook.models import float8
 from hornbook.models.products import linear
 from hornbook.models.rows import rms_norm, swiglu
 
@@ -19,7 +20,10 @@ MANY = 512  # places: from here on weights that lie apart are joined, and not wh
 
 
 class Linear(nn.Linear):
-    """A product in the type of its input, whatever the type the weight is kept in."""
+    """A product in the type of its input, whatever the type the weight is kept in; with `float8` (`models/float8.py`)
+    in eight bits when it trains."""
+
+    float8 = False
 
     def __init__(self, inputs: int, outputs: int, bias: bool = False):
         super().__init__(inputs, outputs, bias)
@@ -28,7 +32,7 @@ class Linear(nn.Linear):
         """Nothing yet: weights are given by `initialise`, or read from a file."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return linear(x, own_part(self.weight), None if self.bias is None else own_part(self.bias))
+        return _made(x, own_part(self.weight), None if self.bias is None else own_part(self.bias), self.float8)
 
 
 class Embedding(nn.Embedding):
@@ -106,7 +110,7 @@ def side_by_side(x: Tensor, *linears: Linear) -> Tensor:
     if weight is None:
         weight = torch.cat([own_part(each.weight) for each in linears])
     biases: list[Tensor] = [own_part(each.bias) for each in linears if each.bias is not None]
-    return linear(x, weight, torch.cat(biases) if biases else None)
+    return _made(x, weight, torch.cat(biases) if biases else None, all(each.float8 for each in linears))
 
 
 @torch.no_grad()
@@ -119,6 +123,13 @@ def lay_side_by_side(model: nn.Module) -> None:
             parts = torch.cat([each.weight for each in linears]).split([len(each.weight) for each in linears])
             for each, part in zip(linears, parts, strict=True):
                 each.weight.data = part
+
+
+def _made(x: Tensor, weight_NK: Tensor, bias_N: Tensor | None, eight: bool) -> Tensor:
+    if not eight or not torch.is_grad_enabled() or x.shape[:-1].numel() % float8.SIDE:
+        return linear(x, weight_NK, bias_N)
+    y = float8.product(x, weight_NK)
+    return y if bias_N is None else y + bias_N.to(y.dtype)
 
 
 def _plain(linears: Sequence[Linear]) -> bool:

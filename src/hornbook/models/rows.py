@@ -72,7 +72,13 @@ def cross_entropy_(scores_NV: Tensor, targets_N: Tensor, weights_N: Tensor, *, g
     targets_N1, weights_N1 = targets_N[:, None], weights_N[:, None]
     logprobs_NV = torch.log_softmax(scores_NV.float(), dim=-1)
     if gradients:
-        scores_NV.copy_((logprobs_NV.exp() * weights_N1).scatter_add(1, targets_N1, -weights_N1))
+        gradients_NV = logprobs_NV.exp() * weights_N1
+        if torch.compiler.is_compiling():  # in the same pass; to scatter, a graph would write them all first
+            here_NV = torch.arange(scores_NV.shape[1], device=scores_NV.device) == targets_N1
+            gradients_NV = torch.where(here_NV, gradients_NV - weights_N1, gradients_NV)
+        else:
+            gradients_NV = gradients_NV.scatter_add(1, targets_N1, -weights_N1)
+        scores_NV.copy_(gradients_NV)
     return -(logprobs_NV.gather(1, targets_N1) * weights_N1)[:, 0]
 
 

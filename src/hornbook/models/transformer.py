@@ -7,11 +7,14 @@ Shapes: B rows, T places, D width, H heads, K key-value heads, E head width, V v
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from hornbook.models.attention import Mask, attend, attention_mask
 from hornbook.models.config import TransformerConfig
@@ -35,12 +38,13 @@ class Transformer(nn.Module):
     """A decoder-only language model (Vaswani et al. 2017; Qwen3 report, arXiv:2505.09388).
 
     `compute_dtype` is the type of the activations; None means that of the weights. Without a `seed` the weights are
-    whatever the memory held: give it others.
+    whatever the memory held: give it others. The first `recomputed` blocks keep for the way back only what they read,
+    and are computed again there: the same sums, in less memory and more time (arXiv:1604.06174).
     """
 
     def __init__(self, config: TransformerConfig, *, compute_dtype: torch.dtype | None = None, seed: int | None = 0):
         super().__init__()
-        self.config, self.compute_dtype = config, compute_dtype
+        self.config, self.compute_dtype, self.recomputed = config, compute_dtype, 0
         self.model = self.trunk(config)
         self.lm_head = Linear(config.hidden_size, config.vocab_size)
         if config.tie_word_embeddings:
@@ -71,16 +75,24 @@ class Transformer(nn.Module):
         masks = [Mask()] * len(self.model.layers)
         if cache is None:
             masks = self._masks(x_BTD, positions_BT, documents_BT, prefixes_BT)
-        *before, (last, last_mask) = zip(self.model.layers, masks, strict=True)
-        for layer, mask in before:
+        *before, last = [
+            self._recomputing(layer, index) for index, layer in enumerate(self.model.layers)
+        ]
+        for layer, mask in zip(before, masks[:-1], strict=True):
             x_BTD = layer(x_BTD, rotation, mask, cache)
-        return self.model.norm(last(x_BTD, rotation, last_mask, cache, places_N))
+        return self.model.norm(last(x_BTD, rotation, masks[-1], cache, places_N))
 
     def embedded(self, ids_BT: Tensor, positions_BT: Tensor) -> tuple[Tensor, Rotation]:
         """x_BTD that the first block reads, and how queries and keys are turned."""
         embedding_VD = self.model.embed_tokens.weight
         x_BTD = F.embedding(ids_BT, embedding_VD).to(self.compute_dtype or embedding_VD.dtype)
         return x_BTD, rotations(positions_BT, self.config)
+
+    def _recomputing(self, layer: nn.Module, index: int) -> Callable[..., Tensor]:
+        """The block, or what computes it again on the way back."""
+        if index >= self.recomputed or not torch.is_grad_enabled():
+            return layer
+        return partial(checkpoint, layer, use_reentrant=False, preserve_rng_state=False)
 
     def _masks(self, x_BTD: Tensor, positions_BT: Tensor, documents_BT, prefixes_BT) -> list[Mask]:
         """Every layer's; one is made for each window there is. A window as long as the row is none."""

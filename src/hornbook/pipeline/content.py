@@ -10,7 +10,7 @@ from typing import Any, cast
 from hornbook.core.digest import digest_bytes, digest_file, digest_sorted
 from hornbook.core.jsonl import read_jsonl
 
-TIMES = frozenset({"time", "times", "seconds", "fetched_at", "written_at", "created", "tokens_per_second"})
+TIMES = frozenset({"time", "times", "seconds", "fetched_at", "written_at", "created", "tokens_per_second", "mfu"})
 BLOCK_ROWS = 1024
 
 

@@ -11,7 +11,7 @@ from hornbook.core.errors import InputError
 from hornbook.core.processes import cores
 from hornbook.core.words import counted, size
 from hornbook.pipeline.config import Estimate
-from hornbook.road.here import batching_of, document_tokens, machine_of, memory_of, processor, vocabulary
+from hornbook.road.here import batching_of, document_tokens, fitted, machine_of, memory_of, processor, vocabulary
 from hornbook.road.learner import shape_of
 from hornbook.road.pace import AROUND_SECONDS, Pace, measured_pace
 
@@ -44,11 +44,15 @@ def tokens_for_parameters(config: PretrainConfig, recipe: Recipe) -> int:
 def estimate(config: PretrainConfig, recipe: Recipe, measured: dict[str, Any], *, thorough: bool) -> Estimate:
     """What the training will take. Raises InputError where it cannot fit into a processor's memory."""
     from hornbook.models.counts import flops_a_token, newton_schulz_flops, parameters
+    from hornbook.models.float8 import demand_float8
     from hornbook.training.memory import peak_memory
     from hornbook.training.optimiser import NEWTON_SCHULZ_STEPS
 
-    device, _ = machine_of(recipe)
-    shape, batching = shape_of(config, vocabulary(recipe)), batching_of(config, recipe)
+    device, compile = machine_of(recipe)
+    if config.fp8:
+        demand_float8(device, "[pretrain] fp8")
+    shape = shape_of(config, vocabulary(recipe))
+    batching = fitted(shape, batching_of(config, device, compile), device)
     memory = peak_memory(shape, batching)
     limit = memory_of(device)
     if device == "cpu" and sum(memory.values()) > limit:
@@ -141,7 +145,7 @@ def _key(config: PretrainConfig, recipe: Recipe) -> str:
     """What the pace depends on, the machine with it; not how much is read."""
     shape = shape_of(config, vocabulary(recipe))
     device, compile = machine_of(recipe)
-    here = [device, compile, recipe.machine.threads, cores(), processor()]
+    here = [device, compile, recipe.machine.threads, cores(), processor(), *(["fp8"] if config.fp8 else [])]
     document = document_tokens(recipe, config.window)
     return digest_json([shape.model_dump(), config.rows, config.window, document, *here])
 

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from hornbook.core.processes import memory_limit
 
 DOCUMENT_STEP = 64
+USABLE = 0.9  # of a GPU's memory: its context and the holes between tensors take the rest
 
 if TYPE_CHECKING:
+    from hornbook.models import TransformerConfig
     from hornbook.pipeline.recipe import Recipe
     from hornbook.road.pretrain_config import PretrainConfig
     from hornbook.training.memory import Batching
@@ -58,6 +60,17 @@ def machine_of(recipe: Recipe) -> tuple[str, bool]:
     return device, can_compile(device) if asked.compile == "auto" else asked.compile
 
 
+def fitted(shape: TransformerConfig, batching: Batching, device: str) -> Batching:
+    """The same; on a GPU with as many blocks computed again on the way back as its memory asks for."""
+    from dataclasses import replace
+
+    from hornbook.training.memory import recomputed_to_fit
+
+    if device == "cpu":
+        return batching
+    return replace(batching, recomputed=recomputed_to_fit(shape, batching, round(USABLE * memory_of(device))))
+
+
 def memory_of(device: str) -> int:
     """Bytes that a process may hold there."""
     import torch
@@ -67,15 +80,15 @@ def memory_of(device: str) -> int:
     return torch.cuda.get_device_properties(torch.device(device)).total_memory
 
 
-def batching_of(config: PretrainConfig, recipe: Recipe) -> Batching:
+def batching_of(config: PretrainConfig, device: str, compile: bool) -> Batching:
     """How a step of this configuration is computed here."""
     from hornbook.models import pick_dtype
     from hornbook.models.attention import BLOCK
     from hornbook.models.kernels import found_kernels, has_attention, has_products
     from hornbook.road.pretrain_config import HEAD_DIM
     from hornbook.training.memory import Batching
+    from hornbook.training.objectives.next_token import chunk_tokens
 
-    device, compile = machine_of(recipe)
     bits = pick_dtype(device).itemsize
     kernels = compile and (device != "cpu" or found_kernels().loaded is not None)
     blocks = kernels and bits == 2 and device == "cpu" and has_attention()
@@ -86,7 +99,10 @@ def batching_of(config: PretrainConfig, recipe: Recipe) -> Batching:
     elif blocks and fits:
         attention = "blocks"
     products = kernels and bits == 2 and device == "cpu" and has_products()
-    return Batching(config.rows, config.window, config.accumulate, 2 if bits == 2 else 4, kernels, attention, products)
+    return Batching(
+        config.rows, config.window, config.accumulate, 2 if bits == 2 else 4, kernels, attention, products,
+        chunk_tokens(device),
+    )  # fmt: skip
 
 
 def processor() -> str:

@@ -34,8 +34,10 @@ def shape_of(config: PretrainConfig, vocab_size: int) -> TransformerConfig:
 
 
 def build(config: PretrainConfig, vocab_size: int, *, seed: int, device: str) -> Transformer:
-    """The model to train: fresh from `seed`, or `init`'s. fp32 weights, computing in the type that is fast here."""
+    """The model to train: fresh from `seed`, or `init`'s. fp32 weights, computing in the type that is fast here. Raises
+    HornbookError where `fp8` is asked of a device that has none."""
     from hornbook.models import Transformer, load_model, pick_dtype
+    from hornbook.models.float8 import demand_float8, use_float8
     from hornbook.models.induction import lay_induction
     from hornbook.models.vocabulary import with_vocabulary
 
@@ -48,6 +50,9 @@ def build(config: PretrainConfig, vocab_size: int, *, seed: int, device: str) ->
         model = with_vocabulary(load_model(Path(config.init), device=device), vocab_size)
         model.config = shape_of(config, vocab_size)
     model.compute_dtype = pick_dtype(device)
+    if config.fp8:
+        demand_float8(device, "[pretrain] fp8")
+        use_float8(model.model.layers)
     return model
 
 

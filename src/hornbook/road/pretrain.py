@@ -14,6 +14,7 @@ from hornbook.road.pretrain_config import PretrainConfig
 
 if TYPE_CHECKING:
     from hornbook.models.transformer import Transformer
+    from hornbook.training.parallel.world import World
 
 
 @stage(version=7, torchrun=True)
@@ -27,8 +28,10 @@ def pretrain(config: PretrainConfig, tokens: Tokens, tokenizer: TokenizerArtifac
     import torch
 
     from hornbook.core.jsonl import write_jsonl
+    from hornbook.models.counts import flops_a_token
     from hornbook.models.device import use_processor
     from hornbook.models.kernels import has_kernels
+    from hornbook.models.peak import peak_flops
     from hornbook.road.course import Course, Samples
     from hornbook.training.parallel.place import place
     from hornbook.training.parallel.world import World
@@ -40,6 +43,7 @@ def pretrain(config: PretrainConfig, tokens: Tokens, tokenizer: TokenizerArtifac
     world = World.join(run.device, tensor=run.tensor, shard=run.shard)
     model = build(config, encoder.vocab_size, seed=derive(run.seed, "weights"), device=run.device)
     place(model, world, compile=run.compile and run.device != "cpu")
+    _recompute_by_need(model, config, run, world)
     with run.progress("pretrain", config.steps * config.step_tokens, "tokens") as bar:
         course = Course(config, model, run, bar, world)
         course.read(train, Samples(run.out / "samples.jsonl", model, encoder, list(tokens.heldout()), world))
@@ -48,7 +52,9 @@ def pretrain(config: PretrainConfig, tokens: Tokens, tokenizer: TokenizerArtifac
         world.leave()
         return Model(run.out)
     encoder.save(run.out)
-    rows = list(course.rows())
+    peak = peak_flops(run.device, model.compute_dtype or torch.float32)
+    share = None if peak is None else flops_a_token(model.config, config.window) / (peak * world.size)
+    rows = [row if share is None else row | {"mfu": row["tokens_per_second"] * share} for row in course.rows()]
     write_jsonl(run.out / "metrics.jsonl", rows)
     fast = run.compile and (run.device != "cpu" or has_kernels(model.lm_head.weight))
     run.metric(
@@ -62,7 +68,8 @@ def pretrain(config: PretrainConfig, tokens: Tokens, tokenizer: TokenizerArtifac
 
 
 def _figures(model: Transformer, rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Parameters, the loss over the last twentieth of the steps in nats a token, and the usual rate."""
+    """Parameters, the loss over the last twentieth of the steps in nats a token, the usual rate, and which share of the
+    device's that makes."""
     from statistics import fmean, median
 
     losses = [row["loss"] for row in rows[-max(1, len(rows) // 20) :] if "loss" in row]
@@ -71,4 +78,24 @@ def _figures(model: Transformer, rows: list[dict[str, Any]]) -> dict[str, Any]:
         "loss": fmean(losses) if losses else None,
         "tokens_per_second": median(row["tokens_per_second"] for row in rows),
         "dtype": str(model.compute_dtype).removeprefix("torch."),
+        **({"mfu": median(row["mfu"] for row in rows)} if "mfu" in rows[0] else {}),
     }
+
+
+def _recompute_by_need(model: Transformer, config: PretrainConfig, run: Run, world: World) -> None:
+    """On a GPU whose memory the activations would not fit, have some blocks computed again on the way back."""
+    from dataclasses import replace
+
+    from hornbook.core.words import counted
+    from hornbook.road.here import batching_of, fitted
+    from hornbook.training.parallel.world import shared_rows
+
+    if world.parted:  # what a part of a model needs is not reckoned
+        return
+    rows, accumulate = shared_rows(config.rows, config.accumulate, world.readers)
+    batching = batching_of(config, run.device, run.compile)
+    batching = replace(batching, rows=rows // world.readers, accumulate=accumulate)
+    model.recomputed = fitted(model.config, batching, run.device).recomputed
+    if model.recomputed:
+        run.note(f"the activations do not fit the GPU's memory: those of {counted(model.recomputed, 'block')} of "
+                 f"{model.config.num_hidden_layers} are computed again on the way back")  # fmt: skip

@@ -38,7 +38,10 @@ def cut(batch: B, parts: int) -> list[B]:
 
 def _moved(value: Any, device: torch.device | str) -> Any:
     if isinstance(value, np.ndarray):
-        return torch.from_numpy(value).to(device, non_blocking=True)
+        tensor = torch.from_numpy(value)
+        if torch.device(device).type == "cuda":  # from other memory the copy waits for all work before it
+            tensor = tensor.pin_memory()
+        return tensor.to(device, non_blocking=True)
     if isinstance(value, torch.Tensor):
         return value.to(device, non_blocking=True)
     if isinstance(value, dict):

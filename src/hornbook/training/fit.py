@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from hornbook.core.errors import HornbookError
 from hornbook.core.files import atomic_writer, write_text
@@ -146,9 +146,11 @@ class _Loop:
         found = None
         while found is None:
             found = self._sums(micro_batches)
-        names, (total, weight, *sums) = found
+        names, given = found
         gradients = [own_part(p.grad) for p in self.optimiser.parameters if p.grad is not None]
-        norm = self.world.norm(self.optimiser.parameters) / weight if weight > 0 else math.nan
+        *given, norm = _read([*given, self.world.norm(self.optimiser.parameters)])
+        total, weight, *sums = self.world.sums(given)
+        norm = norm / weight if weight > 0 else math.nan
         whole = math.isfinite(total) and math.isfinite(norm)
         factor, looked = self.schedule(self.step), {}
         if whole:
@@ -162,9 +164,9 @@ class _Loop:
         kept = {"loss": total / weight, "gradient_norm": norm} if whole else {}
         return {**kept, **means, "lr": factor, **looked, "weight": weight, "skipped": self.skipped}, whole
 
-    def _sums(self, micro_batches: list[Any]) -> tuple[list[str], list[float]] | None:
-        """Leave the gradients of the whole step's sum, and return the names of its metrics and the sums: total, weight,
-        metrics. None when the memory was not enough: then nothing is left, and the pieces are smaller."""
+    def _sums(self, micro_batches: list[Any]) -> tuple[list[str], list[Tensor | float]] | None:
+        """Leave the gradients of the whole step's sum, and return the names of its metrics and this process's sums:
+        total, weight, metrics. None when the memory was not enough: nothing is left, and the pieces are smaller."""
         total, weight, sums = 0.0, 0.0, {}
         try:
             pieces = [piece for batch in micro_batches for piece in self._pieces(batch)]
@@ -178,7 +180,7 @@ class _Loop:
             self._halve(len(micro_batches[0].ids_BT))
             return None
         self.objective.finish()
-        return list(sums), self.world.sums([float(total), float(weight), *map(float, sums.values())])
+        return list(sums), [total, weight, *sums.values()]
 
     def _pieces(self, batch: Any) -> list[Any]:
         return [batch] if self.pieces == 1 else cut(batch, self.pieces)
@@ -241,6 +243,14 @@ class _Loop:
         self.step, self.skipped, self.tokens = state["step"], state["skipped"], state["tokens"]
         self.seconds, self.row, self.pieces = state["seconds"], state["row"], max(self.pieces, state.get("pieces", 1))
         return self.step
+
+
+def _read(values: list[Tensor | float]) -> list[float]:
+    """What the numbers are, asked of a GPU at once: it is waited for each time that it is asked."""
+    if not any(isinstance(value, Tensor) and value.is_cuda for value in values):
+        return [float(value) for value in values]
+    device = next(value.device for value in values if isinstance(value, Tensor) and value.is_cuda)
+    return torch.stack([torch.as_tensor(value, dtype=torch.float64, device=device) for value in values]).tolist()
 
 
 def _checkpoints(folder: Path, keep: Keep, world: World) -> Checkpoints | ShardedCheckpoints:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from hornbook.models.config import TransformerConfig
@@ -45,6 +45,8 @@ class Batching:
     kernels: bool = True
     attention: Literal["blocks", "fused", "tiles"] = "blocks"
     products: bool = False
+    chunk: int = CHUNK_TOKENS  # tokens whose scores over the vocabulary are held at once
+    recomputed: int = 0  # blocks that keep what they read alone, and are computed again on the way back
 
     @property
     def tokens(self) -> int:
@@ -80,6 +82,14 @@ def models_memory(shape: TransformerConfig, *, models: int, trained: int) -> int
     """Bytes that so many models of a shape take at the least, some of which are trained, whatever they read."""
     weights, states = _lasting(shape)
     return PROCESS + models * weights + trained * (states + weights)
+
+
+def recomputed_to_fit(shape: TransformerConfig, batching: Batching, limit: int) -> int:
+    """Of how many blocks the activations must be computed again for a step to fit into `limit` bytes: as few as may be;
+    of all but the last, with which the way back begins, where not even that is enough."""
+    last = shape.num_hidden_layers - 1
+    needs = (sum(peak_memory(shape, replace(batching, recomputed=blocks)).values()) for blocks in range(last))
+    return next((blocks for blocks, needed in enumerate(needs) if needed <= limit), last)
 
 
 def kept_for_backward(shape: TransformerConfig, batching: Batching) -> int:
@@ -131,14 +141,15 @@ def _kept(shape: TransformerConfig, batching: Batching) -> list[int]:
     joined = [D * (queries + 2 * keys), 2 * D * F]  # in fp32 only the weights that are used side by side are copied
     copies = [a * size for size in matrices] if a == 2 and not batching.products else [4 * size for size in joined]
     block = [batching.tokens * size for size in a_token] + copies
-    return block * shape.num_hidden_layers + [a * batching.tokens * D] * 2
+    again = batching.recomputed  # these keep what they read
+    return block * (shape.num_hidden_layers - again) + [a * batching.tokens * D] * (2 + again)
 
 
 def _scores(shape: TransformerConfig, batching: Batching) -> list[int]:
     """What the loss holds of one chunk's scores, and without our products the head and a part of its gradient in the
     type that is computed in."""
     V, a = shape.vocab_size, batching.bytes
-    scores = min(CHUNK_TOKENS, batching.tokens) * V
+    scores = min(batching.chunk, batching.tokens) * V
     if batching.products:
         return [a * scores]
     copies = [a * V * shape.hidden_size] * 2

@@ -14,6 +14,7 @@ from hornbook.training.loss import Loss
 from hornbook.training.objectives.places import weighed
 
 CHUNK_TOKENS = 1024
+GPU_CHUNK_TOKENS = 8192  # each chunk reads and writes the head's gradient once, and a GPU has the room for few
 SPARSE = 0.8  # fine-tuning weighs a third of its places: head and last block, a third of the work, leave out the others
 
 
@@ -32,15 +33,21 @@ def next_token(model: Transformer, batch: Any) -> Loss:
     return Loss(total, weights_N.sum())
 
 
+def chunk_tokens(device: torch.device | str) -> int:
+    """How many tokens' scores are held at once there."""
+    return CHUNK_TOKENS if torch.device(device).type == "cpu" else GPU_CHUNK_TOKENS
+
+
 def head_loss(
-    x_ND: Tensor, head_VD: Tensor, targets_N: Tensor, weights_N: Tensor, *, chunk: int = CHUNK_TOKENS
+    x_ND: Tensor, head_VD: Tensor, targets_N: Tensor, weights_N: Tensor, *, chunk: int | None = None
 ) -> Tensor:
     """sum_n weights_N[n] * cross entropy(head_VD x_ND[n], targets_N[n]) without ever holding tokens x vocabulary.
 
-    The gradient is made in the forward pass, `chunk` tokens at a time, while their logits are at hand: nothing is
-    computed twice and nothing of the vocabulary's size is kept. The product is taken in the type of `x_ND`, the softmax
-    in fp32. Source of the idea: Liger kernel, arXiv:2410.10989.
+    The gradient is made in the forward pass, `chunk` tokens at a time (as many as suit the device), while their logits
+    are at hand: nothing is computed twice and nothing of the vocabulary's size is kept. The product is taken in the
+    type of `x_ND`, the softmax in fp32. Source of the idea: Liger kernel, arXiv:2410.10989.
     """
+    chunk = chunk or chunk_tokens(x_ND.device)
     if not torch.is_grad_enabled():
         return _chunks(x_ND, head_VD, targets_N, weights_N, chunk, gradients=False)[0]
     return _HeadLoss.apply(x_ND, head_VD, targets_N, weights_N, chunk)
@@ -64,10 +71,11 @@ def _chunks(x_ND: Tensor, head_VD: Tensor, targets_N: Tensor, weights_N: Tensor,
     x_gradient_ND = torch.empty_like(x_ND if gradients else x_ND[:0])
     head_gradient_VD = torch.zeros_like(head_VD if gradients else head_VD[:0], dtype=torch.float32)
     head_VD = ready(head_VD, x_ND)
-    room_CV = x_ND.new_empty(min(chunk, len(x_ND)), len(head_VD))  # new memory for every chunk costs a tenth more
+    # new memory for every chunk costs a tenth more, but a graph plans its own
+    room_CV = None if torch.compiler.is_compiling() else x_ND.new_empty(min(chunk, len(x_ND)), len(head_VD))
     for begin in range(0, len(x_ND), chunk):
         part = slice(begin, begin + chunk)
-        scores_CV = forward(x_ND[part], head_VD, out=room_CV[: len(x_ND[part])])
+        scores_CV = forward(x_ND[part], head_VD, out=None if room_CV is None else room_CV[: len(x_ND[part])])
         total = total + cross_entropy_(scores_CV, targets_N[part], weights_N[part], gradients=gradients).sum()
         if gradients:
             x_gradient_ND[part] = back(scores_CV, x_ND[part], head_VD, head_gradient_VD)

@@ -95,12 +95,13 @@ class World:
         distributed.all_reduce(given)
         return given.tolist()
 
-    def norm(self, parameters: Sequence[Tensor]) -> float:
-        """The 2-norm of all their gradients, each counted once however many processes keep it; NaN without any."""
+    def norm(self, parameters: Sequence[Tensor]) -> Tensor | float:
+        """The 2-norm of all their gradients, each counted once however many processes keep it; NaN without any. On the
+        device still where this process is alone: whoever reads it waits for all that the device has been given."""
         kept = [(p, p.grad) for p in parameters if p.grad is not None]
         if self.alone:
             gradients = [gradient for _, gradient in kept]
-            return float(torch.nn.utils.get_total_norm(gradients)) if kept else math.nan
+            return torch.nn.utils.get_total_norm(gradients) if kept else math.nan
         squares = [own_part(gradient).float().square().sum().double() / self._copies(p) for p, gradient in kept]
         own = float(torch.stack(squares).sum()) if squares else math.nan
         return math.sqrt(self.sums([own * self.tensor])[0])
