@@ -24,7 +24,8 @@ def room_to_tune(recipe: Recipe, section: str, *, rows: int, window: int) -> Est
     from hornbook.training.memory import peak_memory
 
     batch = config.model_copy(update={"rows": rows, "window": window, "accumulate": 1})
-    memory, limit = peak_memory(shape_of(config, vocabulary(recipe)), batching_of(batch, *machine_of(recipe))), _limit(recipe)
+    memory = peak_memory(shape_of(config, vocabulary(recipe)), batching_of(batch, *machine_of(recipe)))
+    limit = _limit(recipe)
     _demand(sum(memory.values()), limit, recipe, section, f"lower {section}.rows, {section}.window or depth")
     return Estimate(memory, limit, {"rows": rows, "window": window})
 
