@@ -70,20 +70,21 @@ def peak_memory(shape: TransformerConfig, batching: Batching) -> dict[str, int]:
 
 def recomputed_to_fit(shape: TransformerConfig, batching: Batching, limit: int) -> int:
     """Of how many blocks the activations must be computed again for a step to fit into `limit` bytes: as few as may be;
-    of all where not even that is enough."""
+    of all but the last, with which the way back begins, where not even that is enough."""
     count = parameters(shape)
     held = PROCESS + 4 * count.total + 4 * count.matrices + 8 * (count.total - count.matrices)
-    for blocks in range(shape.num_hidden_layers):
+    last = shape.num_hidden_layers - 1
+    for blocks in range(last):
         fewer = replace(batching, recomputed=blocks)
         kept = kept_for_backward(shape, fewer)
         if held + sum(_on_the_way(shape, fewer, kept).values()) + PAD + round(FREED * kept) <= limit:
             return blocks
-    return shape.num_hidden_layers
+    return last
 
 
 def kept_for_backward(shape: TransformerConfig, batching: Batching) -> int:
-    """Bytes of what the way there keeps for the way back, all blocks and the two ends. Of blocks that are computed
-    again one at a time is whole, of each other what it read."""
+    """Bytes of what the way there keeps for the way back, all blocks and the two ends; blocks that are computed again
+    keep what they read."""
     D, F, E = shape.hidden_size, shape.intermediate_size, shape.head_dim
     queries, keys = shape.num_attention_heads * E, shape.num_key_value_heads * E
     heads = shape.num_attention_heads + shape.num_key_value_heads
@@ -98,7 +99,7 @@ def kept_for_backward(shape: TransformerConfig, batching: Batching) -> int:
     matrices = parameters(shape).matrices // shape.num_hidden_layers
     joined = D * (queries + 2 * keys) + 2 * D * F  # in fp32 only the weights that are used side by side are copied
     a_block = batching.tokens * a_token + (a * matrices if a == 2 and not batching.products else 4 * joined)
-    whole = max(shape.num_hidden_layers - batching.recomputed, 1)
+    whole = shape.num_hidden_layers - batching.recomputed
     return whole * a_block + (2 + batching.recomputed) * a * batching.tokens * D
 
 
