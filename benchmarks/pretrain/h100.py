@@ -33,7 +33,7 @@ from benchmarks.pretrain.trainers import Shape, Trainer, config_of, lacking
 from benchmarks.results import Absent, against, figure
 
 NAMES = ("h100_vs_nanochat", "h100_mfu")
-SHAPE = Shape(depth=12, width=768, inner=2048, window=2048, rows=16, vocabulary=32_768, device="cuda")
+SHAPE = Shape(depth=12, width=768, inner=2048, window=2048, rows=32, vocabulary=32_768, device="cuda")
 OWN_HEAD = 128  # how wide nanochat's recipes have a head
 TURNS, STEPS, SETTLE = 5, 10, 5
 PEER = "nanochat_bf16_compiled"

@@ -65,6 +65,7 @@ def estimate(config: PretrainConfig, recipe: Recipe, measured: dict[str, Any], *
         "flops": a_token * tokens, "optimiser_flops": config.steps * newton_schulz_flops(shape, NEWTON_SCHULZ_STEPS),
         "tokens": tokens, "steps": config.steps, "step_tokens": config.step_tokens,
         "rows": config.rows, "window": config.window, "accumulate": config.accumulate, "device": device,
+        "recomputed": batching.recomputed,
     }  # fmt: skip
     known = kept_pace(config, recipe, measured) is not None
     if not (thorough or known or (recipe.machine.threads is None and a_token * tokens > WORTH)):
@@ -117,11 +118,13 @@ def _lines(of: dict[str, Any]) -> tuple[str, ...]:
     parts = ", ".join(f"{_millions(of[key])} {name}" for key, name in kinds if of[key])
     batch = f"{of['rows']} rows of {of['window']}" + (f", {of['accumulate']} times" if of["accumulate"] > 1 else "")
     rate = f" at {of['tokens_per_second']:,} a second" if "tokens_per_second" in of else ""
+    again = counted(of["recomputed"], "block")
     return (
         f"{_millions(of['parameters'])} parameters: {parts} (vocabulary of {of['vocabulary']:,})",
         f"reads {of['tokens']:,} tokens{rate} in {counted(of['steps'], 'step')} of {of['step_tokens']:,} ({batch})",
         f"computes {of['flops_a_token'] / 1e6:,.1f} MFLOP a token on {of['device']}, {of['flops']:.2e} FLOP in all, "
         f"and {of['optimiser_flops'] / of['flops']:.0%} of that more in the optimiser",
+        *([f"computes {again} again on the way back, for want of memory"] if of["recomputed"] else []),
     )
 
 

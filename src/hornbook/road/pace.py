@@ -10,12 +10,13 @@ from statistics import median, quantiles
 from typing import TYPE_CHECKING, Any
 
 from hornbook.core.processes import Others, cores
+from hornbook.road.here import batching_of, fitted
 from hornbook.road.learner import build, rates, shape_of
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from hornbook.models import Transformer
+    from hornbook.models import Transformer, TransformerConfig
     from hornbook.road.pretrain_config import PretrainConfig
 
 AROUND_SECONDS = 10.0  # of a horizon in minutes: imports, samples, checkpoints, writing the model
@@ -96,6 +97,8 @@ def measured_pace(
     work = flops_a_token(whole, felt) * config.rows / (flops_a_token(part, felt) * smaller.rows)
     batches, updates = zip(*steps[best], strict=True)
     layers = whole.num_hidden_layers / part.num_hidden_layers
+    recomputed = fitted(whole, batching_of(config, device, compile), device).recomputed
+    work *= _again(recomputed, whole) / _again(trial.model.recomputed, part)
     both = [batch + update for batch, update in steps[best]]
     middle, tenths = median(both), quantiles(both * 2 if len(both) == 1 else both, n=10, method="inclusive")
     return Pace(
@@ -125,6 +128,11 @@ def affordable(config: PretrainConfig, vocabulary: int, device: str) -> Pretrain
     return config.model_copy(update={"rows": rows, "depth": layers})
 
 
+def _again(recomputed: int, shape: TransformerConfig) -> float:
+    """What a step costs more where so many blocks are computed again: the way there is a third of it."""
+    return 1 + recomputed / shape.num_hidden_layers / 3
+
+
 class _Trial:
     """A model in training on tokens without meaning."""
 
@@ -137,6 +145,7 @@ class _Trial:
 
         fresh = config.model_copy(update={"induction": False})  # it needs layers that a part may not have
         self.model: Transformer = build(fresh, vocabulary, seed=0, device=device)
+        self.model.recomputed = fitted(self.model.config, batching_of(config, device, compile), device).recomputed
         self.optimiser = _timed(self.model, config)
         self.objective, self.device = compiled(next_token, device, wanted=compile), device
         random = np.random.default_rng(0)

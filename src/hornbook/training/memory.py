@@ -93,7 +93,8 @@ def recomputed_to_fit(shape: TransformerConfig, batching: Batching, limit: int) 
 
 
 def kept_for_backward(shape: TransformerConfig, batching: Batching) -> int:
-    """Bytes of what the way there keeps for the way back, all blocks and the two ends."""
+    """Bytes of what the way there keeps for the way back, all blocks and the two ends; blocks that are computed again
+    keep what they read."""
     return sum(_kept(shape, batching))
 
 
