@@ -10,7 +10,6 @@ import math
 from typing import Protocol
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hornbook.models.attention import Mask, attend, attention_mask
@@ -78,9 +77,8 @@ class Transformer(nn.Module):
 
     def embedded(self, ids_BT: Tensor, positions_BT: Tensor) -> tuple[Tensor, Rotation]:
         """x_BTD that the first block reads, and how queries and keys are turned."""
-        embedding_VD = self.model.embed_tokens.weight
-        x_BTD = F.embedding(ids_BT, embedding_VD).to(self.compute_dtype or embedding_VD.dtype)
-        return x_BTD, rotations(positions_BT, self.config)
+        x_BTD = self.model.embed_tokens(ids_BT)
+        return x_BTD.to(self.compute_dtype or x_BTD.dtype), rotations(positions_BT, self.config)
 
     def _masks(self, x_BTD: Tensor, positions_BT: Tensor, documents_BT, prefixes_BT) -> list[Mask]:
         """Every layer's; one is made for each window there is. A window as long as the row is none."""
