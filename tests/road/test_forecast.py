@@ -157,3 +157,26 @@ def test_what_later_stages_hold_is_refused_before_they_begin(
     assert told is None or 0.3e9 < sum(told.memory.values()) < 1e9
     del asked.configs["pretrain"]  # a road that begins with somebody's model
     assert config.estimate(asked, {}, thorough=False) is None
+
+
+@pytest.mark.parametrize(("changes", "says"), [
+    ({"heads": 3, "key_value_heads": 2}, r"\[pretrain\]: num_attention_heads 3 must be a multiple of"),
+    ({"depth": 100_000}, r"\[pretrain\]: num_hidden_layers: Input should be less"),
+    ({"window": 10**12}, r"\[pretrain\]: max_position_embeddings: Input should be less"),
+    ({"width": 64 * 10**12}, "of memory at its peak"),
+])  # fmt: skip
+def test_parts_that_do_not_fit_are_one_line(changes: dict[str, int], says: str) -> None:
+    with pytest.raises(InputError, match=says) as caught:
+        forecast.estimate(CONFIG.model_copy(update=changes), recipe(), {}, thorough=False)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_gpu_that_is_not_here_is_said_before_anything_is_measured() -> None:
+    name = f"cuda:{torch.cuda.device_count()}"
+    with pytest.raises(InputError, match=rf"device = '{name}': torch finds \d+ GPUs? here; set device = \"cpu\""):
+        forecast.estimate(CONFIG, recipe(device=name), {}, thorough=True)
+
+
+def test_models_that_are_kept_take_their_time() -> None:
+    kept = CONFIG.model_copy(update={"keep_every": 10})  # four models, each a third of a checkpoint
+    assert forecast._checkpoints(kept) == pytest.approx(forecast._checkpoints(CONFIG) + 4 / 3)

@@ -35,7 +35,7 @@ def chat(
     loaded = load_chat(where, model, slots=1, quantised=quantise)
     sampling = Sampling(
         temperature=loaded.settings.temperature if temperature is None else temperature,
-        max_tokens=max_tokens or loaded.settings.max_tokens, seed=seed,
+        max_tokens=loaded.settings.max_tokens if max_tokens is None else max_tokens, seed=seed,
     )  # fmt: skip
     talk = Talk(loaded, sampling, open_book=not closed_book and model != "base", goes_on=model == "base")
     if once is not None:

@@ -59,13 +59,18 @@ def _write_gguf(folder: Path, out: Path, kind: Any, name: str, bar: Bar) -> None
 def _write_folder(folder: Path, out: Path, kind: str | None, bar: Bar) -> None:
     from hornbook.models.config import TransformerConfig
     from hornbook.models.files import read_json, write_json
-    from hornbook.models.sources import DTYPES, folder_source, write_source
+    from hornbook.models.sources import DTYPES, model_source, write_source
     from hornbook.models.weights import WEIGHTS
 
     values = read_json(folder / "config.json")
-    TransformerConfig.from_hf(values, where=folder / "config.json")
+    config = TransformerConfig.from_hf(values, where=folder / "config.json")
     dtype = None if kind is None else DTYPES[kind]
-    write_source(folder_source(folder), out / WEIGHTS, dtype, bar.advance)
+    source = model_source(folder, config)
+    try:
+        write_source(source, out / WEIGHTS, dtype, bar.advance)
+    except BaseException:
+        shutil.rmtree(out, ignore_errors=True)  # it was not there before
+        raise
     named = {} if dtype is None else dict.fromkeys(("torch_dtype", "dtype"), str(dtype).removeprefix("torch."))
     for name in BESIDE:
         if (folder / name).is_file():

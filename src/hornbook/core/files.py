@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -19,9 +19,9 @@ def atomic_writer(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
     Raises HornbookError, and leaves what was at `path` as it was, when the disk is full.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with open(temporary, mode, encoding=None if "b" in mode else "utf-8") as file:
             yield file
             file.flush()
@@ -31,7 +31,8 @@ def atomic_writer(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
     except OSError as error:
         raise explained(error, path) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # where the folder is none there is nothing to remove
+            temporary.unlink()
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -64,7 +65,7 @@ def explained(error: OSError, path: Path) -> Exception:
         return HornbookError("the disk is full", where=path, fix="free some space and run the same command again")
     if error.errno == errno.EFBIG:
         return HornbookError("no file may grow so large here", where=path, fix="raise `ulimit -f` and run again")
-    if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
+    if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOENT, errno.ENOTDIR, errno.EEXIST):
         return HornbookError("this place cannot be written", where=path, fix="choose another folder (HORNBOOK_RUNS)")
     return error
 

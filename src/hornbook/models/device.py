@@ -6,15 +6,23 @@ from collections.abc import Callable
 
 import torch
 
+from hornbook.core.errors import InputError
 from hornbook.core.processes import compiler, glibc, release_memory
+from hornbook.core.words import counted
 from hornbook.models.kernels import found_kernels, use_kernels
 
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3  # glibc's malloc.h
 
 
-def pick_device() -> torch.device:
-    """CUDA where there is a GPU, the processor elsewhere."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+def pick_device(asked: str = "auto") -> torch.device:
+    """What is asked for; by itself CUDA where there is a GPU, the processor elsewhere. Raises InputError for a GPU that
+    is not here."""
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    device = torch.device(("cuda" if count else "cpu") if asked == "auto" else asked)
+    if device.type == "cuda" and (device.index or 0) >= count:
+        raise InputError(f"torch finds {counted(count, 'GPU')} here", where=f"[run]: device = {asked!r}",
+                         fix="set device = \"cpu\", or install a torch for CUDA")  # fmt: skip
+    return device
 
 
 def pick_dtype(device: torch.device | str) -> torch.dtype:

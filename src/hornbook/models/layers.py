@@ -41,6 +41,9 @@ class Embedding(nn.Embedding):
     def reset_parameters(self) -> None:
         """Nothing yet, as with `Linear`."""
 
+    def forward(self, ids: Tensor) -> Tensor:
+        return F.embedding(ids, own_part(self.weight))
+
 
 class RMSNorm(nn.Module):
     """x / rms(x) * weight over the last axis."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -77,7 +78,8 @@ def model_source(folder: Path, config: TransformerConfig) -> Source:
 def write_source(source: Source, path: Path, dtype: torch.dtype | None, advance: Callable[[int], None]) -> None:
     """Write all of it as one safetensors file, names sorted, in `dtype` or in the types it is kept in.
 
-    Appears whole or not at all; holds one tensor at a time. `advance` is told the bytes as they are written.
+    Appears whole or not at all; holds one tensor at a time. `advance` is told the bytes as they are written. Raises
+    InputError for numbers that are none, or that `dtype` cannot hold.
     """
     header, place = {}, 0
     for name in sorted(source.shapes):
@@ -92,6 +94,15 @@ def write_source(source: Source, path: Path, dtype: torch.dtype | None, advance:
     with atomic_writer(path) as file:
         file.write(struct.pack("<Q", len(text)) + text)
         for name in header:
-            data = source.read(name).to(dtype or source.dtypes[name]).contiguous().flatten().view(torch.uint8).numpy()
+            tensor = source.read(name).to(dtype or source.dtypes[name])
+            demand_numbers(name, tensor, path)
+            data = tensor.contiguous().flatten().view(torch.uint8).numpy()
             file.write(data)
             advance(data.nbytes)
+
+
+def demand_numbers(name: str, tensor: Tensor, where: object) -> None:
+    """Raises InputError for a tensor with NaN or infinity: a model with one of them says nothing at all."""
+    if not all(math.isfinite(one) for one in torch.aminmax(tensor)):
+        raise InputError(f"{name} has numbers that are none, or too large for {tensor.dtype}", where=where,
+                         fix="take the model from elsewhere, or in another type")

@@ -12,7 +12,6 @@ from functools import partial
 from typing import Protocol
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
@@ -84,9 +83,8 @@ class Transformer(nn.Module):
 
     def embedded(self, ids_BT: Tensor, positions_BT: Tensor) -> tuple[Tensor, Rotation]:
         """x_BTD that the first block reads, and how queries and keys are turned."""
-        embedding_VD = self.model.embed_tokens.weight
-        x_BTD = F.embedding(ids_BT, embedding_VD).to(self.compute_dtype or embedding_VD.dtype)
-        return x_BTD, rotations(positions_BT, self.config)
+        x_BTD = self.model.embed_tokens(ids_BT)
+        return x_BTD.to(self.compute_dtype or x_BTD.dtype), rotations(positions_BT, self.config)
 
     def _recomputing(self, layer: nn.Module, index: int) -> Callable[..., Tensor]:
         """The block, or what computes it again on the way back."""

@@ -6,6 +6,7 @@ What a file holds is known from its header; the tensors themselves are mapped an
 from __future__ import annotations
 
 import json
+import math
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -113,16 +114,25 @@ def write_weights(folder: Path, tensors: dict[str, Tensor], part_bytes: int) -> 
 
 
 def read_json(path: Path) -> dict:
-    """The object in the file. Raises InputError when there is none."""
+    """The object in the file, its numbers finite. Raises InputError when there is none."""
+    if not path.is_file():  # a pipe would be waited for
+        raise InputError("the file is not there", where=path, fix="name a model folder")
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError("the file is not there", where=path, fix="name a model folder") from None
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+        values = json.loads(path.read_text(encoding="utf-8"), parse_float=_finite, parse_constant=_finite)
+    except OSError as error:
+        raise InputError(f"it cannot be read ({error.strerror})", where=path, fix="look at who may read it") from None
+    except (ValueError, RecursionError) as error:
         raise InputError(f"not JSON ({error})", where=path, fix="mend the file") from None
     if not isinstance(values, dict):
         raise InputError("not a JSON object", where=path, fix="mend the file")
     return values
+
+
+def _finite(number: str) -> float:
+    """What Python would read as infinite, or as no number, JSON has no word for: it could not be written again."""
+    if not math.isfinite(value := float(number)):
+        raise ValueError(f"{number} is no number")
+    return value
 
 
 @contextmanager

@@ -34,9 +34,10 @@ LIBRARIES = ("hornbook", "torch", "numpy", "pyarrow", "tokenizers", "tiktoken", 
 
 @dataclass(frozen=True)
 class Machine:
-    """How to find out what `device = "auto"` and `compile = "auto"` are here; called by stages that ask, not before."""
+    """How to find out what `device`, as the recipe has it, and `compile = "auto"` are here; called by stages that ask,
+    not before."""
 
-    pick_device: Callable[[], str] = lambda: "cpu"
+    pick_device: Callable[[str], str] = lambda asked: "cpu" if asked == "auto" else asked
     can_compile: Callable[[], bool] = lambda: False
 
 
@@ -120,7 +121,7 @@ def _run(
         step=planned.name,
         seed=planned.seed,
         threads=threads,
-        device=machine.pick_device if config.device == "auto" else config.device,
+        device=lambda: machine.pick_device(config.device),
         compile=machine.can_compile if config.compile == "auto" else config.compile,
         previous=_previous(planned, workspace),
         engine=config.engine,

@@ -56,7 +56,7 @@ def machine_of(recipe: Recipe) -> tuple[str, bool]:
     from hornbook.models.device import can_compile, pick_device
 
     asked = recipe.machine
-    device = str(pick_device()) if asked.device == "auto" else asked.device
+    device = str(pick_device(asked.device))
     return device, can_compile(device) if asked.compile == "auto" else asked.compile
 
 

@@ -21,6 +21,7 @@ from hornbook.pipeline.stage import Step, stage
 from hornbook.road.artifacts import Model
 
 if TYPE_CHECKING:
+    from hornbook.models.config import TransformerConfig
     from hornbook.models.sources import Source
     from hornbook.tokens.tokenizer import Tokenizer
 
@@ -64,6 +65,13 @@ def open_model(config: OpenModelConfig, run: Run) -> Model:
 
 
 IMPORT = Step("import", open_model)
+
+
+def _demand_rows(tokenizer: Tokenizer, config: TransformerConfig, where: Path) -> None:
+    """Raises InputError for a tokenizer with more tokens than the model has rows."""
+    if tokenizer.vocab_size > config.vocab_size:
+        what = f"its tokenizer has {tokenizer.vocab_size:,} tokens, the model {config.vocab_size:,}"
+        raise InputError(what, where=where, fix="a model and its tokenizer must belong together")
 
 
 def source_of(word: str) -> Path:
@@ -117,9 +125,11 @@ def _gguf(path: Path, out: Path) -> tuple[dict[str, Any], dict[str, Any], Source
     config, source = gguf_source(header)
     description, configuration, ends = read_vocabulary(header.metadata, path)
     try:
-        ForeignTokenizer(description, configuration, ends, path).save(out)
+        tokenizer = ForeignTokenizer(description, configuration, ends, path)
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"its tokenizer cannot be used ({error})", where=path, fix="take another model") from None
+    _demand_rows(tokenizer, config, path)
+    tokenizer.save(out)
     generation = {"do_sample": False, "eos_token_id": ends}
     types = Counter(entry.type for entry in header.tensors.values())
     licence = header.metadata.get("general.license")
@@ -139,6 +149,7 @@ def _folder(folder: Path, out: Path) -> tuple[dict[str, Any], dict[str, Any], So
     config = TransformerConfig.from_hf(values, where=folder / "config.json")
     source = model_source(folder, config)
     tokenizer = ForeignTokenizer.load(folder)
+    _demand_rows(tokenizer, config, folder)
     tokenizer.save(out)
     generation = folder / "generation_config.json"
     said = read_json(generation) if generation.is_file() else {"do_sample": False}

@@ -22,6 +22,7 @@ TINY_TOKENS = 65_536  # the smallest size is for trying the road: its horizon is
 # Hoffmann et al. found 20 for AdamW, all parameters counted (arXiv:2203.15556).
 TOKENS_A_PARAMETER = 10.5
 BATCH_POWER = 0.383  # the best batch grows so with the tokens that are read (Bergsma et al., arXiv:2505.13738)
+MOST_ROWS, MOST_TOKENS, MOST_MINUTES = 2**20, 10**15, 10**7  # what is above is a slip of the hand
 TUNED_WIDTH = 256  # where the rates below were found
 
 
@@ -40,10 +41,14 @@ class PretrainConfig(StageConfig):
     tie: bool = Field(False, description="one matrix for embedding and head")
     rope_theta: float = Field(10_000.0, gt=1, description="the base of the rotary positions; small for short windows")
     window: int = Field(512, ge=32, description="tokens a row")
-    rows: int = Field(8, ge=1, description="rows a batch")
-    accumulate: int = Field(1, ge=1, description="batches a step")
-    tokens: int | None = Field(None, ge=1, description="how many tokens to read; from the two below when left out")
-    minutes: float | None = Field(None, gt=0, description="how long to read: `tokens` then are the plan, ended in time")
+    rows: int = Field(8, ge=1, le=MOST_ROWS, description="rows a batch")
+    accumulate: int = Field(1, ge=1, le=MOST_ROWS, description="batches a step")
+    tokens: int | None = Field(
+        None, ge=1, le=MOST_TOKENS, description="how many tokens to read; from the two below when left out"
+    )
+    minutes: float | None = Field(
+        None, gt=0, le=MOST_MINUTES, description="how long to read: `tokens` then are the plan, ended in time"
+    )
     tokens_a_parameter: float | None = Field(
         None, gt=0, description="or how many tokens for each parameter of blocks and head; 10.5 are best"
     )

@@ -44,10 +44,10 @@ def this_machine() -> Machine:
     """How stages find out what `auto` is here. torch is imported by the first that asks."""
     from hornbook.pipeline.attempt import Machine
 
-    def pick_device() -> str:
+    def pick_device(asked: str) -> str:
         from hornbook.models.device import pick_device
 
-        return str(pick_device())
+        return str(pick_device(asked))
 
     def can_compile() -> bool:
         from hornbook.models.device import can_compile, pick_device

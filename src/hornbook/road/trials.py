@@ -83,7 +83,7 @@ class Bench:
         asked, here = self.recipe.machine, this_machine()
         return {
             "threads": asked.threads or cores(),
-            "device": here.pick_device() if asked.device == "auto" else asked.device,
+            "device": here.pick_device(asked.device),
             "compile": here.can_compile() if asked.compile == "auto" else asked.compile,
         }
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from hornbook.core.errors import HornbookError
-from hornbook.core.files import atomic_writer, write_text
+from hornbook.core.files import atomic_writer, explained, write_text
 from hornbook.core.processes import release_memory
 from hornbook.models.layers import own_part
 from hornbook.training.batch import cut, on_device
@@ -216,9 +216,13 @@ class _Loop:
 
     def _log(self) -> None:
         if self.folder and self.world.first:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            with open(self.folder / "metrics.jsonl", "a", encoding="utf-8") as file:
-                file.write(json.dumps(self.row) + "\n")
+            path = self.folder / "metrics.jsonl"
+            try:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                with open(path, "a", encoding="utf-8") as file:
+                    file.write(json.dumps(self.row) + "\n")
+            except OSError as error:
+                raise explained(error, path) from error
 
     def _save(self, checkpoints: Checkpoints | ShardedCheckpoints) -> None:
         state = {

@@ -6,8 +6,6 @@ tensor is made, and out of the tensor numbers that make it again.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from pydantic import ValidationError
 
@@ -24,10 +22,7 @@ PUBLISHED = {"low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_posi
 def factors(config: TransformerConfig) -> np.ndarray | None:
     """How many times slower each of the head's pairs turns than plain positions would, (E/2,) in fp32; None where the
     model has not Llama 3's."""
-    if not isinstance(config.rope_scaling, Llama3):
-        return None
-    slower, most = _plain(config) / pair_frequencies(config).double().numpy(), config.rope_scaling.factor
-    return np.where(np.isclose(slower, most, rtol=NEAR, atol=0), most, slower).astype(np.float32)
+    return _factors(config, config.rope_scaling) if isinstance(config.rope_scaling, Llama3) else None
 
 
 def stretched(config: TransformerConfig, factors_E: np.ndarray, where: object) -> TransformerConfig:
@@ -37,18 +32,22 @@ def stretched(config: TransformerConfig, factors_E: np.ndarray, where: object) -
         return config
     for numbers in (*_solved(config, factors_E.astype(np.float64)), PUBLISHED):
         try:
-            scaling = Llama3(factor=float(str(factors_E.max())), **numbers)
+            scaling = Llama3.model_validate({"factor": float(str(factors_E.max())), **numbers})
         except ValidationError:
             continue
-        made = config.model_copy(update={"rope_scaling": scaling})
-        told = factors(made)
-        if told is not None and np.allclose(told, factors_E, rtol=NEAR, atol=0):
-            return made
+        if np.allclose(_factors(config, scaling), factors_E, rtol=NEAR, atol=0):
+            return config.model_copy(update={"rope_scaling": scaling})
     raise InputError(f"{FREQUENCIES} does not stretch positions as Llama 3 does", where=where,
                      fix="take the Hugging Face folder")
 
 
-def _solved(config: TransformerConfig, factors_E: np.ndarray) -> list[dict[str, Any]]:
+def _factors(config: TransformerConfig, scaling: Llama3) -> np.ndarray:
+    slowed = pair_frequencies(config.model_copy(update={"rope_scaling": scaling})).double().numpy()
+    slower = _plain(config) / slowed
+    return np.where(np.isclose(slower, scaling.factor, rtol=NEAR, atol=0), scaling.factor, slower).astype(np.float32)
+
+
+def _solved(config: TransformerConfig, factors_E: np.ndarray) -> list[dict[str, float]]:
     """Llama 3's numbers out of the pairs that are slowed in part. How much one is left as it is grows in proportion to
     how fast it turns: a line, from which two of three numbers follow; the third, of which the others are multiples, is
     the lowest turns, 1 in every model that was published."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from math import prod
 from pathlib import Path
 from typing import Any, Literal
@@ -17,7 +18,7 @@ from hornbook.models.config import TransformerConfig
 from hornbook.models.files import read_json
 from hornbook.models.gguf.architectures import WRITTEN, ggml_name, ggml_shape, metadata, to_ggml
 from hornbook.models.gguf.stretching import FREQUENCIES, factors
-from hornbook.models.sources import Source, model_source
+from hornbook.models.sources import Source, demand_numbers, model_source
 from hornbook.tokens.foreign import ForeignTokenizer
 from hornbook.tokens.to_gguf import vocabulary_metadata
 
@@ -63,7 +64,8 @@ def write_gguf(
         raise explained(error, path) from error
     finally:
         writer.close()
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # where the folder is none there is nothing to remove
+            temporary.unlink()
 
 
 def _write_tensors(
@@ -86,7 +88,9 @@ def _write_tensors(
     if slower is not None:
         writer.write_tensor_data(slower)
     for name in kept:
-        numbers = to_ggml(name, source.read(name).to(torch.float32), family, config).contiguous().numpy()
+        tensor = to_ggml(name, source.read(name).to(torch.float32), family, config).contiguous()
+        demand_numbers(name, tensor, writer.path)
+        numbers = tensor.numpy()
         if kept[name].name == "F16" and np.abs(numbers).max() > np.finfo(np.float16).max:
             raise InputError(f"{name} has numbers too large for f16", where=writer.path, fix="export --type f32")
         writer.write_tensor_data(quantize(numbers, kept[name]))

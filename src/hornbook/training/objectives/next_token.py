@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -15,6 +16,7 @@ from hornbook.training.objectives.places import weighed
 
 CHUNK_TOKENS = 1024
 GPU_CHUNK_TOKENS = 8192  # each chunk reads and writes the head's gradient once, and a GPU has the room for few
+CrossEntropy = Callable[..., Tensor]  # as `cross_entropy_`
 SPARSE = 0.8  # fine-tuning weighs a third of its places: head and last block, a third of the work, leave out the others
 
 
@@ -45,28 +47,40 @@ def head_loss(
 
     The gradient is made in the forward pass, `chunk` tokens at a time (as many as suit the device), while their logits
     are at hand: nothing is computed twice and nothing of the vocabulary's size is kept. The product is taken in the
-    type of `x_ND`, the softmax in fp32. Source of the idea: Liger kernel, arXiv:2410.10989.
+    type of `x_ND`, the softmax in fp32. Source of the idea: Liger kernel, arXiv:2410.10989. Of a head that several
+    processes share (`parallel/vocabulary.py`) each has some rows, and all get the same.
     """
-    chunk = chunk or chunk_tokens(x_ND.device)
+    chunk, entropy_ = chunk or chunk_tokens(x_ND.device), cross_entropy_
+    if hasattr(head_VD, "placements"):
+        from hornbook.training.parallel.vocabulary import head_part
+
+        x_ND, head_VD, entropy_ = head_part(x_ND, cast(Any, head_VD))
     if not torch.is_grad_enabled():
-        return _chunks(x_ND, head_VD, targets_N, weights_N, chunk, gradients=False)[0]
-    return _HeadLoss.apply(x_ND, head_VD, targets_N, weights_N, chunk)
+        return _chunks(x_ND, head_VD, targets_N, weights_N, chunk, entropy_, gradients=False)[0]
+    return _HeadLoss.apply(x_ND, head_VD, targets_N, weights_N, chunk, entropy_)
 
 
 class _HeadLoss(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, x_ND: Tensor, head_VD: Tensor, targets_N: Tensor, weights_N: Tensor, chunk: int) -> Tensor:
-        total, x_gradient_ND, head_gradient_VD = _chunks(x_ND, head_VD, targets_N, weights_N, chunk, gradients=True)
+    def forward(
+        ctx, x_ND: Tensor, head_VD: Tensor, targets_N: Tensor, weights_N: Tensor, chunk: int, entropy_: CrossEntropy
+    ) -> Tensor:
+        total, x_gradient_ND, head_gradient_VD = _chunks(
+            x_ND, head_VD, targets_N, weights_N, chunk, entropy_, gradients=True
+        )
         ctx.save_for_backward(x_gradient_ND, head_gradient_VD)
         return total
 
     @staticmethod
     def backward(ctx, gradient: Tensor):
         x_gradient_ND, head_gradient_VD = ctx.saved_tensors
-        return x_gradient_ND * gradient.to(x_gradient_ND.dtype), head_gradient_VD * gradient, None, None, None
+        return x_gradient_ND * gradient.to(x_gradient_ND.dtype), head_gradient_VD * gradient, None, None, None, None
 
 
-def _chunks(x_ND: Tensor, head_VD: Tensor, targets_N: Tensor, weights_N: Tensor, chunk: int, *, gradients: bool):
+def _chunks(
+    x_ND: Tensor, head_VD: Tensor, targets_N: Tensor, weights_N: Tensor, chunk: int, entropy_: CrossEntropy, *,
+    gradients: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
     total = torch.zeros((), dtype=torch.float32, device=x_ND.device)
     x_gradient_ND = torch.empty_like(x_ND if gradients else x_ND[:0])
     head_gradient_VD = torch.zeros_like(head_VD if gradients else head_VD[:0], dtype=torch.float32)
@@ -76,7 +90,7 @@ def _chunks(x_ND: Tensor, head_VD: Tensor, targets_N: Tensor, weights_N: Tensor,
     for begin in range(0, len(x_ND), chunk):
         part = slice(begin, begin + chunk)
         scores_CV = forward(x_ND[part], head_VD, out=None if room_CV is None else room_CV[: len(x_ND[part])])
-        total = total + cross_entropy_(scores_CV, targets_N[part], weights_N[part], gradients=gradients).sum()
+        total = total + entropy_(scores_CV, targets_N[part], weights_N[part], gradients=gradients).sum()
         if gradients:
             x_gradient_ND[part] = back(scores_CV, x_ND[part], head_VD, head_gradient_VD)
     return total, x_gradient_ND, head_gradient_VD

@@ -27,9 +27,11 @@ def place(model: Any, world: World, *, compile: bool = False) -> None:
     """
     if world.tensor > 1:
         from hornbook.training.parallel.tensor import share_matrices
+        from hornbook.training.parallel.vocabulary import share_vocabulary
 
         assert world.mesh is not None
         share_matrices(model, world.mesh["tensor"])
+        share_vocabulary(model, world.mesh["tensor"])
     if compile and world.parted:
         for block in model.model.layers:
             block.compile()

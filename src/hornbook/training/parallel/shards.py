@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -41,6 +41,8 @@ from hornbook.training.checkpoint import (
 )
 from hornbook.training.optimiser import Optimiser
 from hornbook.training.parallel.world import World
+
+T = TypeVar("T")
 
 
 class ShardedCheckpoints:
@@ -88,9 +90,7 @@ class ShardedCheckpoints:
 
     def _new_folder(self, step: int) -> tuple[Path, Path]:
         final = self.folder / f"checkpoint-{step:08d}"
-        if self.world.first:
-            new_folder(self.folder, step)[1].mkdir(parents=True)
-        self._told(None)  # the others write when the folder is there
+        self._by_first(lambda: new_folder(self.folder, step)[1].mkdir(parents=True), final)  # the others write into it
         return final, final.with_name(f".{final.name}.partial")
 
     def _finish(self, written: Future, partial: Path, final: Path, state: dict) -> None:
@@ -99,16 +99,10 @@ class ShardedCheckpoints:
         except CheckpointException as error:  # in every process alike
             raise _first_cause(error, final) from error
         names = self._agreed(sorted(path.name for path in partial.glob("*.safetensors")))
-        digests = {name: digest_file(partial / name) for name in names[self.world.rank :: self.world.size]}
-        files = {name: digest for told in self._told(digests) for name, digest in told.items()}
-        failed = None
-        if self.world.first:
-            try:
-                commit(partial, final, {**state, "files": files}, self.keep)
-            except OSError as error:
-                failed = explained(error, final)
-        if any(self._told(failed is not None)):
-            raise failed or HornbookError("the first process could not finish the checkpoint", where=final)
+        own = names[self.world.rank :: self.world.size]
+        digests = in_all(self.world, lambda: {name: digest_file(partial / name) for name in own}, final)
+        files = {name: digest for told in digests for name, digest in told.items()}
+        self._by_first(lambda: commit(partial, final, {**state, "files": files}, self.keep), final)
 
     def _whole(self, path: Path, warn: Callable[[str], None]) -> dict | None:
         """The checkpoint's state, every process having looked at some of its files; None when one is damaged."""
@@ -143,6 +137,9 @@ class ShardedCheckpoints:
         if not known and self.world.rank:
             torch.manual_seed(derive(torch.initial_seed(), f"process {self.world.rank}"))
 
+    def _by_first(self, work: Callable[[], None], where: Path) -> None:
+        in_all(self.world, work if self.world.first else lambda: None, where)
+
     def _told(self, word: Any) -> list[Any]:
         return self.world.told(word, self.world.aside)
 
@@ -158,27 +155,32 @@ def save_together(model: Any, folder: Path, world: World) -> None:
     Where the model lies in parts each writes its own, and the files are joined on the disk: nobody holds the whole
     model. Raises HornbookError when the disk is full.
     """
+    def by_first(work: Callable[[], None]) -> None:
+        in_all(world, work if world.first else lambda: None, folder)
+
     if not world.parted:
-        if world.first:
-            save_model(model, folder)
-        return
+        return by_first(lambda: save_model(model, folder))
     parts = folder / ".parts"
-    if world.first:
+
+    def begin() -> None:
         shutil.rmtree(parts, ignore_errors=True)
         parts.mkdir(parents=True)
-    world.told(None)
+
+    by_first(begin)
     tensors = {name: parameter.detach() for name, parameter in model.named_parameters()}
     writer = HuggingFaceStorageWriter(str(parts), save_distributed=True, enable_consolidation=True)
     try:
         save(tensors, storage_writer=writer, process_group=world.aside)
     except CheckpointException as error:
         raise _first_cause(error, folder) from error
-    if world.first:
+
+    def join() -> None:
         (joined,) = parts.glob("*.safetensors")
         os.replace(joined, folder / WEIGHTS)
         shutil.rmtree(parts)
         save_config(model, folder)
-    world.told(None)
+
+    by_first(join)
 
 
 def whole(model: Any, world: World) -> Any:
@@ -197,6 +199,23 @@ def whole(model: Any, world: World) -> Any:
     copy = Transformer(model.config, compute_dtype=model.compute_dtype, seed=None)
     copy.load_state_dict(weights, strict=False)  # a head that is the embedding is named once
     return copy
+
+
+def in_all(world: World, work: Callable[[], T], where: Path) -> list[T]:
+    """What `work` gives in each process. Where it fails in one all of them raise: none waits for another in vain.
+    Raises HornbookError, in the user's words where it was the disk, or whatever `work` raises."""
+    made, failed = None, None
+    try:
+        made = work()
+    except Exception as error:
+        failed = explained(error, where) if isinstance(error, OSError) else error
+    told = world.told((made, None if failed is None else str(failed)), world.aside)
+    if failed is not None:
+        raise failed
+    for rank, (_, fault) in enumerate(told):
+        if fault is not None:
+            raise HornbookError(f"process {rank} failed: {fault}")
+    return [made for made, _ in told]
 
 
 def _under(part: str, shapes: dict[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:

@@ -3,7 +3,7 @@
 What reads the same input (queries, keys and values; gate and up) is split by what it makes, what reads their output
 (`o_proj`, `down_proj`) by what it reads, so that a block sends twice there and twice back (Megatron-LM,
 arXiv:1909.08053). Inside, every process is a smaller model on plain tensors, kernels and all; its weights are DTensors
-for whoever keeps or updates them. Embedding, norms and head are whole in each.
+for whoever keeps or updates them. Embedding and head are shared by rows (`vocabulary.py`), norms are whole in each.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class _Entering(ParallelStyle):
             _lay(linear, "weight", device_mesh, Shard(0))
             if linear.bias is not None:
                 _lay(linear, "bias", device_mesh, Shard(0))
-        module.register_forward_pre_hook(lambda _, given: (_entered(given[0], device_mesh), *given[1:]))
+        module.register_forward_pre_hook(lambda _, given: (entered(given[0], device_mesh), *given[1:]))
         return module
 
 
@@ -53,7 +53,7 @@ class _Leaving(ParallelStyle):
         if module.bias is not None:
             raise HornbookError("a biased output cannot be shared", fix="train this model with `tensor` at 1")
         _lay(module, "weight", device_mesh, Shard(1))
-        module.register_forward_hook(lambda _, given, made: _left(made, device_mesh))
+        module.register_forward_hook(lambda _, given, made: left(made, device_mesh))
         return module
 
 
@@ -63,11 +63,11 @@ def _lay(linear: nn.Module, name: str, mesh: DeviceMesh, placement: Shard) -> No
     setattr(linear, name, nn.Parameter(shared))
 
 
-def _entered(x: Tensor, mesh: DeviceMesh) -> Tensor:
+def entered(x: Tensor, mesh: DeviceMesh) -> Tensor:
     """x there; back, the sum of what the processes make of it."""
     return DTensor.from_local(x, mesh, [Replicate()], run_check=False).to_local(grad_placements=[Partial()])
 
 
-def _left(x: Tensor, mesh: DeviceMesh) -> Tensor:
+def left(x: Tensor, mesh: DeviceMesh) -> Tensor:
     """The sum over the processes there; back, the same gradient in each."""
     return DTensor.from_local(x, mesh, [Partial()], run_check=False).redistribute(placements=[Replicate()]).to_local()
