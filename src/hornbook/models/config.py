@@ -32,7 +32,7 @@ class TransformerConfig(BaseModel):
     num_attention_heads: PositiveInt
     num_key_value_heads: PositiveInt
     head_dim: PositiveInt
-    max_position_embeddings: PositiveInt = Field(default=2048, lt=2**31)  # the one number that no weight tells the bounds of
+    max_position_embeddings: PositiveInt = Field(default=2048, lt=2**31)  # no weight tells its bounds
     rope_theta: PositiveFloat = THETA
     rms_norm_eps: PositiveFloat = 1e-6
     tie_word_embeddings: bool = False
