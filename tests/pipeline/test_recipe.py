@@ -87,6 +87,12 @@ def test_what_several_stages_read_is_set_at_the_top(bench, monkeypatch):
         bench.recipe()
 
 
+def test_processes_that_cannot_share_are_one_line(bench):
+    with pytest.raises(RecipeError, match=r"\[run\]: tensor = 4 does not divide processes x machines = 6"):
+        bench.recipe("run.processes=2", "run.machines=3", "run.tensor=4")
+    assert bench.recipe("run.processes=4", "run.tensor=2").machine.tensor == 2
+
+
 def test_no_such_step(bench):
     with pytest.raises(RecipeError, match="there is no step 'lern'; did you mean learn"):
         bench.run(until="lern")

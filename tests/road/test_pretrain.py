@@ -201,6 +201,17 @@ def test_normuon_and_cautious_decay_change_what_is_learned(inputs, trained, tmp_
     assert len(digests) == 3
 
 
+def test_an_open_model_whose_weights_are_no_numbers_is_refused(inputs, trained, tmp_path: Path) -> None:
+    model = trained[0].load()
+    with torch.no_grad():
+        model.model.norm.weight[3] = torch.nan
+    save_model(model, tmp_path / "open")
+    trained[0].tokenizer().save(tmp_path / "open")
+    config = PretrainConfig(**CONFIG | {"tokens": 256, "init": tmp_path / "open"})
+    with pytest.raises(InputError, match=r"open: model\.norm\.weight has numbers that are none"):
+        pretrain(config, *inputs, Run(tmp_path / "run", seed=6, threads=1))
+
+
 def test_an_imported_model_reads_on_with_the_chats_tokens(inputs, tmp_path: Path) -> None:
     """Another maker's model and tokenizer: the tokens of tools that it lacks get rows, the rest stays what it was."""
     from tests.tokens.test_foreign import SMOLLM, write

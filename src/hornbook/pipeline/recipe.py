@@ -8,9 +8,9 @@ import tomllib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, Literal, Self, TypeVar, cast
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from hornbook.core.errors import RecipeError
 from hornbook.core.seeds import derive
@@ -49,6 +49,13 @@ class MachineConfig(BaseModel):
     engine: Literal["local", "ray"] = Field(
         "local", description="where pages are read and compared: processes of this machine, or a Ray cluster's"
     )
+
+    @model_validator(mode="after")
+    def _shared_evenly(self) -> Self:
+        there = self.processes * self.machines
+        if there % self.tensor:
+            raise ValueError(f"tensor = {self.tensor} does not divide processes x machines = {there}")
+        return self
 
 
 @dataclass(frozen=True)

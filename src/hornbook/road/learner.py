@@ -35,10 +35,11 @@ def shape_of(config: PretrainConfig, vocab_size: int) -> TransformerConfig:
 
 def build(config: PretrainConfig, vocab_size: int, *, seed: int, device: str) -> Transformer:
     """The model to train: fresh from `seed`, or `init`'s. fp32 weights, computing in the type that is fast here. Raises
-    HornbookError where `fp8` is asked of a device that has none."""
+    HornbookError where `fp8` is asked of a device that has none, and where `init` has weights that are no numbers."""
     from hornbook.models import Transformer, load_model, pick_dtype
     from hornbook.models.float8 import demand_float8, use_float8
     from hornbook.models.induction import lay_induction
+    from hornbook.models.sources import demand_numbers
     from hornbook.models.vocabulary import with_vocabulary
 
     if config.init is None:
@@ -47,7 +48,10 @@ def build(config: PretrainConfig, vocab_size: int, *, seed: int, device: str) ->
             lay_induction(model, derive(seed, "induction"))
         model = model.to(device)
     else:
-        model = with_vocabulary(load_model(Path(config.init), device=device), vocab_size)
+        model = load_model(Path(config.init), device=device)
+        for name, parameter in model.named_parameters():
+            demand_numbers(name, parameter.detach(), config.init)
+        model = with_vocabulary(model, vocab_size)
         model.config = shape_of(config, vocab_size)
     model.compute_dtype = pick_dtype(device)
     if config.fp8:
