@@ -64,7 +64,7 @@ VARIANTS = [
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--json", action="store_true", help="one object a figure")
     parser.add_argument("--steps", type=int, default=12, help="timed steps of each variant")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
@@ -110,7 +110,9 @@ def _step(variant: Variant, rows: int, window: int) -> tuple[Callable[[], None],
         transformer_module.attend = _torch_attention if variant.way == "torch" else attend
         loss = objective(model, batch)
         loss.total.backward()
-        torch._foreach_mul_([parameter.grad for parameter in optimiser.parameters], 1.0 / float(loss.weight))
+        for parameter in optimiser.parameters:
+            assert parameter.grad is not None
+            parameter.grad.mul_(1.0 / float(loss.weight))
         optimiser.step()
         optimiser.zero_grad()
 

@@ -47,7 +47,9 @@ def _phase(folder: str, cursor: int, rank: int, world: int, steps: int) -> tuple
 
 
 def _batches(folder: str, **more: int) -> PackedBatches:
-    return PackedBatches(TokenShards(Path(folder)), None, window=WINDOW, rows=ROWS, seed=SEED, **more)
+    return PackedBatches(
+        TokenShards(Path(folder)), None, window=WINDOW, rows=ROWS, seed=SEED, **more  # pyright: ignore[reportArgumentType]
+    )
 
 
 def _documents():

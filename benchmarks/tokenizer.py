@@ -80,8 +80,8 @@ def _encoding(texts: list[str], options: argparse.Namespace) -> Iterator[dict]:
     def ours() -> None:
         tokenizer.encode_batch(some, threads=1)
 
-    def one_by_one(encode: Callable[[str], Any]) -> Callable[[], None]:
-        return lambda: [encode(text) for text in some] and None
+    def one_by_one(encode: Callable[[str], Any]) -> Callable[[], Any]:
+        return lambda: [encode(text) for text in some]
 
     more = {"megabytes": _megabytes(some)}
     for name, peer, own, encode in (

@@ -29,7 +29,8 @@ from hornbook.evaluation.ngram import KneserNey
 from hornbook.inference.scoring import score
 from hornbook.models.device import use_processor
 from hornbook.pipeline.config import Dial
-from hornbook.road.pretrain import PretrainConfig, build, rates
+from hornbook.road.learner import build, rates
+from hornbook.road.pretrain_config import PretrainConfig
 from hornbook.tokens.loader import PackedBatches
 from hornbook.tokens.tokenizer import Tokenizer
 from hornbook.training.fit import fit
@@ -81,8 +82,11 @@ class _Text:
         heldout = texts[::HELD_OUT]
         tokenizer = Tokenizer.train(read, VOCABULARY)
         end = tokenizer.end_of_document
-        tokens = [[np.array([*tokenizer.encode(text), end]) for text in part] for part in (read, heldout)]
-        return cls(*tokens, read, heldout)
+
+        def tokens(texts: list[str]) -> list[np.ndarray]:
+            return [np.array([*tokenizer.encode(text), end]) for text in texts]
+
+        return cls(tokens(read), tokens(heldout), read, heldout)
 
     @property
     def size(self) -> int:

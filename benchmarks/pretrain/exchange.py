@@ -14,7 +14,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 
@@ -92,7 +92,7 @@ def _varied(family: str, tied: bool, vocab_size: int) -> Transformer:
 def _difference(ours: Transformer, folder: Path) -> float:
     from transformers import AutoModelForCausalLM
 
-    theirs = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    theirs: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
     ids_BT = torch.randint(ours.config.vocab_size, (4, 256), generator=torch.Generator().manual_seed(3))
     with torch.no_grad():
         return (theirs(ids_BT).logits - ours(ids_BT)).abs().max().item()
@@ -129,12 +129,12 @@ def _tokens_alike(folder: Path) -> list[int]:
     for talk in TALKS:
         given = peer.apply_chat_template(list(talk), add_generation_prompt=True, tokenize=False)
         prompts.append(peer.encode(given, add_special_tokens=False))
-    engine = Engine(load_model(folder), _Endless(tokenizer), slots=len(TALKS))
+    engine = Engine(load_model(folder), cast(Tokenizer, _Endless(tokenizer)), slots=len(TALKS))
     sampling = Sampling(max_tokens=TOKENS)
     ours = [one.ids for one in engine.generate([Request(messages=talk, sampling=sampling) for talk in TALKS])]
     assert [tokenizer.prompt(talk) for talk in TALKS] == prompts, "the prompts differ"
     del engine
-    theirs = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    theirs: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
     theirs.generation_config.eos_token_id = None
     alike = []
     for prompt, own in zip(prompts, ours, strict=True):

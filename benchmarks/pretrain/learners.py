@@ -94,7 +94,8 @@ def ours(plan: Plan, text: Text) -> dict[str, float]:
 
     from hornbook.models.device import use_processor
     from hornbook.pipeline.config import Dial
-    from hornbook.road.pretrain import PretrainConfig, build, rates
+    from hornbook.road.learner import build, rates
+    from hornbook.road.pretrain_config import PretrainConfig
     from hornbook.training.batch import on_device
     from hornbook.training.fit import fit
     from hornbook.training.objectives.next_token import next_token

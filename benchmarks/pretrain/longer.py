@@ -10,14 +10,12 @@ that only goes on, so that what the longer rows teach is not taken for the stret
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
-from benchmarks.pretrain.scaling import PROSE_BYTES, ROAD
+from benchmarks.pretrain.prose import made_of_prose
 from benchmarks.results import figure
-from benchmarks.texts import prose
 from hornbook.evaluation.by_position import bits_per_byte_by_position
 from hornbook.evaluation.needle import needle
 from hornbook.inference.engine import Engine
@@ -25,13 +23,11 @@ from hornbook.models import Transformer, load_model, save_model
 from hornbook.models.device import use_processor
 from hornbook.pipeline.recipe import Recipe
 from hornbook.pipeline.run import Run
-from hornbook.road import runs
 from hornbook.road.artifacts import TokenizerArtifact, Tokens
 from hornbook.road.course import Course, Samples
 from hornbook.road.learner import build
 from hornbook.road.pretrain_config import PretrainConfig
 from hornbook.road.runs import workspace_of
-from hornbook.road.sizes import DEPTHS
 
 NAMES = ("longer_bpb_yarn", "longer_needle_yarn")
 SHORT, LONG = 256, 1024
@@ -53,14 +49,8 @@ rows = 8
 
 
 def figures() -> Iterator[dict]:
-    prose(PROSE_BYTES)
-    with tempfile.TemporaryDirectory() as scratch:
-        os.environ["HORNBOOK_RUNS"] = f"{scratch}/runs"
-        path = Path(scratch, "longer.toml")
-        path.write_text(RECIPE)
-        recipe = Recipe.read(path, ROAD, DEPTHS)
-        runs.run(recipe, until="tokens")
-        rows = list(_rows(recipe, Path(scratch)))
+    with made_of_prose(RECIPE) as recipe:
+        rows = list(_rows(recipe, recipe.path.parent))
     for row in rows:
         print(f"{row['way']:8} {'then trained' if row['trained'] else 'at once':14} "
               + "  ".join(f"{name} {value:.3f}" for name, value in {**row["bpb"], **row["needle"]}.items()), flush=True)

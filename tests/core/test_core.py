@@ -16,7 +16,7 @@ from hornbook.core.digest import canonical_json, digest_bytes, digest_file, dige
 from hornbook.core.errors import BusyError, DamagedError, HornbookError, InputError, MissingExtraError, RecipeError
 from hornbook.core.files import atomic_writer, explained, sync_tree, write_bytes, write_text
 from hornbook.core.jsonl import read_jsonl, write_jsonl
-from hornbook.core.processes import memory_limit, processor_ticks
+from hornbook.core.processes import Others, memory_limit, processor_ticks
 from hornbook.core.progress import progress_bar
 from hornbook.core.seeds import derive
 from hornbook.core.words import counted, duration
@@ -133,6 +133,18 @@ def test_what_other_machines_took_of_the_processors(tmp_path):
     assert processor_ticks(tmp_path / "nowhere") == (0, 0)
     taken, total = processor_ticks()
     assert 0 <= taken <= total
+
+
+def test_how_much_of_the_machine_others_took(tmp_path: Path) -> None:
+    statistics, second, own = tmp_path / "stat", os.sysconf("SC_CLK_TCK"), iter([1.0, 4.0])
+    statistics.write_text("cpu  0 0 0 0 0 0 0 0\n")
+    with Others(statistics, lambda: next(own)) as others:
+        busy, idle = 5 * second, 3 * second  # of which three were ours
+        statistics.write_text(f"cpu  {busy - 4} 1 1 {idle} {2 * second} 0 1 1\n")
+    assert others.share == pytest.approx(0.2)
+    with Others(tmp_path / "nowhere") as others:
+        sum(range(100_000))
+    assert others.share == 0.0
 
 
 def test_control_groups_say_how_much_memory_there_is(tmp_path: Path) -> None:

@@ -86,4 +86,20 @@ def test_bf16_is_near_fp32(kind: str, tokenizer) -> None:
 def test_a_vocabulary_that_is_not_the_models_is_said(tokenizer) -> None:
     with pytest.raises(InputError, match=r"the tokenizer has 300 tokens and the model 96; use the tokenizer"):
         Engine(varied(family("llama")), tokenizer)
-    Engine(varied(family("llama", vocab_size=320)), tokenizer)  # padded to a round number, as many are
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_rows_that_are_no_token_say_nothing(temperature: float, tokenizer) -> None:
+    """Matrices padded to a round number, as many are: an id of the padding is an id like any, and no text."""
+    model = varied(family("llama", vocab_size=320))
+    with torch.no_grad():
+        model.lm_head.weight[[65, 310, 319]] *= 20
+    engine = Engine(model, tokenizer)
+    asked = [Request(ids=[start], sampling=Sampling(max_tokens=12, temperature=temperature)) for start in range(8)]
+    done = engine.generate(asked)
+    assert any(token >= tokenizer.vocab_size for one in done for token in one.ids)
+    assert any(65 in one.ids for one in done)
+    for request, one in zip(asked, done, strict=True):
+        known = [token for token in one.ids if token < tokenizer.vocab_size]
+        assert one.text == tokenizer.decode(known) == tokenizer.decode(one.ids)
+        assert "".join(chunk.text for chunk in engine.stream(request)) == one.text

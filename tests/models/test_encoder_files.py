@@ -90,31 +90,28 @@ def test_one_matrix_that_transformers_kept_for_two_is_read(tmp_path: Path) -> No
         torch.testing.assert_close(theirs(IDS, decoder_input_ids=IDS).logits, ours(IDS, IDS), rtol=0, atol=1e-4)
 
 
-@pytest.mark.parametrize("changes", [
-    {"model_type": "bert"}, {"hidden_activation": "relu"}, {"classifier_activation": "silu"}, {"hidden_size": 64},
-    {"tie_word_embeddings": False}, {"architectures": ["ModernBertForQuestionAnswering"]}, {"num_hidden_layers": 4},
-    {"layer_types": ["sliding_attention"] * 3}, {"rope_parameters": {"full_attention": {"rope_type": "yarn"}}},
-    {"rope_scaling": {"type": "linear"}}, {"norm_bias": True}, {"vocab_size": "many"}, {"num_attention_heads": 5},
-])  # fmt: skip
-def test_an_encoder_that_is_not_its_config_is_one_line(tmp_path: Path, changes: dict) -> None:
-    save_encoder(Encoder(CONFIG), tmp_path)
+NOT_ITS_CONFIG = [
+    *((save_encoder, load_encoder, Encoder(CONFIG), changes) for changes in (
+        {"model_type": "bert"}, {"hidden_activation": "relu"}, {"classifier_activation": "silu"}, {"hidden_size": 64},
+        {"tie_word_embeddings": False}, {"architectures": ["ModernBertForQuestionAnswering"]},
+        {"num_hidden_layers": 4}, {"layer_types": ["sliding_attention"] * 3},
+        {"rope_parameters": {"full_attention": {"rope_type": "yarn"}}}, {"rope_scaling": {"type": "linear"}},
+        {"norm_bias": True}, {"vocab_size": "many"}, {"num_attention_heads": 5},
+    )),
+    *((save_encoder_decoder, load_encoder_decoder, EncoderDecoder(TWO_STACKS), changes) for changes in (
+        {"model_type": "mt5"}, {"feed_forward_proj": "relu"}, {"d_kv": 16}, {"num_decoder_layers": 2}, {"d_ff": None},
+        {"is_encoder_decoder": False}, {"eos_token_id": 640}, {"relative_attention_max_distance": 2},
+    )),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("save", "load", "model", "changes"), NOT_ITS_CONFIG)
+def test_a_model_that_is_not_its_config_is_one_line(tmp_path: Path, save, load, model, changes: dict) -> None:
+    save(model, tmp_path)
     path = tmp_path / "config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
     with pytest.raises(HornbookError, match=str(tmp_path)) as caught:
-        load_encoder(tmp_path)
-    assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize("changes", [
-    {"model_type": "mt5"}, {"feed_forward_proj": "relu"}, {"d_kv": 16}, {"num_decoder_layers": 2}, {"d_ff": None},
-    {"is_encoder_decoder": False}, {"eos_token_id": 640}, {"relative_attention_max_distance": 2},
-])  # fmt: skip
-def test_an_encoder_decoder_that_is_not_its_config_is_one_line(tmp_path: Path, changes: dict) -> None:
-    save_encoder_decoder(EncoderDecoder(TWO_STACKS), tmp_path)
-    path = tmp_path / "config.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
-    with pytest.raises(HornbookError, match=str(tmp_path)) as caught:
-        load_encoder_decoder(tmp_path)
+        load(tmp_path)
     assert "\n" not in str(caught.value)
 
 

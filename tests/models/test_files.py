@@ -8,10 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
+import safetensors.torch
 import torch
 import transformers
 
 from hornbook.core.errors import DamagedError, HornbookError, InputError
+from hornbook.core.processes import PeakMemory
 from hornbook.models import (
     RewardModel,
     Transformer,
@@ -21,7 +23,7 @@ from hornbook.models import (
     save_model,
     save_reward_model,
 )
-from hornbook.models.weights import read_safetensors, write_safetensors
+from hornbook.models.weights import FILED_AS, read_safetensors, write_safetensors
 
 CONFIG = TransformerConfig(
     vocab_size=64, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=2,
@@ -49,6 +51,23 @@ def test_transformers_opens_our_folder_and_we_open_theirs(tmp_path: Path, kind: 
     again = load_model(tmp_path / "theirs")
     assert again.config == ours.config
     assert all(torch.equal(own, other) for own, other in zip(ours.parameters(), again.parameters(), strict=True))
+
+
+def test_tensors_are_written_as_safetensors_writes_them_and_held_only_once(tmp_path: Path) -> None:
+    values = torch.tensor([[0.0, 1.5, 2.0], [-3.0, 100.0, 7.0]])
+    some = {"é\"": values, "b": values[0, 1], "a": values[:, :0], "t": values.T}
+    tensors = {f"{name} {type}": made.to(type, copy=True) for type in FILED_AS for name, made in some.items()}
+    write_safetensors(tmp_path / "some", tensors)
+    plain = {name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()}
+    assert (tmp_path / "some").read_bytes() == safetensors.torch.save(plain)
+    write_safetensors(tmp_path / "none", {})
+    assert (tmp_path / "none").read_bytes() == safetensors.torch.save({})
+    large = {name: torch.ones(1 << 20) for name in "abcdefgh"}
+    with PeakMemory() as peak:
+        write_safetensors(tmp_path / "large", large)
+    with PeakMemory() as resting:
+        pass
+    assert peak.bytes - resting.bytes < 4 << 20  # of 32
 
 
 def test_what_is_saved_is_what_is_loaded_and_equal_models_are_equal_bytes(tmp_path: Path) -> None:

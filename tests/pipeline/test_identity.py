@@ -70,6 +70,23 @@ def test_every_part_of_the_request_bears():
     assert len(names) == 4
 
 
+class Older(StageConfig):
+    steps: int = 3
+
+
+class Newer(Older):
+    later = ("twice",)
+    twice: bool = False
+    depth: int = 1
+
+
+def test_a_later_key_bears_nothing_until_it_is_set():
+    """What was made before the key was there is what its default asks for; any other key bears from the first."""
+    assert encoded(Newer(), {}) == {"steps": 3, "depth": 1}
+    assert named(Newer()) == named(Newer(twice=False)) != named(Newer(twice=True))
+    assert named(Newer()) != named(Older())
+
+
 def test_a_path_counts_by_its_content(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "page.txt").write_text("one")

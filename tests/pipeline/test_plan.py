@@ -21,6 +21,24 @@ def test_why_a_step_runs_again(bench):
     assert bench.plan("seed=1")["fetch"].reason == "another seed"
 
 
+def test_why_is_told_from_what_is_current_and_not_from_what_is_newest(bench):
+    bench.run()
+    bench.run("learn.steps=6")
+    bench.run()
+    assert bench.workspace.current("learn").record.config["steps"] == 5
+    assert bench.plan("learn.steps=8")["learn"].reason == "steps 5 -> 8"
+
+
+def test_a_horizon_that_is_not_sure_is_kept_by_a_run_alone(bench, monkeypatch):
+    monkeypatch.setattr(toys.LearnConfig, "sure", lambda self, recipe, measured: False)
+    for _ in range(2):
+        assert bench.plan("learn.minutes=0.1")["learn"].config.steps == 6
+    assert bench.noted().count("settle") == 2
+    bench.run("learn.minutes=0.1")
+    assert bench.plan("learn.minutes=0.1")["learn"].action == "up to date"
+    assert bench.noted().count("settle") == 3
+
+
 def test_a_version_raised_by_hand(bench):
     bench.run()
     object.__setattr__(toys.words, "version", 2)

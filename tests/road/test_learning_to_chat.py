@@ -17,6 +17,7 @@ from hornbook.conversations.refusals import is_refusal
 from hornbook.conversations.values import contains
 from hornbook.core.errors import InputError, RecipeError
 from hornbook.core.jsonl import read_jsonl, write_jsonl
+from hornbook.pipeline.config import Dial
 from hornbook.pipeline.run import Run
 from hornbook.road.artifacts import Comparisons, Conversations, Corpus, Model, Scores, TokenizerArtifact, Tokens
 from hornbook.road.conversations import ConversationsConfig, conversations
@@ -158,6 +159,25 @@ def test_sft_learns_and_says_what_it_knows(tuned: Model, chats: Conversations):
     probed = list(read_jsonl(tuned.path / "probe.jsonl"))
     assert len(probed) == len(list(read_jsonl(chats.path / "probe.jsonl")))
     assert all(len(row["said"]) == 2 for row in probed)
+
+
+def test_batches_put_together_are_one_step(base: Model, chats: Conversations, tuned: Model, tmp_path: Path):
+    """Half the rows twice: the same steps of the same conversations, and so nearly the same losses."""
+    halves = CONFIG.model_copy(update={"rows": CONFIG.rows // 2, "accumulate": 2})
+    made = sft(halves, base, chats, Run(tmp_path, seed=4, threads=1))
+    own, whole = ([row for row in read_jsonl(model.path / "metrics.jsonl") if row["round"] == 1]
+                  for model in (made, tuned))
+    assert [(row["step"], row["weight"], row["tokens"]) for row in own] == [
+        (row["step"], row["weight"], row["tokens"]) for row in whole
+    ]
+    assert [row["loss"] for row in own] == pytest.approx([row["loss"] for row in whole], abs=0.05)
+
+
+def test_a_large_batch_is_put_together_of_what_fits():
+    gpu, laptop, tiny = (SftConfig(**SftConfig.defaults(Dial(size, 4, 0))) for size in ("gpu", "laptop", "tiny"))
+    assert (gpu.rows, gpu.accumulate, gpu.rows * gpu.window * gpu.accumulate) == (16, 16, 524_288)
+    assert (laptop.rows, laptop.accumulate) == (9, 1)
+    assert (tiny.rows, tiny.accumulate) == (2, 1)
 
 
 @pytest.mark.parametrize("stops", [("round1", 8), ("round2", 5)])

@@ -17,7 +17,8 @@ from hornbook.road.artifacts import Model, TokenizerArtifact, Tokens
 from hornbook.road.corpus import CorpusConfig, corpus
 from hornbook.road.crawl import CrawlConfig, crawl
 from hornbook.road.mixture import Portion, mixed
-from hornbook.road.pretrain import PretrainConfig, pretrain
+from hornbook.road.pretrain import pretrain
+from hornbook.road.pretrain_config import PretrainConfig
 from hornbook.road.sizes import SIZES
 from hornbook.road.steps import ROAD
 from hornbook.road.tokenizer import TokenizerConfig, tokenizer

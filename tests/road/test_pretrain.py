@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from benchmarks.pretrain.crew import together
+from pydantic import ValidationError
 
 from hornbook.core.errors import HornbookError, InputError
 from hornbook.core.jsonl import read_jsonl
@@ -20,12 +21,15 @@ from hornbook.models import Transformer, TransformerConfig, load_model, save_mod
 from hornbook.models.counts import flops_a_token
 from hornbook.models.vocabulary import with_vocabulary
 from hornbook.pipeline.config import Dial
+from hornbook.pipeline.identity import encoded
 from hornbook.pipeline.recipe import MachineConfig, Recipe
 from hornbook.pipeline.run import Run
 from hornbook.road import course as course_module
 from hornbook.road import forecast, here, pace
 from hornbook.road.artifacts import Model, TokenizerArtifact, Tokens
-from hornbook.road.pretrain import PretrainConfig, pretrain
+from hornbook.road.learner import rates
+from hornbook.road.pretrain import pretrain
+from hornbook.road.pretrain_config import PretrainConfig
 from hornbook.road.sizes import SIZES
 from hornbook.road.tokenizer import TokenizerConfig
 from hornbook.tokens.imported import import_tokenizer
@@ -144,6 +148,57 @@ def test_an_open_model_of_another_vocabulary_is_refused(inputs, tmp_path: Path) 
     save_model(Transformer(shape), tmp_path / "open")
     with pytest.raises(InputError, match="its vocabulary has 99 tokens, the tokenizer here 320"):
         pretrain(PretrainConfig(**CONFIG | {"init": tmp_path / "open"}), *inputs, Run(tmp_path / "run", threads=1))
+
+
+def test_what_newer_keys_do_not_ask_for_is_what_was_made_before() -> None:
+    plain = encoded(PretrainConfig(**CONFIG), {})
+    assert not set(PretrainConfig.later) & plain.keys()
+    asked = PretrainConfig(**CONFIG, weight_decay=0.1, cautious_decay=True, normuon_beta2=0.95, keep_every=3)
+    assert set(PretrainConfig.later) <= encoded(asked, {}).keys()
+    found = rates(asked)
+    assert (found.weight_decay, found.cautious, found.row_memory) == (0.1, True, 0.95)
+    with pytest.raises(ValidationError, match="cautious_decay says which weights decay, and weight_decay is 0"):
+        PretrainConfig(**CONFIG, cautious_decay=True)
+
+
+def test_models_on_the_way_are_kept_and_so_many_checkpoints(inputs, trained, tmp_path: Path, monkeypatch) -> None:
+    """Of every sixteenth step, through both parts and a kill; what is learned is what it was."""
+    config = PretrainConfig(**CONFIG, keep_every=16)
+    seen: list[int] = []
+
+    class Killed(course_module.Samples):
+        def __call__(self, step: int) -> None:
+            super().__call__(step)
+            seen.append(len(list((tmp_path / "work").glob("*/checkpoint-*"))))
+            if step == 37:
+                raise KeyboardInterrupt
+
+    run = Run(tmp_path, seed=5, threads=1, checkpoints=1)
+    with monkeypatch.context() as patch:
+        patch.setattr(course_module, "Samples", Killed)
+        with pytest.raises(KeyboardInterrupt):
+            pretrain(config, *inputs, run)
+    model = pretrain(config, *inputs, run)
+    assert max(seen) == 2  # one of each part
+    kept = sorted(path.name for path in model.path.glob("step-*"))
+    assert kept == ["step-00000016", "step-00000032"]
+    assert (model.path / "model.safetensors").read_bytes() == (trained[0].path / "model.safetensors").read_bytes()
+    assert model.content_digest() != trained[0].content_digest()
+    ways = [load_model(path) for path in (*(model.path / name for name in kept), model.path)]
+    rows = [own.model.embed_tokens.weight for own in ways]
+    assert not torch.equal(rows[0], rows[1])
+    assert not torch.equal(rows[1], rows[2])
+
+
+def test_normuon_and_cautious_decay_change_what_is_learned(inputs, trained, tmp_path: Path) -> None:
+    for name, keys in (("normuon", {"normuon_beta2": 0.95}), ("cautious", {"weight_decay": 0.1}),
+                       ("both", {"weight_decay": 0.1, "cautious_decay": True})):  # fmt: skip
+        config = PretrainConfig(**CONFIG | {"tokens": 8 * 256} | keys)
+        run = Run(tmp_path / name, seed=5, threads=1)
+        pretrain(config, *inputs, run)
+        assert run.metrics["loss"] < 5.0
+    digests = {Model(tmp_path / name / "out").content_digest() for name in ("normuon", "cautious", "both")}
+    assert len(digests) == 3
 
 
 def test_an_imported_model_reads_on_with_the_chats_tokens(inputs, tmp_path: Path) -> None:

@@ -126,7 +126,6 @@ def test_ours_stays_ours(tokenizer, tmp_path):
 def test_ends_and_beginnings_and_rows_without_tokens(tmp_path):
     write(tmp_path, None, add_bos_token=True)
     (tmp_path / "generation_config.json").write_text('{"eos_token_id": [5, 1]}')
-    (tmp_path / "config.json").write_text('{"vocab_size": 448}')
     made = load_tokenizer(tmp_path)
     assert (made.ends, made.beginning) == ((5, 1), (0,))
     assert made.decode([447, *made.encode("a")]) == "a"

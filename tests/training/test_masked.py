@@ -198,8 +198,8 @@ def test_a_classifier_learns_its_labels(kind, objective) -> None:
 @pytest.mark.parametrize("model", [Encoder(CONFIG), SequenceClassifier(CONFIG), EncoderDecoder(TWO_STACKS)])
 def test_matrices_inside_are_muons_embeddings_and_heads_are_not(model: torch.nn.Module) -> None:
     optimiser, peaks = Optimiser(model, Rates(embedding=0.1, head=0.2, vectors=0.3)), {}
-    for group in optimiser.adam.param_groups:
-        peaks |= {optimiser.names[parameter]: group["peak"] for parameter in group["params"]}
+    for peak, parameters in optimiser.adam.groups.items():
+        peaks |= {optimiser.names[parameter]: peak for parameter in parameters}
     outside = ("embeddings", "shared", "lm_head", "decoder.weight", "classifier", "relative_attention_bias")
     inside = {name for name, p in model.named_parameters() if p.ndim == 2 and not any(part in name for part in outside)}
     assert inside == dict(model.named_parameters()).keys() - peaks.keys()

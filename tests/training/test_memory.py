@@ -9,11 +9,12 @@ import pytest
 import torch
 
 from hornbook.models import Transformer, TransformerConfig
+from hornbook.models.counts import parameters
 from hornbook.models.kernels import has_attention, has_products, kernels, use_kernels
 from hornbook.road.here import fitted
 from hornbook.tokens.loader import PackedBatches
 from hornbook.training.batch import on_device
-from hornbook.training.memory import Batching, kept_for_backward, peak_memory, recomputed_to_fit
+from hornbook.training.memory import Batching, kept_for_backward, models_memory, peak_memory, recomputed_to_fit
 
 SHAPE = TransformerConfig(
     vocab_size=300, hidden_size=128, intermediate_size=384, num_hidden_layers=3, num_attention_heads=2,
@@ -59,7 +60,29 @@ def test_a_large_model_is_said_part_by_part() -> None:
     assert sum(parts.values()) < 30 * GIGABYTE
     more = peak_memory(LARGE, Batching(32, 2048, 8, attention="fused"))
     assert more["activations"] > 1.9 * parts["activations"]
-    assert more["gradients"] == parts["gradients"] == parts["weights"]
+    assert more["gradients"] == parts["gradients"] == pytest.approx(parts["weights"], rel=1e-3)
+
+
+def test_large_blocks_go_back_and_small_ones_leave_the_heap_as_it_was() -> None:
+    batching = Batching(8, 512, products=True)
+    small, large = (peak_memory(SHAPE.model_copy(update={"vocab_size": V}), batching) for V in (4096, 131_072))
+    kept = kept_for_backward(SHAPE, batching)
+    assert small["activations"] == kept  # in the heap, and the heap is at its fullest then
+    assert small["panels of products"] == 2 * (128 * 4096 + 1024 * (128 + 4096))
+    words = 4 * 131_072 * 128
+    # the gradient, what goes back, and the scores of one chunk
+    assert large["the head's loss"] == words + 2 * 8 * 512 * 128 + 2 * 1024 * 131_072
+    assert large["activations"] == kept
+    told, twice = (peak_memory(SHAPE, Batching(4, 128, accumulate, products=True)) for accumulate in (1, 2))
+    assert sum(twice.values()) > sum(told.values())  # the gradients of the first batch lie there in the second
+
+
+def test_models_at_once_take_their_weights_and_the_trained_ones_more() -> None:
+    one = models_memory(SHAPE, models=1, trained=0)
+    weights = models_memory(SHAPE, models=2, trained=0) - one
+    assert weights == 4 * parameters(SHAPE).total
+    assert models_memory(SHAPE, models=1, trained=1) - one > 2 * weights
+    assert models_memory(SHAPE, models=1, trained=1) < sum(peak_memory(SHAPE, Batching(1, 32)).values())
 
 
 def test_as_few_blocks_as_may_be_are_computed_again() -> None:

@@ -79,6 +79,8 @@ def _lines(estimate: Estimate) -> list[str]:
         within = "" if low == high else f" ({low} to {high})"
         threads = f" with {counted(estimate.threads, 'thread')}" if estimate.threads else ""
         lines.append(f"takes {duration(estimate.seconds)}{within}{threads}")
+    if estimate.doubt is not None:
+        lines.append(estimate.doubt)
     largest = sorted(estimate.memory.items(), key=lambda part: -part[1])
     where = ", ".join(f"{name} {size(held)}" for name, held in largest if held >= needed / 100)
     return [*lines, f"holds at most {size(needed)} of {size(estimate.memory_limit)}: {where}"]

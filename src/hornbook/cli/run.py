@@ -85,6 +85,8 @@ def with_engine(settings: list[str] | None, engine: str | None) -> list[str]:
 
 def _starting(planned: Planned, reason: str) -> None:
     print(f"{planned.name}: {reason}", file=sys.stderr, flush=True)
+    if planned.estimate is not None and planned.estimate.doubt is not None:
+        print(f"{planned.name}: {planned.estimate.doubt}", file=sys.stderr, flush=True)
 
 
 def _ended(done: Done) -> None:

@@ -10,6 +10,8 @@ import shutil
 import signal
 import sys
 import threading
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -38,12 +40,36 @@ def processor_ticks(statistics: Path = Path("/proc/stat")) -> tuple[int, int]:
     A machine that is shared is slow by other people's work: the difference of two looks says by how much. Zeros where
     the system does not tell.
     """
+    ticks = _ticks(statistics)
+    return ticks[7], sum(ticks)
+
+
+class Others:
+    """How much of the machine's processors others took within the block: `with Others() as others:`, then
+    `others.share`, 0 to 1, of all that were neither idle nor ours. 0 where the system does not tell."""
+
+    def __init__(self, statistics: Path = Path("/proc/stat"), own: Callable[[], float] = time.process_time):
+        self._statistics, self._own = statistics, own
+
+    def __enter__(self) -> Others:
+        self._before, self._began = _ticks(self._statistics), self._own()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        passed = [now - then for now, then in zip(_ticks(self._statistics), self._before, strict=True)]
+        ours = (self._own() - self._began) * os.sysconf("SC_CLK_TCK")
+        others = sum(passed) - passed[3] - passed[4] - ours
+        self.share = min(1.0, max(0.0, others / max(1, sum(passed))))
+
+
+def _ticks(statistics: Path) -> list[int]:
+    """user, nice, system, idle, iowait, irq, softirq, steal; zeros where the system does not tell."""
     try:
         fields = statistics.read_text(encoding="ascii").splitlines()[0].split()
-        ticks = [int(field) for field in fields[1:9]]  # user, nice, system, idle, iowait, irq, softirq, steal
-        return ticks[7], sum(ticks)
+        ticks = [int(field) for field in fields[1:9]]
+        return ticks if len(ticks) == 8 else [0] * 8
     except (OSError, ValueError, IndexError):
-        return 0, 0
+        return [0] * 8
 
 
 def memory_limit(groups: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> int:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any
 
+from hornbook.core.cluster import join
 from hornbook.core.errors import MissingExtraError
 from hornbook.corpus.shards import Task, died_twice, unfinished
 
@@ -18,7 +19,8 @@ IN_FLIGHT = 2  # tasks handed out for every processor of the cluster, so that no
 
 
 class RayWorkers:
-    """Joins the cluster that RAY_ADDRESS names; starts one on this machine where it names none."""
+    """Joins the cluster that RAY_ADDRESS names; starts one on this machine where it names none. Raises HornbookError
+    where none answers."""
 
     def __init__(self) -> None:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # read when Ray is imported: it would report home
@@ -28,9 +30,7 @@ class RayWorkers:
         except ImportError:
             raise MissingExtraError("engine = \"ray\" needs Ray", fix="run: pip install 'hornbook[ray]'") from None
         self._ray = ray
-        self._joined = not ray.is_initialized()
-        if self._joined:
-            ray.init(log_to_driver=False, include_dashboard=False)
+        self._joined = join(ray, log_to_driver=False)
 
     def map(self, work: Callable[..., float], tasks: Sequence[Task], on_done: Callable[[int], None]) -> float:
         """As `Workers.map`: `work(path, *arguments)` for each task whose file is not there yet."""

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from hornbook.models.attention import Mask, attend, mask_between
 from hornbook.models.encoder_config import EncoderConfig
+from hornbook.models.fresh import fill
 from hornbook.models.layers import Embedding, LayerNorm, Linear, at_places
 from hornbook.models.pooling import pooled
 from hornbook.models.rows import Rotation, split_heads
@@ -229,16 +230,12 @@ def _norm(config: EncoderConfig) -> LayerNorm:
     return LayerNorm(config.hidden_size, config.norm_eps, config.norm_bias)
 
 
-@torch.no_grad()
 def initialise(model: EncoderBase, seed: int) -> None:
     """Fresh weights: small normal embeddings, products that keep the variance of their input, zero output projections,
-    so that every block starts as the identity, and a classifier that prefers no label yet."""
-    generator = torch.Generator().manual_seed(seed % 2**63)
-    for name, parameter in model.named_parameters():
-        if name.endswith("norm.weight"):
-            parameter.fill_(1.0)
-        elif name.endswith(("bias", "Wo.weight", "classifier.weight")):
-            parameter.zero_()
-        else:
-            spread = 0.02 if "embeddings" in name else 1.0 / math.sqrt(parameter.shape[1])
-            parameter.copy_(torch.randn(parameter.shape, generator=generator) * spread)
+    and a classifier that prefers no label yet."""
+    fill(model, seed, zeros=("bias", "Wo.weight", "classifier.weight"), spread=_spread)
+
+
+def _spread(name: str, parameter: Tensor) -> float:
+    """The standard deviation a matrix starts with."""
+    return 0.02 if "embeddings" in name else 1.0 / math.sqrt(parameter.shape[1])

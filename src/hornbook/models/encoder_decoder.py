@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from hornbook.models.attention import Mask, attend, mask_between
 from hornbook.models.encoder_decoder_config import EncoderDecoderConfig
+from hornbook.models.fresh import fill
 from hornbook.models.layers import Embedding, Linear, RMSNorm, side_by_side
 
 
@@ -240,18 +241,12 @@ def relative_buckets(ahead_L: Tensor, config: EncoderDecoderConfig, *, both_ways
     return ahead + torch.where(distance < near, distance, far.clamp(max=buckets - 1))
 
 
-@torch.no_grad()
 def initialise(model: EncoderDecoder, seed: int) -> None:
     """Fresh weights: a normal embedding, products that keep the variance of their input, queries small by the root of
-    the head width, for scores are not scaled; output projections of zero, so that every block starts as the identity,
-    and no bias for any distance yet."""
-    generator = torch.Generator().manual_seed(seed % 2**63)
-    for name, parameter in model.named_parameters():
-        if name.endswith("norm.weight"):
-            parameter.fill_(1.0)
-        elif name.endswith((".o.weight", ".wo.weight", "relative_attention_bias.weight")):
-            parameter.zero_()
-        else:
-            spread = 1.0 if name == "shared.weight" else parameter.shape[1] ** -0.5
-            spread *= model.config.d_kv**-0.5 if name.endswith("Attention.q.weight") else 1.0
-            parameter.copy_(torch.randn(parameter.shape, generator=generator) * spread)
+    the head width, for scores are not scaled; output projections of zero, and no bias for any distance yet."""
+
+    def spread(name: str, parameter: Tensor) -> float:
+        kept = 1.0 if name == "shared.weight" else parameter.shape[1] ** -0.5
+        return kept * (model.config.d_kv**-0.5 if name.endswith("Attention.q.weight") else 1.0)
+
+    fill(model, seed, zeros=(".o.weight", ".wo.weight", "relative_attention_bias.weight"), spread=spread)

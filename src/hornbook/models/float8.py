@@ -82,7 +82,9 @@ def _multiplied(
     a: Tensor, b: Tensor, a_unit: Tensor, b_unit: Tensor, kind: torch.dtype, *, quick: bool = False
 ) -> Tensor:
     """a b in `kind`; a lies in rows, b in columns. `quick` sums are less exact: the gradients' are not."""
-    return torch._scaled_mm(a, b, scale_a=a_unit, scale_b=b_unit, out_dtype=kind, use_fast_accum=quick)
+    return torch._scaled_mm(  # pyright: ignore[reportPrivateImportUsage]
+        a, b, scale_a=a_unit, scale_b=b_unit, out_dtype=kind, use_fast_accum=quick
+    )
 
 
 def _in_columns(x: Tensor) -> Tensor:

@@ -33,6 +33,19 @@ FUSED, PARTS = "attn.c_attn", ("self_attn.q_proj", "self_attn.k_proj", "self_att
 NO_WEIGHT = re.compile(r"h\.\d+\.attn\.(bias|masked_bias)")  # masks that early folders have kept
 
 
+def filed_name(name: str) -> str | None:
+    """The name that GPT2LMHeadModel has for a tensor of a folder of GPT-2's; None for one that is no weight. What was
+    first published, and GPT2Model, leave "transformer." out."""
+    bare = name.removeprefix("transformer.")
+    return None if NO_WEIGHT.fullmatch(bare) else bare if bare == "lm_head.weight" else f"transformer.{bare}"
+
+
+def is_transposed(name: str) -> bool:
+    """Whether the tensor that GPT-2's files call so is a product's matrix, kept transposed."""
+    products = [FUSED, *(other for _, other, transposed in BLOCK_NAMES if transposed)]
+    return name.endswith(tuple(f".{product}.weight" for product in products))
+
+
 class GPT2(Transformer):
     """A decoder with learned positions, LayerNorm and GELU. As `Transformer`, whose config has model_type "gpt2"."""
 
@@ -75,10 +88,10 @@ class GPT2(Transformer):
         inner = {other: (own, transposed) for own, other, transposed in BLOCK_NAMES}
         read: dict[str, Tensor] = {}
         for name, tensor in tensors.items():
-            bare = name.removeprefix("transformer.")
-            if NO_WEIGHT.fullmatch(bare):
+            filed = filed_name(name)
+            if filed is None:
                 continue
-            found = re.fullmatch(r"h\.(\d+)\.(.+)\.(weight|bias)", bare)
+            found = re.fullmatch(r"transformer\.h\.(\d+)\.(.+)\.(weight|bias)", filed)
             layer, key, part = found.groups() if found else ("", "", "")
             start = f"model.layers.{layer}."
             if key == FUSED:
@@ -88,7 +101,7 @@ class GPT2(Transformer):
                 own, transposed = inner[key]
                 read[f"{start}{own}.{part}"] = tensor.mT.contiguous() if transposed and tensor.ndim == 2 else tensor
             else:
-                read[outer.get(bare, outer.get(f"transformer.{bare}", name))] = tensor
+                read[outer.get(filed, name)] = tensor
         return read
 
 

@@ -15,6 +15,9 @@ from torch import Tensor
 
 from hornbook.core.errors import InputError
 from hornbook.core.files import atomic_writer
+from hornbook.models.config import TransformerConfig
+from hornbook.models.gpt2 import filed_name
+from hornbook.models.shapes import filed_shapes
 from hornbook.models.weights import TYPES, filed_weights
 
 NAMES = {dtype: name for name, dtype in TYPES.items()}
@@ -57,6 +60,18 @@ def folder_source(folder: Path) -> Source:
 
     shapes = {name: weight.shape for name, weight in filed.items()}
     return Source(shapes, {name: weight.dtype for name, weight in filed.items()}, read)
+
+
+def model_source(folder: Path, config: TransformerConfig) -> Source:
+    """The same, known to be the tensors that a model of this configuration has, no more and no fewer, under the names
+    that transformers gives them today. Raises as `folder_source` and `Source.only` do."""
+    source = folder_source(folder)
+    if config.model_type == "gpt2":
+        names = {filed: name for name in source.shapes if (filed := filed_name(name)) is not None}
+        shapes = {filed: source.shapes[name] for filed, name in names.items()}
+        dtypes = {filed: source.dtypes[name] for filed, name in names.items()}
+        source = Source(shapes, dtypes, lambda filed, read=source.read: read(names[filed]))
+    return source.only(dict(filed_shapes(config)), config.tie_word_embeddings, folder)
 
 
 def write_source(source: Source, path: Path, dtype: torch.dtype | None, advance: Callable[[int], None]) -> None:

@@ -18,6 +18,7 @@ from torch.utils.checkpoint import checkpoint
 
 from hornbook.models.attention import Mask, attend, attention_mask
 from hornbook.models.config import TransformerConfig
+from hornbook.models.fresh import fill
 from hornbook.models.layers import MLP, Embedding, Linear, RMSNorm, at_places, side_by_side
 from hornbook.models.positions import rotations
 from hornbook.models.rows import Rotation, split_heads
@@ -197,18 +198,11 @@ class Attention(nn.Module):
 def initialise(model: Transformer, seed: int) -> None:
     """Fresh weights: normal embeddings, products that keep the variance of their input, zero output projections.
 
-    With zero `o_proj` and `down_proj` every block starts as the identity (Fixup, arXiv:1901.09321, and GPT speedruns).
     A head of its own starts as the embedding, made small, so that what is copied through the blocks is said as itself
     from the beginning.
     """
-    generator = torch.Generator().manual_seed(seed % 2**63)
-    for name, parameter in model.named_parameters():
-        if name.endswith("norm.weight"):
-            parameter.fill_(1.0)
-        elif name.endswith(("bias", "o_proj.weight", "down_proj.weight")):
-            parameter.zero_()
-        else:
-            parameter.copy_(torch.randn(parameter.shape, generator=generator) * _spread(name, parameter, model.config))
+    zeros = ("bias", "o_proj.weight", "down_proj.weight")
+    fill(model, seed, zeros=zeros, spread=lambda name, parameter: _spread(name, parameter, model.config))
     if not model.config.tie_word_embeddings:
         model.lm_head.weight.copy_(model.model.embed_tokens.weight * (OWN_SCORE / model.config.hidden_size))
 

@@ -6,6 +6,7 @@ What a file holds is known from its header; the tensors themselves are mapped an
 from __future__ import annotations
 
 import json
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,15 +14,21 @@ from typing import Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save as to_safetensors
 from torch import Tensor
 
 from hornbook.core.errors import DamagedError, InputError
-from hornbook.core.files import write_bytes, write_text
+from hornbook.core.files import atomic_writer, write_text
 
 WEIGHTS = "model.safetensors"
 INDEX = f"{WEIGHTS}.index.json"
 PARTS = "model-*-of-*.safetensors"
+ALIGNED = 8  # bytes: the header is filled up with spaces to a multiple
+# As the format calls the types, in the order in which safetensors lays tensors of different types.
+FILED_AS = {
+    torch.int64: "I64", torch.float64: "F64", torch.float32: "F32", torch.int32: "I32", torch.bfloat16: "BF16",
+    torch.float16: "F16", torch.int16: "I16", torch.float8_e4m3fn: "F8_E4M3", torch.float8_e5m2: "F8_E5M2",
+    torch.int8: "I8", torch.uint8: "U8", torch.bool: "BOOL",
+}  # fmt: skip
 TYPES = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 
 
@@ -68,8 +75,23 @@ def read_weights(folder: Path, *, packed: bool = False) -> dict[str, Tensor]:
 
 
 def write_safetensors(path: Path, tensors: dict[str, Tensor]) -> None:
-    """Write tensors atomically, names sorted, so that equal tensors give equal bytes."""
-    write_bytes(path, to_safetensors({name: tensors[name].detach().cpu().contiguous() for name in sorted(tensors)}))
+    """Write tensors atomically, in the order of types and names, so that equal tensors give equal bytes.
+
+    The bytes are those of safetensors' own `save`, which would hold all of them twice more; here one tensor at a time
+    is written from where it lies (format: huggingface.co/docs/safetensors).
+    """
+    types, header, at = list(FILED_AS), {}, 0
+    ordered = sorted(tensors, key=lambda name: (types.index(tensors[name].dtype), name))
+    for name in ordered:
+        shape, end = list(tensors[name].shape), at + tensors[name].nbytes
+        header[name] = {"dtype": FILED_AS[tensors[name].dtype], "shape": shape, "data_offsets": [at, end]}
+        at = end
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % ALIGNED)
+    with atomic_writer(path) as file:
+        file.write(struct.pack("<Q", len(text)) + text)
+        for name in ordered:
+            file.write(tensors[name].detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
 
 
 def write_weights(folder: Path, tensors: dict[str, Tensor], part_bytes: int) -> None:

@@ -126,6 +126,7 @@ def _run(
         engine=config.engine,
         shard=config.shard,
         tensor=config.tensor,
+        checkpoints=config.checkpoints,
     )
 
 

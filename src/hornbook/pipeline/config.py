@@ -34,6 +34,7 @@ class Estimate:
     seconds: float | None = None
     between: tuple[float, float] | None = None
     threads: int | None = None
+    doubt: str | None = None  # why the time may be wrong, in one line
 
 
 class InputPath(PosixPath):
@@ -71,6 +72,8 @@ class StageConfig(BaseModel):
     shared: ClassVar[tuple[str, ...]] = ()  # keys that several stages must agree on: set once, at the recipe's top
     ways: ClassVar[tuple[str, ...]] = ()  # keys that say one thing in several ways: one of them may be given
 
+    later: ClassVar[tuple[str, ...]] = ()  # keys newer than runs that are kept: at their defaults they bear no identity
+
     settled_by: ClassVar[tuple[str, ...]] = ()  # other sections that its horizon depends on
 
     @classmethod
@@ -85,6 +88,11 @@ class StageConfig(BaseModel):
         kept there too: what was found by measuring, to be looked up before measuring again.
         """
         return self
+
+    def sure(self, recipe: Recipe, measured: dict[str, Any]) -> bool:
+        """Whether what `settle` returned may be kept before there is work that goes by it: not where the machine was
+        too busy to be measured."""
+        return True
 
     def estimate(self, recipe: Recipe, measured: dict[str, Any], *, thorough: bool) -> Estimate | None:
         """What the stage will take here, None where nobody knows. `thorough` is for who asked to be told, and may

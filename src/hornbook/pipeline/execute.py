@@ -68,7 +68,7 @@ def execute(
     redo = following(recipe, recipe.step(start).name) if start else {only} if only and again else set[str]()
     words = f"{only or 'run'} {recipe.words}" + (f" --until {until}" if until else "")
     with _stoppable(words, workspace.folder) as at, lock(workspace.folder):
-        planned = make_plan(recipe, workspace, again=redo & set(chosen), verify=verify)
+        planned = make_plan(recipe, workspace, again=redo & set(chosen), verify=verify, doing=True)
         _refuse_damaged([planned[name] for name in names[: last + 1]], workspace)
         for name in chosen:  # before anything is begun: what cannot fit is said now
             if planned[name].action != "up to date":

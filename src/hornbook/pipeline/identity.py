@@ -14,11 +14,11 @@ from pydantic_core import to_jsonable_python
 from hornbook.core.digest import digest_file, digest_json, digest_sorted
 from hornbook.core.errors import InputError
 from hornbook.core.files import write_text
-from hornbook.pipeline.config import InputPath
+from hornbook.pipeline.config import InputPath, StageConfig
 from hornbook.pipeline.stage import Step
 
 
-def identity(step: Step, config: BaseModel, seed: int, inputs: Mapping[str, str], outside: Mapping[str, str]) -> str:
+def identity(step: Step, config: StageConfig, seed: int, inputs: Mapping[str, str], outside: Mapping[str, str]) -> str:
     """sha256 of what is asked for. `inputs` are the identities of the artifacts by parameter; `outside` the content
     digests of the paths that `config` names. Raises TypeError for a configuration that JSON cannot hold.
     """
@@ -33,9 +33,11 @@ def identity(step: Step, config: BaseModel, seed: int, inputs: Mapping[str, str]
     )
 
 
-def encoded(config: BaseModel, outside: Mapping[str, str]) -> dict[str, Any]:
-    """The configuration as JSON holds it, every InputPath replaced by the digest of its content."""
-    return cast(dict[str, Any], _encoded(config.model_dump(), outside))
+def encoded(config: StageConfig, outside: Mapping[str, str]) -> dict[str, Any]:
+    """The configuration as JSON holds it, every InputPath replaced by the digest of its content. What a `later` key
+    does not ask for is left out: what was made before the key was there is made as it asks."""
+    unasked = {key for key in config.later if getattr(config, key) == type(config).model_fields[key].default}
+    return cast(dict[str, Any], _encoded(config.model_dump(exclude=unasked), outside))
 
 
 def _encoded(value: object, outside: Mapping[str, str]) -> object:

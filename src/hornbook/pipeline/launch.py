@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from hornbook.core.cluster import join
 from hornbook.core.errors import HornbookError, MissingExtraError
 from hornbook.core.files import write_text
 from hornbook.core.processes import die_with_parent
@@ -118,7 +119,8 @@ class Slurm:
 class Ray:
     """As many workers of a Ray cluster as asked, met by Ray Train: the one that RAY_ADDRESS names, else one made here.
 
-    `folder` must be seen by all machines. Raises MissingExtraError where Ray is not installed.
+    `folder` must be seen by all machines. Raises MissingExtraError where Ray is not installed, HornbookError where no
+    cluster answers.
     """
 
     def __init__(self, folder: Path):
@@ -145,15 +147,14 @@ class Ray:
                 failure_config=train.FailureConfig(max_failures=resources.restarts),
             ),
         )  # fmt: skip
-        if not (joined := ray.is_initialized()):
-            ray.init(os.environ.get("RAY_ADDRESS", "local"), include_dashboard=False)
+        joined = join(ray)
         try:
             trainer.fit()
         except wrong.TrainingFailedError as error:
             print(error, file=sys.stderr)
             return FAILED
         finally:
-            if not joined:
+            if joined:
                 ray.shutdown()
         return 0
 

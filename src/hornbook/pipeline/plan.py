@@ -56,11 +56,12 @@ class Planned:
 
 
 def make_plan(
-    recipe: Recipe, workspace: Workspace, *, again: Collection[str] = (), verify: bool = False
+    recipe: Recipe, workspace: Workspace, *, again: Collection[str] = (), verify: bool = False, doing: bool = False
 ) -> dict[str, Planned]:
     """Step -> what would be done, in the road's order. `again` names steps to do though they are up to date.
 
-    A horizon is settled here, once, and kept in plan.json. `verify` reads every byte of what is there.
+    A horizon is settled here, once, and kept in plan.json: by who is `doing` it always, so that it can be gone on with,
+    else where it is sure. `verify` reads every byte of what is there.
     """
     memory, index = workspace.plan(), Index(workspace.folder.parent)
     outside_digests = OutsideDigests(workspace.folder / "outside.json")
@@ -68,7 +69,7 @@ def make_plan(
     for step in recipe.steps:
         asked = recipe.config(step)
         outside = outside_digests.of(paths_from_outside(asked))
-        config = _settled(recipe, step, asked, outside, memory)
+        config = _settled(recipe, step, asked, outside, memory, doing)
         feeds = {parameter: planned[source] for parameter, source in step.sources.items()}
         name = identity(step, config, recipe.seed(step), {p: feed.identity for p, feed in feeds.items()}, outside)
         folder = workspace.folder / step.name / f"{config.label() or recipe.dial.size}-{name[:6]}"
@@ -135,16 +136,17 @@ def _changed_inputs(planned: Planned, record: Record) -> list[str]:
 
 
 def _why(planned: Planned, workspace: Workspace) -> str:
-    """What differs from the last time this step was done."""
-    records: list[Record] = []
+    """What differs from the artifact that is current, or else from the last that was made."""
+    records: list[tuple[bool, Record]] = []
+    current = workspace.plan()["current"].get(planned.name)
     for folder in workspace.folders(planned.name):
         try:
-            records.append(Record.read(folder))
+            records.append((str(folder.relative_to(workspace.folder)) == current, Record.read(folder)))
         except DamagedError:
             continue  # `decide` reports the one that matters; this only looks for something to compare with
     if not records:
         return "not done yet"
-    last = max(records, key=lambda record: record.started)
+    last = max(records, key=lambda found: (found[0], found[1].started))[1]
     changes: list[str] = []
     if last.version != planned.step.stage.version:
         changes.append(f"stage version {last.version} -> {planned.step.stage.version}")
@@ -182,7 +184,8 @@ def _short(value: object) -> str:
 
 
 def _settled(
-    recipe: Recipe, step: Step, asked: StageConfig, outside: Mapping[str, str], memory: dict[str, Any]
+    recipe: Recipe, step: Step, asked: StageConfig, outside: Mapping[str, str], memory: dict[str, Any],
+    doing: bool,
 ) -> StageConfig:
     """The configuration with its horizon fixed: from plan.json when this was asked before, else settled now."""
     dial, settled = recipe.dial, memory["settled"]
@@ -195,6 +198,6 @@ def _settled(
         except ValidationError:
             del settled[key]  # the stage's configuration has other keys now than when this was kept
     config = asked.settle(recipe, memory["measured"])
-    if config != asked:
+    if config != asked and (doing or config.sure(recipe, memory["measured"])):
         settled[key] = config.model_dump(mode="json")
     return config

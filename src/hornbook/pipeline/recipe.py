@@ -45,6 +45,7 @@ class MachineConfig(BaseModel):
     slurm: tuple[str, ...] = Field((), description='lines for sbatch, such as "--partition=gpu"')
     shard: bool = Field(False, description="each training process keeps a part of every weight, and not all")
     tensor: int = Field(1, ge=1, description="how many training processes share each matrix")
+    checkpoints: int = Field(2, ge=1, description="how many of the newest checkpoints a training keeps until it ends")
     engine: Literal["local", "ray"] = Field(
         "local", description="where pages are read and compared: processes of this machine, or a Ray cluster's"
     )

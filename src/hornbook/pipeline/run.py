@@ -35,6 +35,7 @@ class Run:
         engine: str = "local",
         shard: bool = False,
         tensor: int = 1,
+        checkpoints: int = 2,
         first: bool = True,
     ):
         self.step = step
@@ -42,6 +43,7 @@ class Run:
         self.threads = threads or cores()
         self.engine = engine  # "local", or "ray" for stages that can be spread over a cluster
         self.shard, self.tensor = shard, tensor  # how processes that train together share a model
+        self.checkpoints = checkpoints  # how many of the newest a training keeps until it ends
         self.first = first  # of several processes, the one that speaks
         # the artifact this step made last, if it is still there: only ever to save work
         self.previous = None if previous is None else Path(previous)

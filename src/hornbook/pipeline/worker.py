@@ -45,7 +45,7 @@ def run_in_worker(
                 "inputs": {name: str(artifact.path) for name, artifact in inputs.items()},
                 "run": {"step": run.step, "seed": run.seed, "threads": run.threads, "device": run.device}
                 | {"compile": run.compile, "previous": run.previous and str(run.previous), "engine": run.engine}
-                | {"shard": run.shard, "tensor": run.tensor},
+                | {"shard": run.shard, "tensor": run.tensor, "checkpoints": run.checkpoints},
             }
         ),
     )

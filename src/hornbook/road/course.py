@@ -27,6 +27,7 @@ from hornbook.road.pretrain_config import PretrainConfig
 from hornbook.tokens.loader import PackedBatches, predictions
 from hornbook.tokens.shards import TokenShards
 from hornbook.tokens.tokenizer import Tokenizer
+from hornbook.training.checkpoint import Keep
 from hornbook.training.compiled import compiled
 from hornbook.training.fit import Batches, FitResult, OnStep, fit
 from hornbook.training.objectives.next_token import next_token
@@ -88,6 +89,8 @@ class Course:
             def on_step(step: int, row: dict[str, float]) -> None:
                 self._tell(before + step, row)
                 samples(before + step)
+                if config.keep_every and (before + step) % config.keep_every == 0:
+                    self.save(self.run.out / f"step-{before + step:08d}")
 
             self._learn(part, batches, optimiser, schedule, count, on_step)
 
@@ -140,7 +143,8 @@ class Course:
         self.parts[part] = fit(
             self.model, batches, compiled(next_token, run.device, wanted=run.compile and not self.world.parted),
             optimiser, schedule, folder=run.work / part, device=run.device, steps=steps, accumulate=self.accumulate,
-            on_step=on_step, checkpoint_every=config.checkpoint_every, warn=run.warn, world=self.world,
+            on_step=on_step, checkpoint_every=config.checkpoint_every, keep=Keep(run.checkpoints), warn=run.warn,
+            world=self.world,
         )  # fmt: skip
         return self.parts[part]
 

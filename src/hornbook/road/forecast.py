@@ -11,7 +11,7 @@ from hornbook.core.errors import InputError
 from hornbook.core.processes import cores
 from hornbook.core.words import counted, size
 from hornbook.pipeline.config import Estimate
-from hornbook.road.here import batching_of, fitted, machine_of, memory_of, processor, vocabulary
+from hornbook.road.here import batching_of, document_tokens, fitted, machine_of, memory_of, processor, vocabulary
 from hornbook.road.learner import shape_of
 from hornbook.road.pace import AROUND_SECONDS, Pace, measured_pace
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from hornbook.training.memory import Batching
 
 START_SECONDS = 2.0  # tokens read and checked, a model built, and at the end written and digested
+DOUBT = "other programs took {:.0%} of the machine while its pace was measured: it is measured again when next asked"
 WORTH = 5e12  # FLOPs from which on it pays to look for the best number of threads without being asked
 
 
@@ -66,7 +67,7 @@ def estimate(config: PretrainConfig, recipe: Recipe, measured: dict[str, Any], *
         "rows": config.rows, "window": config.window, "accumulate": config.accumulate, "device": device,
         "recomputed": batching.recomputed,
     }  # fmt: skip
-    known = _key(config, recipe) in measured
+    known = kept_pace(config, recipe, measured) is not None
     if not (thorough or known or (recipe.machine.threads is None and a_token * tokens > WORTH)):
         return Estimate(memory, limit, figures, _lines(figures))
     from hornbook.road.course import sample_steps
@@ -81,20 +82,34 @@ def estimate(config: PretrainConfig, recipe: Recipe, measured: dict[str, Any], *
         seconds = low = high = config.minutes * 60
     figures |= {"tokens_per_second": round(config.step_tokens / pace.step(config.accumulate))}
     between = (round(low, 2), round(high, 2))
-    return Estimate(memory, limit, figures, _lines(figures), round(seconds, 2), between, pace.threads)
+    doubt = DOUBT.format(pace.others) if pace.busy else None
+    return Estimate(memory, limit, figures, _lines(figures), round(seconds, 2), between, pace.threads, doubt)
 
 
 def pace_of(config: PretrainConfig, recipe: Recipe, measured: dict[str, Any]) -> Pace:
-    """The pace of this shape here: looked up in `measured`, or measured and kept there."""
+    """The pace of this shape here: looked up in `measured`, or measured and kept there.
+
+    What was measured while others kept the machine busy is only the best that is known: it is measured again by whoever
+    asks next, until once the machine is quiet.
+    """
     key = _key(config, recipe)
-    if key not in measured:
+    kept = kept_pace(config, recipe, measured)
+    if kept is None or kept.busy:
         device, compile = machine_of(recipe)
         found = measured_pace(
-            config, vocabulary(recipe), device=device, compile=compile, threads=recipe.machine.threads
-        )
-        measured[key] = asdict(found)
-    kept = measured[key]
-    return Pace(**{**kept, "spread": tuple(kept["spread"])})
+            config, vocabulary(recipe), device=device, compile=compile, threads=recipe.machine.threads,
+            document=document_tokens(recipe, config.window),
+        )  # fmt: skip
+        if kept is None or not found.busy or found.step(config.accumulate) < kept.step(config.accumulate):
+            kept = found
+        measured[key] = asdict(kept)
+    return kept
+
+
+def kept_pace(config: PretrainConfig, recipe: Recipe, measured: dict[str, Any]) -> Pace | None:
+    """The pace of this shape here, where it was measured."""
+    kept = measured.get(_key(config, recipe))
+    return None if kept is None else Pace(**{**kept, "spread": tuple(kept["spread"])})
 
 
 def _lines(of: dict[str, Any]) -> tuple[str, ...]:
@@ -117,14 +132,16 @@ def _millions(count: int) -> str:
     return f"{count / 1e6:,.1f}M" if count < 1e9 else f"{count / 1e9:,.2f}B"
 
 
-def _checkpoints(config: PretrainConfig) -> int:
-    """How many are written: some on the way, and one at the end of each part."""
+def _checkpoints(config: PretrainConfig) -> float:
+    """How many are written: some on the way, and one at the end of each part. A model that is kept is a third of one:
+    weights without what the optimiser remembers."""
     from hornbook.road.course import LEGS
 
     stable, falling = config.parts
     legs = LEGS if config.minutes else 1
     parts = [stable, *([math.ceil(falling / legs)] * legs if falling else [])]
-    return sum(math.ceil(part / config.checkpoint_every) for part in parts)
+    kept = config.steps // config.keep_every / 3 if config.keep_every else 0
+    return sum(math.ceil(part / config.checkpoint_every) for part in parts) + kept
 
 
 def _key(config: PretrainConfig, recipe: Recipe) -> str:
@@ -132,7 +149,8 @@ def _key(config: PretrainConfig, recipe: Recipe) -> str:
     shape = shape_of(config, vocabulary(recipe))
     device, compile = machine_of(recipe)
     here = [device, compile, recipe.machine.threads, cores(), processor(), *(["fp8"] if config.fp8 else [])]
-    return digest_json([shape.model_dump(), config.rows, config.window, *here])
+    document = document_tokens(recipe, config.window)
+    return digest_json([shape.model_dump(), config.rows, config.window, document, *here])
 
 
 def _refusal(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from hornbook.core.processes import memory_limit
 
+DOCUMENT_STEP = 64
 USABLE = 0.9  # of a GPU's memory: its context and the holes between tensors take the rest
 
 if TYPE_CHECKING:
@@ -27,6 +28,27 @@ def vocabulary(recipe: Recipe) -> int:
     if getattr(config, "kind", "bpe") == "bytes":
         return SMALLEST
     return config.vocab_size or config.at_most
+
+
+def document_tokens(recipe: Recipe, window: int) -> int:
+    """The usual document a token stands in, cut at the window: that of the run's tokens where they are encoded already,
+    else a whole window, which costs most. Attention's work grows with it.
+
+    It is the mean over tokens, in steps of 64, for what a step costs and not for what a corpus is: a page more or less
+    is no reason to measure anew.
+    """
+    import numpy as np
+
+    from hornbook.road.artifacts import Tokens
+    from hornbook.road.runs import workspace_of
+
+    there = workspace_of(recipe).steps().get("tokens")
+    if there is None:
+        return window
+    lengths = Tokens(there.path).train().lengths.astype(np.int64)
+    whole, rest = lengths // window, lengths % window
+    mean = (whole.sum() * window**2 + (rest**2).sum()) / max(1, lengths.sum())
+    return int(min(window, max(1, round(mean / DOCUMENT_STEP)) * DOCUMENT_STEP))
 
 
 def machine_of(recipe: Recipe) -> tuple[str, bool]:

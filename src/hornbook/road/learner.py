@@ -14,20 +14,23 @@ if TYPE_CHECKING:
 
 
 def shape_of(config: PretrainConfig, vocab_size: int) -> TransformerConfig:
-    """The shape of the model: fresh, or `init`'s, its positions stretched where the window is longer than its own."""
+    """The shape of the model: fresh, or `init`'s, its positions stretched where the window is longer than its own.
+    Raises InputError for parts that do not fit."""
     from hornbook.models import TransformerConfig
     from hornbook.models.files import read_json
+    from hornbook.models.hf_config import checked
 
     if config.init is not None:
         path = Path(config.init) / "config.json"
         shape = TransformerConfig.from_hf(read_json(path), where=path).model_copy(update={"vocab_size": vocab_size})
         return shape.longer(config.window, config.longer) if config.window > shape.max_position_embeddings else shape
-    return TransformerConfig(
-        vocab_size=vocab_size, hidden_size=config.width, intermediate_size=config.feed_forward,
-        num_hidden_layers=config.depth, num_attention_heads=config.heads,
-        num_key_value_heads=config.key_value_heads, head_dim=HEAD_DIM,
-        max_position_embeddings=config.window, rope_theta=config.rope_theta, tie_word_embeddings=config.tie,
-    )  # fmt: skip
+    parts = {
+        "vocab_size": vocab_size, "hidden_size": config.width, "intermediate_size": config.feed_forward,
+        "num_hidden_layers": config.depth, "num_attention_heads": config.heads,
+        "num_key_value_heads": config.key_value_heads, "head_dim": HEAD_DIM,
+        "max_position_embeddings": config.window, "rope_theta": config.rope_theta, "tie_word_embeddings": config.tie,
+    }  # fmt: skip
+    return checked(TransformerConfig, parts, "[pretrain]")
 
 
 def build(config: PretrainConfig, vocab_size: int, *, seed: int, device: str) -> Transformer:
@@ -59,5 +62,6 @@ def rates(config: PretrainConfig) -> Rates:
 
     return Rates(
         matrices=config.matrix_lr, embedding=config.embedding_lr, head=config.head_lr, vectors=config.vector_lr,
-        weight_decay=config.weight_decay,
+        betas=config.betas, weight_decay=config.weight_decay, cautious=config.cautious_decay,
+        row_memory=config.normuon_beta2,
     )  # fmt: skip

@@ -37,7 +37,7 @@ class OpenModelConfig(StageConfig):
         return self.type or "as-is"
 
 
-@stage(version=1)
+@stage(version=2)
 def open_model(config: OpenModelConfig, run: Run) -> Model:
     """Write the model as an ordinary folder. What was quantised is written in f32, which holds it exactly.
 
@@ -132,15 +132,12 @@ def _folder(folder: Path, out: Path) -> tuple[dict[str, Any], dict[str, Any], So
     """The same of a Hugging Face folder."""
     from hornbook.models.config import TransformerConfig
     from hornbook.models.files import read_json
-    from hornbook.models.gguf.architectures import WRITTEN, shapes
-    from hornbook.models.sources import folder_source
+    from hornbook.models.sources import model_source
     from hornbook.tokens.foreign import ForeignTokenizer
 
     values = read_json(folder / "config.json")
     config = TransformerConfig.from_hf(values, where=folder / "config.json")
-    source = folder_source(folder)
-    if config.model_type in WRITTEN:  # GPT-2 is filed under names of its own, which `load_model` looks at
-        source = source.only(dict(shapes(config)), config.tie_word_embeddings, folder)
+    source = model_source(folder, config)
     tokenizer = ForeignTokenizer.load(folder)
     tokenizer.save(out)
     generation = folder / "generation_config.json"

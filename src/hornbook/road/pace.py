@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import median, quantiles
 from typing import TYPE_CHECKING, Any
 
-from hornbook.core.processes import cores
+from hornbook.core.processes import Others, cores
 from hornbook.road.here import batching_of, fitted
 from hornbook.road.learner import build, rates, shape_of
 
@@ -22,18 +22,20 @@ if TYPE_CHECKING:
 AROUND_SECONDS = 10.0  # of a horizon in minutes: imports, samples, checkpoints, writing the model
 MEASURE_SECONDS = 2.5  # for each number of threads
 ROUNDS = 3  # in turns, so that what else the machine does falls on all alike
+TRIAL_ROWS = 64  # of text, read again and again
 LONG_STEP = 1.0  # of a step that takes so many seconds one a turn must do
 LONGEST = 3.0  # times the seconds that measuring was given: then what there is must do
 LAGGING = 1.3  # times as slow as the best after a round: not tried further
 AFFORDABLE = {"cpu": 1.5e11, "cuda": 3e14}  # FLOPs a batch that a second or two are enough for
+BUSY = 0.1  # of the machine's processors
 THREADS = 4  # numbers of them that are tried: all cores, half of them, …
 
 
 @dataclass(frozen=True)
 class Pace:
     """Seconds: a batch of rows there and back, the optimiser's part of a step, a checkpoint, samples of what the model
-    says. `spread` is a step's
-    fastest and slowest tenth, as parts of the median."""
+    says. `spread` is a step's fastest and slowest tenth, as parts of the median; `others` the share of the machine that
+    other programs took meanwhile."""
 
     threads: int
     batch: float
@@ -41,6 +43,12 @@ class Pace:
     spread: tuple[float, float]
     checkpoint: float
     sample: float
+    others: float = 0.0
+
+    @property
+    def busy(self) -> bool:
+        """Whether others took so much that this is not the machine's pace."""
+        return self.others > BUSY
 
     def step(self, accumulate: int) -> float:
         """Seconds a step of so many batches."""
@@ -49,12 +57,13 @@ class Pace:
 
 def measured_pace(
     config: PretrainConfig, vocabulary: int, *, device: str, compile: bool, threads: int | None,
-    folder: Path | None = None, seconds: float = MEASURE_SECONDS,
+    folder: Path | None = None, seconds: float = MEASURE_SECONDS, document: int | None = None,
 ) -> Pace:
     """The pace of `config`, whole or, where a step would take too long, of fewer rows and layers, scaled by FLOPs.
 
-    With `threads` for that number alone; else the fastest of some is found. Checkpoints are written below `folder`:
-    give it one on the disk that is meant.
+    The text has documents of `document` tokens, of a whole window each where that is left out. With `threads` for that
+    number alone; else the fastest of some is found. Checkpoints are written below `folder`: give it one on the disk
+    that is meant.
     """
     import torch
 
@@ -66,24 +75,26 @@ def measured_pace(
     before = torch.get_num_threads()
     use_processor(counts[0], compile=compile)
     try:
-        trial = _Trial(smaller, vocabulary, device, compile)
+        trial = _Trial(smaller, vocabulary, device, compile, document or config.window)
         trial.steps(counts[0])  # the first one warms up
         steps: dict[int, list[tuple[float, float]]] = {count: [] for count in counts}
-        end = time.perf_counter() + LONGEST * seconds * len(counts)
-        for _ in range(ROUNDS):
-            if all(steps[count] for count in counts) and time.perf_counter() > end:
-                break
-            for count in counts:
-                steps[count] += trial.steps(count, seconds / ROUNDS)
-            best = min(median(map(sum, steps[count])) for count in counts)
-            counts = [count for count in counts if median(map(sum, steps[count])) < LAGGING * best]
+        with Others() as others:
+            end = time.perf_counter() + LONGEST * seconds * len(counts)
+            for _ in range(ROUNDS):
+                if all(steps[count] for count in counts) and time.perf_counter() > end:
+                    break
+                for count in counts:
+                    steps[count] += trial.steps(count, seconds / ROUNDS)
+                best = min(median(map(sum, steps[count])) for count in counts)
+                counts = [count for count in counts if median(map(sum, steps[count])) < LAGGING * best]
         best = min(counts, key=lambda count: median(map(sum, steps[count])))
         torch.set_num_threads(best)
         checkpoint, sample = trial.checkpoint_seconds(folder), trial.sample_seconds()
     finally:
         torch.set_num_threads(before)
     whole, part = shape_of(config, vocabulary), trial.model.config
-    work = flops_a_token(whole, config.window) * config.rows / (flops_a_token(part, config.window) * smaller.rows)
+    felt = document or config.window
+    work = flops_a_token(whole, felt) * config.rows / (flops_a_token(part, felt) * smaller.rows)
     batches, updates = zip(*steps[best], strict=True)
     layers = whole.num_hidden_layers / part.num_hidden_layers
     recomputed = fitted(whole, batching_of(config, device, compile), device).recomputed
@@ -94,6 +105,7 @@ def measured_pace(
         threads=best, batch=median(batches) * work,
         optimiser=median(updates) * layers, spread=(tenths[0] / middle, tenths[-1] / middle),
         checkpoint=checkpoint * parameters(whole).total / parameters(part).total, sample=sample * layers,
+        others=others.share,
     )  # fmt: skip
 
 
@@ -124,7 +136,7 @@ def _again(recomputed: int, shape: TransformerConfig) -> float:
 class _Trial:
     """A model in training on tokens without meaning."""
 
-    def __init__(self, config: PretrainConfig, vocabulary: int, device: str, compile: bool):
+    def __init__(self, config: PretrainConfig, vocabulary: int, device: str, compile: bool, document: int):
         import numpy as np
 
         from hornbook.tokens.loader import PackedBatches
@@ -136,8 +148,10 @@ class _Trial:
         self.model.recomputed = fitted(self.model.config, batching_of(config, device, compile), device).recomputed
         self.optimiser = _timed(self.model, config)
         self.objective, self.device = compiled(next_token, device, wanted=compile), device
-        text = np.random.default_rng(0).integers(0, vocabulary, (64, config.window + 1))
-        self.batches = PackedBatches(list(text), None, window=config.window, rows=config.rows, seed=0)
+        random = np.random.default_rng(0)
+        a_row = [*[document] * (config.window // document), config.window % document]
+        text = [random.integers(0, vocabulary, length + 1) for _ in range(TRIAL_ROWS) for length in a_row if length]
+        self.batches = PackedBatches(text, None, window=config.window, rows=config.rows, seed=0)
 
     def steps(self, threads: int, seconds: float = 0.0) -> list[tuple[float, float]]:
         """The seconds of each step's batch and optimiser, of as many steps as fit: at least one. The first, after a

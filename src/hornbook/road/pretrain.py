@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from hornbook.training.parallel.world import World
 
 
-@stage(version=6, torchrun=True)
+@stage(version=7, torchrun=True)
 def pretrain(config: PretrainConfig, tokens: Tokens, tokenizer: TokenizerArtifact, run: Run) -> Model:
     """Train on `tokens` and write a model folder with its tokenizer, `metrics.jsonl` and `samples.jsonl`. Where
     `minutes` were asked for the cool-down is as long as they leave.

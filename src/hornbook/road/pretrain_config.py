@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from hornbook.pipeline.config import Dial, Estimate, InputPath, StageConfig
 from hornbook.road.mixture import Portions
-from hornbook.road.sizes import SIZES, Size
+from hornbook.road.sizes import SIZES, Size, rows_of
 
 if TYPE_CHECKING:
     from hornbook.pipeline.recipe import Recipe
 
+Memory = Annotated[float, Field(ge=0, lt=1)]  # the share of a running mean that stays
 HEAD_DIM = 64
-ROW_TOKENS = 32_768  # at most so many at once: depth 14 then holds 25 GB, depth 20 holds 52; the rest is accumulated
 SHORT_WINDOW = 512  # up to here the slowest turning pairs of a base of 10,000 hardly turn, and help nobody
 TINY_TOKENS = 65_536  # the smallest size is for trying the road: its horizon is no matter of speed
 # Of the parameters that multiply: what nanochat measured for Muon at 1e18 to 1e19 FLOPs (its dev/LOG.md, January 2026);
@@ -29,6 +29,7 @@ class PretrainConfig(StageConfig):
     """The section `[pretrain]`. `depth` derives what is not said: width, heads, feed-forward width, rows, rates."""
 
     ways: ClassVar = ("tokens", "minutes", "tokens_a_parameter")
+    later: ClassVar = ("cautious_decay", "normuon_beta2", "keep_every")
     settled_by: ClassVar = ("tokenizer",)
 
     depth: int = Field(4, ge=1, description="layers")
@@ -50,9 +51,19 @@ class PretrainConfig(StageConfig):
     embedding_lr: float = Field(0.05, gt=0, description="AdamW's rate for the embedding")
     head_lr: float = Field(0.004, gt=0, description="AdamW's rate for the head")
     vector_lr: float = Field(0.02, gt=0, description="AdamW's rate for norms")
+    betas: tuple[Memory, Memory] = Field((0.8, 0.95), description="AdamW's memory of gradients and of their squares")
     weight_decay: float = Field(0.0, ge=0, description="of the matrices")
+    cautious_decay: bool = Field(
+        False, description="decay only the weights that the update makes smaller too (arXiv:2510.12402)"
+    )
+    normuon_beta2: float = Field(
+        0.0, ge=0, lt=1, description="NorMuon's memory of the sizes of an update's rows, such as 0.95; 0 is plain Muon"
+    )
     warmup: float = Field(0.02, ge=0, le=1, description="share of the steps in which the rates climb")
     cooldown: float = Field(0.7, ge=0, le=1, description="share of the steps in which the rates fall")
+    keep_every: int | None = Field(
+        None, ge=1, description="keep the model of every so-manieth step for good, in folders called step-…"
+    )
     fp8: bool = Field(False, description="multiply in eight-bit floats inside the blocks: faster on H100, less exact")
     induction: bool = Field(True, description="fresh weights with heads that find again what was said before")
     init: InputPath | None = Field(None, description="a model folder to go on from; its shape then is the model's")
@@ -63,13 +74,18 @@ class PretrainConfig(StageConfig):
         {}, description="sources by name with weights, such as {notes = 3, \"*\" = 1}; left out, all is read alike"
     )
 
+    @model_validator(mode="after")
+    def _decay_is_there(self) -> Self:
+        if self.cautious_decay and not self.weight_decay:
+            raise ValueError("cautious_decay says which weights decay, and weight_decay is 0: none does")
+        return self
+
     @classmethod
     def defaults(cls, dial: Dial) -> dict[str, Any]:
         size = SIZES.get(dial.size, SIZES["laptop"])
         width = HEAD_DIM * dial.depth
         batch = _batch_tokens(size, dial.depth)
-        all_rows = max(1, batch // size.window)
-        rows = min(all_rows, max(1, ROW_TOKENS // size.window))
+        rows, accumulate = rows_of(batch, size.window)
         horizon: dict[str, Any] = {"minutes": size.pretrain_minutes}
         if size.pretrain_minutes is None:
             horizon = {"tokens_a_parameter": TOKENS_A_PARAMETER}
@@ -77,7 +93,7 @@ class PretrainConfig(StageConfig):
             "depth": dial.depth, "width": width, "heads": dial.depth, "key_value_heads": dial.depth,
             "feed_forward": 128 * math.ceil(8 / 3 * width / 128), "window": size.window,
             "rope_theta": 1000.0 if size.window <= SHORT_WINDOW else 10_000.0,
-            "rows": rows, "accumulate": all_rows // rows, "induction": dial.size != "gpu",
+            "rows": rows, "accumulate": accumulate, "induction": dial.size != "gpu",
             **_rates(width, batch / size.batch_tokens), **({} if dial.size == "tiny" else horizon),
         }  # fmt: skip
 
@@ -92,6 +108,12 @@ class PretrainConfig(StageConfig):
         if tokens is None and self.tokens_a_parameter is not None:
             tokens = forecast.tokens_for_parameters(self, recipe)
         return self.model_copy(update={"tokens": tokens or TINY_TOKENS, "minutes": None, "tokens_a_parameter": None})
+
+    def sure(self, recipe: Recipe, measured: dict[str, Any]) -> bool:
+        from hornbook.road import forecast
+
+        pace = forecast.kept_pace(self, recipe, measured) if self.minutes else None
+        return pace is None or not pace.busy
 
     def estimate(self, recipe: Recipe, measured: dict[str, Any], *, thorough: bool) -> Estimate:
         from hornbook.road import forecast

@@ -17,6 +17,7 @@ from hornbook.road.ranked import bootstrap, fitting, length_only, right_pairs, s
 from hornbook.road.sizes import SIZES
 
 if TYPE_CHECKING:
+    from hornbook.pipeline.recipe import Recipe
     from hornbook.training.comparisons import Ranked
     from hornbook.training.fit import FitResult
     from hornbook.training.judge import Judge
@@ -38,6 +39,11 @@ class RewardConfig(StageConfig):
     def defaults(cls, dial: Dial) -> dict[str, Any]:
         size = SIZES.get(dial.size)
         return {"window": size.window if size else 512, "rows": 8 if dial.size == "tiny" else 32}
+
+    def estimate(self, recipe: Recipe, measured: dict[str, Any], *, thorough: bool) -> None:
+        from hornbook.road.room import demand_room
+
+        demand_room(recipe, "reward", models=1, trained=1)
 
     def about_seconds(self) -> float:
         return 40.0
@@ -79,6 +85,7 @@ def reward(config: RewardConfig, sft: Model, preferences: Comparisons, run: Run)
 
 
 def _trained(config: RewardConfig, model: Judge, learned: list[Ranked], run: Run) -> FitResult:
+    from hornbook.training.checkpoint import Keep
     from hornbook.training.comparisons import ComparisonBatches
     from hornbook.training.fit import fit
     from hornbook.training.objectives.reward import reward as objective
@@ -92,7 +99,7 @@ def _trained(config: RewardConfig, model: Judge, learned: list[Ranked], run: Run
         result = fit(
             model, batches, objective, Optimiser(model, Rates()), lambda step: config.lr * height(step),
             folder=run.work / "fit", device=run.device, steps=len(batches),
-            checkpoint_every=max(10, len(batches) // 4), warn=run.warn,
+            checkpoint_every=max(10, len(batches) // 4), keep=Keep(run.checkpoints), warn=run.warn,
             on_step=lambda step, row: bar.advance(1, f"loss {row.get('loss', math.nan):.3f}"),
         )  # fmt: skip
     shutil.copy(run.work / "fit" / "metrics.jsonl", run.out / "metrics.jsonl")

@@ -16,6 +16,7 @@ from hornbook.road.sizes import SIZES
 
 if TYPE_CHECKING:
     from hornbook.models.transformer import Transformer
+    from hornbook.pipeline.recipe import Recipe
 
 TINY = {"grpo_steps": 4, "ppo_steps": 4, "draws": 12, "max_tokens": 32, "dpo_rows": 8, "replay_rows": 4}
 
@@ -53,6 +54,12 @@ class RlConfig(StageConfig):
         size, sft = SIZES.get(dial.size, SIZES["laptop"]), SftConfig(**SftConfig.defaults(dial))
         known = {"window": size.window, "control_rows": sft.rows, "control_lr": sft.lr}
         return known | (TINY if dial.size == "tiny" else {})
+
+    def estimate(self, recipe: Recipe, measured: dict[str, Any], *, thorough: bool) -> None:
+        from hornbook.road.room import demand_room
+
+        ppo = {"models": 4, "trained": 2}  # policy and critic; the reward model, and the model the policy began as
+        demand_room(recipe, "rl", **(ppo if self.ppo_steps else {"models": 2, "trained": 1}))
 
     def about_seconds(self) -> float:
         return 2.4 * self.grpo_steps + 1.8 * self.ppo_steps + 10.0 * self.control + 20.0 * self.dpo

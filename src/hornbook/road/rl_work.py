@@ -23,6 +23,7 @@ from hornbook.pipeline.run import Run
 from hornbook.road.artifacts import Conversations, Model
 from hornbook.tokens.chat import render, turns
 from hornbook.tokens.tokenizer import Tokenizer
+from hornbook.training.checkpoint import Keep
 from hornbook.training.fit import FitResult, fit
 from hornbook.training.optimiser import Optimiser
 from hornbook.training.replay import Replayed
@@ -102,7 +103,8 @@ def learn(
 
         result = fit(
             model, batches, objective, Optimiser(model), lambda step: lr * schedule(step), folder=run.work / name,
-            device=run.device, steps=steps, checkpoint_every=4 * max(2, steps // 16), warn=run.warn, on_step=on_step,
+            device=run.device, steps=steps, checkpoint_every=4 * max(2, steps // 16), keep=Keep(run.checkpoints),
+            warn=run.warn, on_step=on_step,
         )  # fmt: skip
     return result
 

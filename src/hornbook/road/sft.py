@@ -8,22 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
 from hornbook.core.errors import InputError
 from hornbook.core.seeds import derive
-from hornbook.pipeline.config import Dial, StageConfig
+from hornbook.pipeline.config import Dial, Estimate, StageConfig
 from hornbook.pipeline.run import Run
 from hornbook.pipeline.stage import stage
 from hornbook.road.artifacts import Conversations, Model
 from hornbook.road.mixture import Portions
-from hornbook.road.sizes import SIZES
+from hornbook.road.sizes import SIZES, rows_of
 
 if TYPE_CHECKING:
     from hornbook.conversations.probe import Probed
     from hornbook.models.transformer import Transformer
+    from hornbook.pipeline.recipe import Recipe
     from hornbook.tokens.tokenizer import Tokenizer
 
 TOKENS = {"tiny": (40_000, 20_000), "laptop": (200_000, 700_000)}  # of the two rounds
@@ -33,10 +34,13 @@ BEYOND = (40_000_000, 16_000_000)
 class SftConfig(StageConfig):
     """The section `[sft]`. Weights are learned on the assistant's words and the end of its turn alone."""
 
+    later: ClassVar = ("accumulate",)
+
     tokens: int = Field(200_000, ge=1, description="tokens of the first round, padding counted")
     second_tokens: int = Field(700_000, ge=1, description="tokens of the second round")
     window: int = Field(512, ge=32, description="tokens a row; pretraining's, so that on a GPU one graph serves both")
-    rows: int = Field(8, ge=1, description="rows a step; pretraining's too")
+    rows: int = Field(8, ge=1, description="rows a batch; pretraining's too")
+    accumulate: int = Field(1, ge=1, description="batches a step")
     lr: float = Field(0.6, gt=0, description="the learning rates, as a part of pretraining's")
     refusals: float = Field(0.2, ge=0, lt=1, description="share of the second round that refuses, below 1")
     mixture: Portions = Field(
@@ -48,8 +52,14 @@ class SftConfig(StageConfig):
     def defaults(cls, dial: Dial) -> dict[str, Any]:
         first, second = TOKENS.get(dial.size, BEYOND)
         size = SIZES.get(dial.size, SIZES["laptop"])
-        rows = max(1, size.batch_tokens // size.window)
-        return {"tokens": first, "second_tokens": second, "window": size.window, "rows": rows}
+        rows, accumulate = rows_of(size.batch_tokens, size.window)
+        sizes = {"window": size.window, "rows": rows, "accumulate": accumulate}
+        return {"tokens": first, "second_tokens": second, **sizes}
+
+    def estimate(self, recipe: Recipe, measured: dict[str, Any], *, thorough: bool) -> Estimate | None:
+        from hornbook.road.room import room_to_tune
+
+        return room_to_tune(recipe, "sft", rows=self.rows, window=self.window)
 
     def about_seconds(self) -> float:
         return (self.tokens + self.second_tokens) / 9_000
@@ -127,6 +137,7 @@ def _learn(config: SftConfig, model: Transformer, tokenizer: Tokenizer, rows: Se
     from hornbook.road.mixture import mixed
     from hornbook.tokens.chat import render
     from hornbook.tokens.loader import PackedBatches
+    from hornbook.training.checkpoint import Keep
     from hornbook.training.compiled import compiled
     from hornbook.training.fit import fit
     from hornbook.training.objectives.next_token import next_token
@@ -134,12 +145,13 @@ def _learn(config: SftConfig, model: Transformer, tokenizer: Tokenizer, rows: Se
     from hornbook.training.schedule import warmup_stable_cooldown
 
     rendered = [render(tokenizer, row["messages"]) for row in rows]
-    steps, seed = max(1, tokens // (config.window * config.rows)), derive(run.seed, name)
+    step_tokens = config.window * config.rows * config.accumulate
+    steps, seed = max(1, tokens // step_tokens), derive(run.seed, name)
     names, sources = np.unique([source_of(row) for row in rows], return_inverse=True)
     sizes, gains = np.array([[len(item.ids) - 1, sum(item.weights[1:])] for item in rendered]).T
     order, shares = mixed(
-        config.mixture, names.tolist(), sources, sizes, gains, horizon=steps * config.window * config.rows, seed=seed,
-        section="sft", run=run,
+        config.mixture, names.tolist(), sources, sizes, gains, horizon=steps * step_tokens, seed=seed, section="sft",
+        run=run,
     )
     if shares:
         run.metric(mixture=run.metrics.get("mixture", {}) | {name: shares})
@@ -148,12 +160,13 @@ def _learn(config: SftConfig, model: Transformer, tokenizer: Tokenizer, rows: Se
         seed=seed, order=order,
     )
     schedule = warmup_stable_cooldown(steps, warmup=0.05, cooldown=0.7)
-    with run.progress(f"sft: {name}", steps * config.window * config.rows, "tokens") as bar:
+    with run.progress(f"sft: {name}", steps * step_tokens, "tokens") as bar:
         fit(
             model, batches, compiled(next_token, run.device, wanted=run.compile), Optimiser(model),
             lambda step: config.lr * schedule(step), folder=run.work / name, device=run.device, steps=steps,
-            on_step=lambda step, row: bar.advance(config.window * config.rows, f"loss {row.get('loss', 0.0):.3f}"),
-            checkpoint_every=max(10, steps // 4), warn=run.warn,
+            on_step=lambda step, row: bar.advance(step_tokens, f"loss {row.get('loss', 0.0):.3f}"),
+            checkpoint_every=max(10, steps // 4), accumulate=config.accumulate, keep=Keep(run.checkpoints),
+            warn=run.warn,
         )
 
 

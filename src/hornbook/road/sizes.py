@@ -30,3 +30,11 @@ SIZES = {
     "gpu": Size("one H100", 14, 2048, 524_288, 32_768, 240.0, None, 60.0, 100.0),
 }
 DEPTHS = {name: size.depth for name, size in SIZES.items()}
+ROW_TOKENS = 32_768  # at most so many at once: depth 14 then holds 25 GB, depth 20 holds 52; the rest is accumulated
+
+
+def rows_of(batch_tokens: int, window: int) -> tuple[int, int]:
+    """(rows at once, how often) for a step of so many tokens in rows of `window`."""
+    all_rows = max(1, batch_tokens // window)
+    rows = min(all_rows, max(1, ROW_TOKENS // window))
+    return rows, all_rows // rows

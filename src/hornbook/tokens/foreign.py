@@ -73,8 +73,6 @@ class ForeignTokenizer(LibraryTokenizer):
             ends = given if isinstance(given, list) else [given]
             made = cls(description, configuration, [int(token) for token in ends], path)
             named = made.special.get(made._of("eos_token") or "")
-            padded = _object(folder / "config.json").get("vocab_size", 0)
-            made.pieces += [b""] * (padded - len(made.pieces))  # rows of the matrices that stand for no token
             made._ends = tuple(dict.fromkeys([*made._ends, *([] if named is None else [named])]))
             return made
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:

@@ -132,13 +132,14 @@ class Tokenizer:
     def decode(self, ids: Iterable[int], skip_special: bool = True) -> str:
         """The text of the ids. `skip_special` leaves out `<|endoftext|>`, `<|im_start|>`, `<|im_end|>` and what is
         reserved; the tags of tools and thoughts belong to an answer and stay. A character cut in half becomes
-        U+FFFD."""
+        U+FFFD. An id that no token has is nothing, as in `tokenizers` and transformers: many a model's matrices have
+        more rows than its tokenizer has tokens."""
         return self.decode_bytes(ids, skip_special).decode("utf-8", errors="replace")
 
     def decode_bytes(self, ids: Iterable[int], skip_special: bool = True) -> bytes:
-        """The bytes of the ids, for a reader that must wait for the rest of a character."""
-        hidden = self._hidden if skip_special else frozenset()
-        return b"".join(self.pieces[token] for token in ids if token not in hidden)
+        """`decode` for a reader that must wait for the rest of a character."""
+        hidden, last = self._hidden if skip_special else frozenset(), len(self.pieces)
+        return b"".join(self.pieces[token] for token in ids if token not in hidden and token < last)
 
     @property
     def encoder(self) -> str:

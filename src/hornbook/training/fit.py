@@ -226,7 +226,7 @@ class _Loop:
             "seconds": self.seconds, "threads": torch.get_num_threads(), "row": self.row, "pieces": self.pieces,
         }
         checkpoints.save(self.model, self.optimiser, state, self.device)
-        release_memory()  # what writing leaves is not of the sizes that a step asks for: the heap would grow each time
+        release_memory()  # what is done between steps, such as samples, asks for other sizes: the heap would grow
 
     def _resume(self, folder: Path, checkpoints: Checkpoints | ShardedCheckpoints) -> int | None:
         state = checkpoints.restore(self.model, self.optimiser, self.device, self.warn)

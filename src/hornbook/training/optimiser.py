@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from hornbook.models.kernels import call, has_kernels, has_products
 from hornbook.models.layers import own_part
+from hornbook.training.adamw import AdamW
 from hornbook.training.parallel.owners import Owners
 from hornbook.training.parallel.world import ALONE, World
 
@@ -62,10 +63,7 @@ class Optimiser:
             self.owners.matrices.values(), lr=rates.matrices, momentum=rates.momentum,
             weight_decay=rates.weight_decay, cautious=rates.cautious, row_memory=rates.row_memory,
         )  # fmt: skip
-        self.adam = torch.optim.AdamW(
-            [{"params": parameters, "lr": lr, "peak": lr} for lr, parameters in groups.items()],
-            betas=rates.betas, eps=rates.eps, weight_decay=0.0, fused=True,
-        )
+        self.adam = AdamW(groups, betas=rates.betas, eps=rates.eps)
 
     @property
     def parameters(self) -> list[Tensor]:
@@ -80,12 +78,10 @@ class Optimiser:
         self.owners.collect()
         self.muon.step(factor)
         self.owners.spread()
-        for group in self.adam.param_groups:
-            group["lr"] = group["peak"] * factor
-            for part in group["params"]:
-                gradient = self.own[part].grad
-                part.grad = None if gradient is None else own_part(gradient)
-        self.adam.step()
+        for part in self.adam.parameters:
+            gradient = self.own[part].grad
+            part.grad = None if gradient is None else own_part(gradient)
+        self.adam.step(factor)
         groups = {_group(name, parameter) for parameter, name in self.names.items()}
         rates = {f"lr_{group}": getattr(self.rates, group) * factor for group in sorted(groups)}
         return rates | (self._moved(before) if look else {})

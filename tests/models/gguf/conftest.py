@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from hornbook.models import Transformer, TransformerConfig, save_model
+from hornbook.models import GPT2, Transformer, TransformerConfig, save_model
 from hornbook.tokens.tokenizer import Tokenizer
 from tests.tokens.conftest import PAGES
 
@@ -26,7 +26,10 @@ def small(kind: str, **changes: object) -> Transformer:
         "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 16, "rope_theta": 20_000.0,
         "max_position_embeddings": 128, "rms_norm_eps": 1e-5, **changes,
     }  # fmt: skip
-    model = Transformer(TransformerConfig(model_type=kind, **shape), seed=5)  # type: ignore[arg-type]
+    if kind == "gpt2":
+        shape |= {"num_key_value_heads": 4, "rope_theta": 10_000.0}
+    made = GPT2 if kind == "gpt2" else Transformer
+    model = made(TransformerConfig(model_type=kind, **shape), seed=5)  # type: ignore[arg-type]
     generator = torch.Generator().manual_seed(7)
     with torch.no_grad():
         for parameter in model.parameters():

@@ -10,14 +10,18 @@ import numpy as np
 import pytest
 import torch
 import transformers
+from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
 
 from hornbook.core.errors import DamagedError, InputError
-from hornbook.models import load_model, save_model
+from hornbook.models import Transformer, load_model, save_model
 from hornbook.models.gguf.architectures import BLOCK
 from hornbook.models.gguf.header import read_header
 from hornbook.models.gguf.reading import gguf_source
+from hornbook.models.gguf.stretching import stretched
 from hornbook.models.gguf.writing import write_gguf
+from hornbook.models.positions import pair_frequencies
 from hornbook.models.sources import folder_source, write_source
+from hornbook.models.weights import read_weights, write_safetensors
 from tests.models.gguf.conftest import FAMILIES, small, write_folder
 
 IDS = torch.arange(40).view(2, 20)
@@ -57,6 +61,95 @@ def test_odd_shapes_come_back(tmp_path, tokenizer, changed):
     weights = folder_source(folder)
     assert config == load_model(folder).config
     assert all(torch.equal(source.read(name), weights.read(name)) for name in weights.shapes)
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_gpt2_comes_back_bit_for_bit_and_transformers_reads_it(tmp_path, tokenizer, tied):
+    """Its products untransposed, as llama.cpp has them. transformers knows no other window and no other inner width."""
+    shape = {"tie_word_embeddings": tied, "intermediate_size": 256, "max_position_embeddings": 1024}
+    folder = write_folder(tmp_path / "model", tokenizer, "gpt2", **shape)
+    write_gguf(folder, tmp_path / "model.gguf", "f32", said={})
+    header = read_header(tmp_path / "model.gguf")
+    assert header.tensors["blk.0.attn_qkv.weight"].shape == (192, 64)
+    assert header.tensors["blk.0.ffn_down.weight"].shape == (64, 256)
+    assert ("output.weight" in header.tensors) is not tied
+    config, source = gguf_source(header)
+    ours, filed = load_model(folder), folder_source(folder)
+    assert config == ours.config
+    assert source.shapes == filed.shapes
+    assert all(torch.equal(source.read(name), filed.read(name)) for name in source.shapes)
+    pytest.importorskip("accelerate")
+    theirs = transformers.AutoModelForCausalLM.from_pretrained(tmp_path, gguf_file="model.gguf", dtype=torch.float32)
+    with torch.no_grad():
+        torch.testing.assert_close(theirs(IDS).logits, ours(IDS), rtol=0, atol=1e-4)
+
+
+def test_gpt2_as_first_published_is_written_too(tmp_path, tokenizer):
+    """Names without "transformer.", and masks that are no weights."""
+    folder = write_folder(tmp_path / "model", tokenizer, "gpt2", tie_word_embeddings=True)
+    write_gguf(folder, tmp_path / "new.gguf", "q8_0", said={})
+    bare = {name.removeprefix("transformer."): tensor for name, tensor in read_weights(folder).items()}
+    write_safetensors(folder / "model.safetensors", bare | {"h.0.attn.bias": torch.ones(1, 1, 8, 8)})
+    write_gguf(folder, tmp_path / "old.gguf", "q8_0", said={})
+    assert (tmp_path / "old.gguf").read_bytes() == (tmp_path / "new.gguf").read_bytes()
+    types = {name: entry.type for name, entry in read_header(tmp_path / "old.gguf").tensors.items()}
+    assert (types["position_embd.weight"], types["token_embd.weight"], types["blk.1.attn_qkv.weight"],
+            types["blk.1.attn_qkv.bias"]) == ("F32", "Q8_0", "Q8_0", "F32")  # fmt: skip
+
+
+LLAMA31 = {"factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 8192}
+LLAMA3 = {  # the shapes that were published, and others: head_dim, base, numbers
+    "3.1": (128, 500_000.0, LLAMA31), "3.2": (64, 500_000.0, LLAMA31 | {"factor": 32.0}),
+    "none in part": (16, 500_000.0, LLAMA31), "small": (32, 1000.0, LLAMA31 | {"original_max_position_embeddings": 96}),
+    "odd": (64, 20_000.0, {"factor": 3.3, "low_freq_factor": 1.0, "high_freq_factor": 5.25,
+                           "original_max_position_embeddings": 3000}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LLAMA3)
+def test_llama3s_positions_are_a_tensor_there(tmp_path, tokenizer, name):
+    """The factors are transformers' frequencies over the plain ones, as llama.cpp's converter writes them; read again
+    they are the numbers they were made of, and the logits those of transformers for the folder."""
+    head_dim, theta, numbers = LLAMA3[name]
+    rope = {"rope_type": "llama3", **numbers}
+    folder = write_folder(tmp_path / "model", tokenizer, head_dim=head_dim, rope_theta=theta, rope_scaling=rope)
+    write_gguf(folder, tmp_path / "model.gguf", "f32", said={})
+    theirs = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    tensors = {one.name: one.data for one in gguf.GGUFReader(tmp_path / "model.gguf").tensors}
+    slowed, _ = ROPE_INIT_FUNCTIONS["llama3"](theirs.config, "cpu")
+    plain = 1 / theta ** (torch.arange(0, head_dim, 2) / head_dim)
+    np.testing.assert_allclose(tensors["rope_freqs.weight"], (plain / slowed).numpy(), rtol=2e-6)
+    config, source = gguf_source(read_header(tmp_path / "model.gguf"))
+    assert config == load_model(folder).config
+    with torch.no_grad():
+        ours = Transformer(config, seed=None)
+        ours.load_state_dict({name: source.read(name) for name in source.shapes})
+        torch.testing.assert_close(theirs(IDS).logits, ours(IDS), rtol=0, atol=1e-4)
+
+
+def test_llama3s_numbers_that_are_multiples_stretch_alike(tmp_path, tokenizer):
+    """Twice the window and twice the turns are the same stretching: it is read as the one that begins at 1."""
+    rope = {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 2.0, "high_freq_factor": 8.0,
+            "original_max_position_embeddings": 16384}  # fmt: skip
+    folder = write_folder(tmp_path / "model", tokenizer, head_dim=64, rope_theta=500_000.0, rope_scaling=rope)
+    write_gguf(folder, tmp_path / "model.gguf", "f32", said={})
+    config, _ = gguf_source(read_header(tmp_path / "model.gguf"))
+    assert config.rope_scaling is not None
+    assert config.rope_scaling.model_dump() == {"rope_type": "llama3", **LLAMA31}
+    assert torch.equal(pair_frequencies(config), pair_frequencies(load_model(folder).config))
+
+
+@pytest.mark.parametrize("values", [
+    [1.0, 2.0, 3.0, 2.0], [0.5, 0.25, 0.1, 0.01], [1.0, 1.0, float("nan"), 8.0], [1.0, 1.0, float("inf"), 8.0],
+    [0.0] * 4, [1.0] * 4,
+])  # fmt: skip
+def test_other_factors_are_one_line_and_ones_are_plain_positions(values):
+    config = small("llama", head_dim=8).config
+    if set(values) == {1.0}:
+        assert stretched(config, np.array(values, np.float32), "a.gguf") is config
+        return
+    with pytest.raises(InputError, match=r"a\.gguf: rope_freqs\.weight does not stretch positions as Llama 3 does"):
+        stretched(config, np.array(values, np.float32), "a.gguf")
 
 
 @pytest.mark.parametrize(("kind", "most"), [("f16", 0.001), ("q8_0", 0.01), ("q4_0", 0.2)])

@@ -12,8 +12,10 @@ from torch import Tensor
 
 from hornbook.core.errors import InputError
 from hornbook.models.config import TransformerConfig
-from hornbook.models.gguf.architectures import from_ggml, ggml_name, read_config, shapes
+from hornbook.models.gguf.architectures import from_ggml, ggml_name, ggml_shape, read_config
 from hornbook.models.gguf.header import AGAIN, Entry, Header
+from hornbook.models.gguf.stretching import FREQUENCIES, stretched
+from hornbook.models.shapes import filed_shapes
 from hornbook.models.sources import Source
 
 
@@ -22,15 +24,15 @@ def gguf_source(header: Header) -> tuple[TransformerConfig, Source]:
 
     Raises InputError for a file whose tensors are not those of its shape, or of a type that cannot be unpacked.
     """
-    config = read_config(header)
-    wanted = dict(shapes(config))
-    entries = {name: _entry(header, ggml_name(name), shape) for name, shape in wanted.items()}
-    more = header.tensors.keys() - {ggml_name(name) for name in wanted}
+    config, family = read_config(header), header.value("general.architecture", str)
+    wanted, reads = dict(filed_shapes(config)), _reader(header.path)
+    entries = {name: _entry(header, ggml_name(name), ggml_shape(name, shape, family)) for name, shape in wanted.items()}
+    more = header.tensors.keys() - {ggml_name(name) for name in wanted} - {FREQUENCIES}
     if more:
         raise InputError(f"it has tensors its shape has no place for, such as {min(more)[:60]}", where=header.path,
                          fix="take the Hugging Face folder")
-    family = header.value("general.architecture", str)
-    reads = _reader(header.path)
+    if FREQUENCIES in header.tensors:
+        config = stretched(config, reads(_entry(header, FREQUENCIES, (config.head_dim // 2,))).numpy(), header.path)
 
     def read(name: str) -> Tensor:
         return from_ggml(name, reads(entries[name]), family, config)

@@ -15,8 +15,9 @@ from hornbook.core.errors import InputError
 from hornbook.core.files import explained, sync_folder
 from hornbook.models.config import TransformerConfig
 from hornbook.models.files import read_json
-from hornbook.models.gguf.architectures import WRITTEN, ggml_name, metadata, shapes, to_ggml
-from hornbook.models.sources import Source, folder_source
+from hornbook.models.gguf.architectures import WRITTEN, ggml_name, ggml_shape, metadata, to_ggml
+from hornbook.models.gguf.stretching import FREQUENCIES, factors
+from hornbook.models.sources import Source, model_source
 from hornbook.tokens.foreign import ForeignTokenizer
 from hornbook.tokens.to_gguf import vocabulary_metadata
 
@@ -31,16 +32,17 @@ def write_gguf(
 ) -> None:
     """Write the model in `folder`, with its tokenizer and chat template. Appears whole or not at all.
 
-    Vectors stay f32. In a q4_0 file the matrix that scores the vocabulary is q8_0: what is lost there is lost for every
-    word. A matrix whose rows are no multiple of 32 stays f16. `said`: `name`, `license` and the like for the file's
-    `general` keys. One tensor is held at a time. Raises InputError for a model or a tokenizer GGUF has no words for.
+    Vectors and learned positions stay f32. In a q4_0 file the matrix that scores the vocabulary is q8_0: what is lost
+    there is lost for every word. A matrix whose rows are no multiple of 32 stays f16. `said`: `name`, `license` and the
+    like for the file's `general` keys. One tensor is held at a time. Raises InputError for a model or a tokenizer GGUF
+    has no words for.
     """
     from gguf import GGUFWriter
 
     folder, path = Path(folder), Path(path)
     config = TransformerConfig.from_hf(read_json(folder / "config.json"), where=folder / "config.json")
     numbers = metadata(config, folder)
-    source = folder_source(folder).only(dict(shapes(config)), config.tie_word_embeddings, folder)
+    source = model_source(folder, config)
     tokenizer = ForeignTokenizer.load(folder)
     words = vocabulary_metadata(tokenizer.description, tokenizer.configuration, tokenizer.ends, config.vocab_size,
                                 folder / "tokenizer.json")  # fmt: skip
@@ -69,8 +71,11 @@ def _write_tensors(
 ) -> None:
     from gguf import GGML_QUANT_SIZES, GGMLQuantizationType, quantize
 
-    kept = {}
-    for name, shape in source.shapes.items():
+    kept, slower = {}, factors(config)
+    if slower is not None:
+        writer.add_tensor_info(FREQUENCIES, slower.shape, slower.dtype, slower.nbytes)
+    for name, filed in source.shapes.items():
+        shape = ggml_shape(name, filed, family)
         kept[name] = GGMLQuantizationType[_kept_as(name, shape, kind, config.tie_word_embeddings)]
         block, size = GGML_QUANT_SIZES[kept[name]]
         count = prod(shape) // block * size
@@ -78,6 +83,8 @@ def _write_tensors(
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_ti_data_to_file()
+    if slower is not None:
+        writer.write_tensor_data(slower)
     for name in kept:
         numbers = to_ggml(name, source.read(name).to(torch.float32), family, config).contiguous().numpy()
         if kept[name].name == "F16" and np.abs(numbers).max() > np.finfo(np.float16).max:
@@ -91,11 +98,11 @@ def _write_tensors(
 
 def _kept_as(name: str, shape: tuple[int, ...], kind: Kind, tied: bool) -> str:
     """The type of one tensor in a file of `kind`."""
-    if len(shape) == 1 or kind == "f32":
+    if len(shape) == 1 or kind == "f32" or ggml_name(name) == "position_embd.weight":
         return "F32"
     if kind == "f16" or shape[-1] % BLOCK:
         return "F16"
-    scores = name == ("model.embed_tokens.weight" if tied else "lm_head.weight")
+    scores = ggml_name(name) == ("token_embd.weight" if tied else "output.weight")
     return "Q8_0" if scores else kind.upper()
 
 
