@@ -126,8 +126,8 @@ def test_slurm_says_how_a_job_ended_and_where_there_is_none(course: Path, slurm:
 
 def test_a_job_is_cancelled_with_the_run(course: Path, slurm: Path) -> None:
     (slurm / "srun").write_text("#!/bin/bash\nsleep 60\n")
-    (slurm / "scancel").write_text(f'#!/bin/bash\necho "$1" > "{slurm}/cancelled"\npkill -P $(cat "{slurm}/pid")\n')
-    (slurm / "sbatch").write_text(f'#!/bin/bash\necho 42\necho $$ > "{slurm}/pid"\nsleep 60\n')
+    (slurm / "scancel").write_text(f'#!/bin/bash\necho "$1" > "{slurm}/cancelled"\nkill $(cat "{slurm}/pid")\n')
+    (slurm / "sbatch").write_text(f'#!/bin/bash\necho $$ > "{slurm}/pid"\necho 42\nexec sleep 60\n')
     (slurm / "scancel").chmod(0o755)
     run = subprocess.Popen(
         [sys.executable, "-c", "import sys; from hornbook.pipeline.launch import Slurm, Resources;"
