@@ -91,8 +91,8 @@ class Slurm:
             raise HornbookError(what, fix=fix) from None
         assert submitted.stdout is not None
         number = submitted.stdout.readline().strip().partition(";")[0]
-        print(f"Slurm job {number}: its output is in {self.folder}/slurm-{number}.out", file=sys.stderr)
         try:
+            print(f"Slurm job {number}: its output is in {self.folder}/slurm-{number}.out", file=sys.stderr)
             return submitted.wait()
         except BaseException:
             subprocess.run(["scancel", number], check=False)

@@ -21,7 +21,7 @@ from hornbook.models.config import TransformerConfig
 from hornbook.models.counts import parameters
 from hornbook.training.objectives.next_token import CHUNK_TOKENS
 
-PROCESS = 343 << 20  # Python, torch, and what a stage imports: a model of next to nothing (measured: docs/log.md)
+PROCESS = 269 << 20  # Python, torch, and what a stage imports: a model of next to nothing (measured: docs/log.md)
 OWN_BLOCK = 32 << 20  # M_MMAP_THRESHOLD in `use_processor`
 HOLES = 0.35  # of the heap: freed in another order than it was asked for, it has holes (measured: docs/log.md)
 PAD = 24 << 20  # `use_processor` lets the heap grow by 64 MB at a time: not all of it is used
