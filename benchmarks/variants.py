@@ -1,6 +1,6 @@
 """Training tokens a second, and seconds to the first step: plain torch, torch.compile and our kernels, fp32 and bf16.
 
-    python -m benchmarks.pretrain_speed --json
+    python -m benchmarks.variants --json
 
 Width 256, 4 layers, 4 heads, vocabulary 4096, whole steps with the optimiser, random data. The variants take turns,
 so that what else the machine does falls on all of them alike; each is compared with the first of its shape (`peer`),
@@ -96,7 +96,7 @@ def _run(options: argparse.Namespace) -> None:
             for variant, step in steps.items():
                 _profile(variant, step)
     if not options.only:
-        keep("pretrain_speed", figures)
+        keep("variants", figures)
 
 
 def _step(variant: Variant, rows: int, window: int) -> tuple[Callable[[], None], float]:
