@@ -130,7 +130,8 @@ def test_a_job_is_cancelled_with_the_run(course: Path, slurm: Path) -> None:
     (slurm / "sbatch").write_text(f'#!/bin/bash\necho $$ > "{slurm}/pid"\necho 42\nexec sleep 60\n')
     (slurm / "scancel").chmod(0o755)
     run = subprocess.Popen(
-        [sys.executable, "-c", "import sys; from hornbook.pipeline.launch import Slurm, Resources;"
+        [sys.executable, "-c", "import signal; from hornbook.pipeline.launch import Slurm, Resources;"
+         "signal.signal(signal.SIGINT, signal.default_int_handler);"  # what nohup started ignores it
          f"Slurm({str(course)!r}).run(['-m', 'course'], Resources())"], stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert run.stderr is not None

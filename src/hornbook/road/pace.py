@@ -210,7 +210,7 @@ def _timed(model: Transformer, config: PretrainConfig) -> Any:
 
         def step(self, factor: float = 1.0, *, look: bool = False) -> dict[str, float]:
             began = time.perf_counter()
-            told = super().step(factor, look=look)
+            told = super().step(factor)  # a trial's steps are all the first of a fit, which looks; a run looks at few
             self.seconds = time.perf_counter() - began
             return told
 
