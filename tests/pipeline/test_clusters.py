@@ -21,6 +21,7 @@ from hornbook.pipeline.launch import Ray, Resources, Slurm, Torchrun
 
 ROOT = Path(__file__).parents[2]
 STEPS, WAY = 6, {"shard": True}
+LAST = ("4", "2")  # the checkpoint before a kill at step 5; of step 4's the last file may not have been written yet
 COURSE = """
     import os, signal, sys
     from pathlib import Path
@@ -100,7 +101,9 @@ def test_torchrun_starts_a_killed_worker_again(course: Path, undisturbed: str) -
     status = Torchrun().run(["-m", "course", str(course), "worker"], Resources(processes=2, restarts=1))
     assert status == 0
     assert (course / "struck").exists()
-    assert (course / "said").read_text().split() == [undisturbed, "4", "2"]
+    digest, resumed_from, size = (course / "said").read_text().split()
+    assert (digest, size) == (undisturbed, "2")
+    assert resumed_from in LAST
 
 
 def test_slurm_is_given_a_job_of_two_machines(course: Path, slurm: Path, monkeypatch, undisturbed: str) -> None:
@@ -148,7 +151,7 @@ def test_a_lost_machine_leaves_the_rest_to_go_on(course: Path, slurm: Path, monk
         ["-m", "course", str(course), "machine"], Resources(machines=2, fewest=1, restarts=3)
     )  # ends as the lost one did
     _, resumed_from, size = (course / "said").read_text().split()
-    assert (resumed_from, size) == ("4", "1"), (slurm / "output").read_text()
+    assert (resumed_from in LAST, size) == (True, "1"), (slurm / "output").read_text()
 
 
 @pytest.mark.slow
@@ -157,7 +160,9 @@ def test_ray_starts_a_killed_worker_again(course: Path, undisturbed: str) -> Non
     status = Ray(course).run(["-m", "course", str(course), "worker"], Resources(processes=2, restarts=1))
     assert status == 0
     assert (course / "struck").exists()
-    assert (course / "said").read_text().split() == [undisturbed, "4", "2"]
+    digest, resumed_from, size = (course / "said").read_text().split()
+    assert (digest, size) == (undisturbed, "2")
+    assert resumed_from in LAST
 
 
 def test_ray_must_be_installed(course: Path, monkeypatch) -> None:
