@@ -68,10 +68,12 @@ def test_large_blocks_go_back_and_small_ones_leave_the_heap_as_it_was() -> None:
     small, large = (peak_memory(SHAPE.model_copy(update={"vocab_size": V}), batching) for V in (4096, 131_072))
     kept = kept_for_backward(SHAPE, batching)
     assert small["activations"] == kept  # in the heap, and the heap is at its fullest then
-    assert small["panels of products"] == 2 * (128 * 4096 + 1024 * (128 + 4096))
+    assert small["panels of products"] == 2 * (128 * 768 + 1024 * (128 + 768))  # two times the 384 of gate and up
     words = 4 * 131_072 * 128
-    # the gradient, what goes back, and the scores of one chunk
-    assert large["the head's loss"] == words + 2 * 8 * 512 * 128 + 2 * 1024 * 131_072
+    # the gradient, what goes back, and of one chunk the scores in groups of 192 words, two numbers a group and place,
+    # eight parts of what goes back, and the places in pairs
+    room = 683 * 192 * 1024 * 2 + 683 * 1024 * 8 + 8 * 1024 * 128 * 4 + 1024 * 128 * 2
+    assert large["the head's loss"] == words + 2 * 8 * 512 * 128 + room
     assert large["activations"] == kept
     told, twice = (peak_memory(SHAPE, Batching(4, 128, accumulate, products=True)) for accumulate in (1, 2))
     assert sum(twice.values()) > sum(told.values())  # the gradients of the first batch lie there in the second

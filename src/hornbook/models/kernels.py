@@ -25,6 +25,7 @@ from hornbook.core.processes import compiler
 
 SOURCES = sorted(Path(__file__).with_name("cpp").iterdir())
 FLAGS = ["-std=c++20", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fopenmp", "-fPIC"]
+FLAGS += ["-fno-strict-aliasing"]  # two bf16 are read as one number of 32 bits
 WIDE = "-mprefer-vector-width=512"  # where the processor has such vectors; half as wide is the compiler's habit
 COMPILE_SECONDS = 120  # it takes four; a compiler that hangs must not take the run with it
 
@@ -45,6 +46,7 @@ SIGNATURES = {
     "cross_entropy": "PPPPnnb",
     "attention": "PPPPPPPnnnnn", "attention_back": "PPPPPPPPPPPnnnnn",
     "linear": "PPPnnn", "linear_back": "PPPPPnnnb", "orthogonal": "Pnnnfff",
+    "head": "PPPPPPPPnnnb",
     "extend": "PPPPPPPnnnnn", "draw": "PPPPPnn",
 }  # fmt: skip
 C_TYPES = {"P": ctypes.c_void_p, "f": ctypes.c_float, "n": ctypes.c_int64, "b": ctypes.c_int}

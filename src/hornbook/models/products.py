@@ -21,7 +21,7 @@ FEWEST = 256  # places: below, laying the weight out costs more than the product
 
 def linear(x: Tensor, weight_NK: Tensor, bias_N: Tensor | None = None) -> Tensor:
     """x (..., K) times the weight's transpose, plus the bias, as (..., N) in the type of x."""
-    if not _fit(x, weight_NK, x.shape[:-1].numel()):
+    if not fit(x, weight_NK, x.shape[:-1].numel()):
         return F.linear(x, weight_NK.to(x.dtype), None if bias_N is None else bias_N.to(x.dtype))
     y = _Linear.apply(x, weight_NK) if torch.is_grad_enabled() else forward(x, weight_NK)
     return y if bias_N is None else y + bias_N.to(x.dtype)
@@ -30,7 +30,7 @@ def linear(x: Tensor, weight_NK: Tensor, bias_N: Tensor | None = None) -> Tensor
 def forward(x: Tensor, weight_NK: Tensor, out: Tensor | None = None) -> Tensor:
     """The same without a bias and without gradients; in `out` where that is given, for an x of two axes."""
     M, (N, K) = x.shape[:-1].numel(), weight_NK.shape
-    if _fit(x, weight_NK, M):
+    if fit(x, weight_NK, M):
         y = x.new_empty(*x.shape[:-1], N) if out is None else out
         call("linear", weight_NK.contiguous(), x.contiguous(), y, M, N, K)
         return y
@@ -41,13 +41,13 @@ def forward(x: Tensor, weight_NK: Tensor, out: Tensor | None = None) -> Tensor:
 def ready(weight_NK: Tensor, x: Tensor) -> Tensor:
     """The weight as the products with many parts of x want it: as it is where the kernels round it themselves, else in
     the type of x, once for all parts."""
-    return weight_NK if _fit(x, weight_NK, FEWEST) else weight_NK.to(x.dtype)
+    return weight_NK if fit(x, weight_NK, FEWEST) else weight_NK.to(x.dtype)
 
 
 def back(dy: Tensor, x: Tensor, weight_NK: Tensor, gradient_NK: Tensor) -> Tensor:
     """dy weight, as (..., K), for dy of (..., N); dy' x is added to `gradient_NK`, which is fp32."""
     M, (N, K) = dy.shape[:-1].numel(), weight_NK.shape
-    if _fit(x, weight_NK, M):
+    if fit(x, weight_NK, M):
         return _kernel(dy, x, weight_NK, dy.new_empty(*dy.shape[:-1], K), gradient_NK, add=True)
     gradient_NK += dy.reshape(M, N).T @ x.reshape(M, K)
     return dy @ weight_NK.to(dy.dtype)
@@ -60,7 +60,8 @@ def _kernel(dy: Tensor, x: Tensor, weight_NK: Tensor, dx: Any, dw_NK: Any, *, ad
     return dx
 
 
-def _fit(x: Tensor, weight_NK: Tensor, M: int) -> bool:
+def fit(x: Tensor, weight_NK: Tensor, M: int) -> bool:
+    """Whether our kernels are for the weight's product with M places such as x."""
     N, K = weight_NK.shape
     even = M >= FEWEST and M % 2 == 0 and N % 2 == 0 and K % 32 == 0
     return even and x.dtype == torch.bfloat16 and has_kernels(x) and has_kernels(weight_NK) and has_products()

@@ -1,8 +1,8 @@
 """How much memory a training run holds at its peak, part by part: arithmetic on shapes, checked against real processes.
 
 The parts are what the code asks for: see `models/rows.py` and `models/attention.py` for what goes back, `models/
-products.py` and `cpp/linear.cpp` for panels, `objectives/next_token.py` for the head, `optimiser.py` for Muon's work
-space and the looks at how far weights move. Writing a checkpoint takes nothing (`models/weights.py`).
+products.py` and `cpp/linear.cpp` for panels, `objectives/next_token.py` and `cpp/head.cpp` for the head, `optimiser.py`
+for Muon's work space and the looks at how far weights move. Writing a checkpoint takes nothing (`models/weights.py`).
 
 Where the peak lies depends on how malloc gives back (`models/device.py` sets it): a block of `OWN_BLOCK` bytes and
 more has pages of its own and goes back when it is freed; smaller ones share a heap that stays as large as it ever was.
@@ -26,6 +26,7 @@ OWN_BLOCK = 32 << 20  # M_MMAP_THRESHOLD in `use_processor`
 HOLES = 0.35  # of the heap: freed in another order than it was asked for, it has holes (measured: docs/log.md)
 PAD = 24 << 20  # `use_processor` lets the heap grow by 64 MB at a time: not all of it is used
 PANEL_PLACES = 1024  # at a time, of which `cpp/linear.cpp` lays panels
+HEAD_GROUP, HEAD_SLICES = 192, 8  # of `cpp/head.cpp`
 
 Moment = Mapping[str, list[int]]  # the sizes of the blocks by what they are for
 
@@ -111,10 +112,11 @@ def _moments(shape: TransformerConfig, batching: Batching) -> list[Moment]:
     D, tokens = shape.hidden_size, batching.tokens
     every, kept = _parameters(shape), _kept(shape, batching)
     words, x = 4 * shape.vocab_size * D, batching.bytes * tokens * D
+    times = 2 if batching.attention == "fused" else 1  # on a GPU nobody waits to see that the loss's gradient is 1
     gathered = {"gradients": every} if batching.accumulate > 1 else {}
     return [
         {**gathered, "activations": kept, "the head's loss": [words, x, *_scores(shape, batching)]},
-        {**gathered, "activations": kept, "the head's gradient": [words, words, x, x]},
+        {**gathered, "activations": kept, "the head's gradient": [words, x] * times},
         {"gradients": every, "weights before the step": every, "Muon's work space": _newton_schulz(shape, batching)},
         {"gradients": every, "weights before the step": every, "how far they moved": [max(every)]},
     ]
@@ -147,21 +149,22 @@ def _kept(shape: TransformerConfig, batching: Batching) -> list[int]:
 
 
 def _scores(shape: TransformerConfig, batching: Batching) -> list[int]:
-    """What the loss holds of one chunk's scores, and without our products the head and a part of its gradient in the
-    type that is computed in."""
-    V, a = shape.vocab_size, batching.bytes
-    scores = min(batching.chunk, batching.tokens) * V
+    """What the loss holds of one chunk's scores: by our products the room of the head's kernel; without them scores,
+    the head and a part of its gradient, in the type that is computed in."""
+    V, D, a, places = shape.vocab_size, shape.hidden_size, batching.bytes, min(batching.chunk, batching.tokens)
     if batching.products:
-        return [a * scores]
-    copies = [a * V * shape.hidden_size] * 2
-    return [a * scores, *copies, *([] if batching.kernels else [4 * scores] * 3)]
+        groups = -(-V // HEAD_GROUP)
+        raised, sums = 2 * groups * HEAD_GROUP * places, 8 * groups * places
+        return [raised + sums + 4 * min(groups, HEAD_SLICES) * places * D + 2 * places * D]
+    scores = places * V
+    return [a * scores, *[a * V * D] * 2, *([] if batching.kernels else [4 * scores] * 3)]
 
 
 def _panels(shape: TransformerConfig, batching: Batching) -> int:
-    """The panels of the largest product's way back, which stay from call to call: the weight, and of so many places
-    both x and what comes back, all as bf16."""
+    """The panels of a block's largest product on its way back, which stay from call to call: the weight, and of so many
+    places both x and what comes back, all as bf16."""
     places = min(PANEL_PLACES, batching.tokens)
-    D, widest = shape.hidden_size, max(shape.vocab_size, 2 * shape.intermediate_size)
+    D, widest = shape.hidden_size, 2 * shape.intermediate_size
     return 2 * (D * widest + places * (D + widest))
 
 

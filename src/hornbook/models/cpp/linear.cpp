@@ -20,12 +20,6 @@ int64_t block_of(int64_t rows) {
     return up_to((rows + tasks - 1) / tasks, ROWS);
 }
 
-uint32_t *scratch(int64_t size) {  // kept from call to call
-    thread_local std::vector<uint32_t> kept;
-    if (int64_t(kept.size()) < size) kept.resize(size);
-    return kept.data();
-}
-
 // The right matrix x (2 pairs x n), rows one after the other, in panels. To be called by all threads.
 template <class T>
 void lay_out(const T *x, int64_t n, int64_t pairs, uint32_t *out) {

@@ -12,11 +12,19 @@
 #include <algorithm>
 #include <cstring>
 #include <immintrin.h>
+#include <vector>
 
 namespace {
 
 constexpr int64_t ROWS = 6, COLUMNS = 64, LANES = 16, VECTORS = COLUMNS / LANES;
 constexpr int64_t MOST_PAIRS = 1024;  // at a time: a panel of so many fills a quarter of a core's second-level cache
+
+// Room for the calling thread, kept from call to call; it begins where a cache line does.
+inline uint32_t *scratch(int64_t size) {
+    thread_local std::vector<uint32_t> kept;
+    if (int64_t(kept.size()) < size + LANES) kept.resize(size + LANES);
+    return reinterpret_cast<uint32_t *>((reinterpret_cast<uintptr_t>(kept.data()) + 63) / 64 * 64);
+}
 
 inline int64_t up_to(int64_t size, int64_t step) { return (size + step - 1) / step * step; }
 
@@ -115,9 +123,10 @@ inline void rows_by_panel(Left a, const uint32_t *b, int64_t pairs, Begin begin,
         for (int v = 0; v < VECTORS; v++) end(r, v, sums[r][v]);
 }
 
-// Rows 0 to m by one panel: begin(i, v) and end(i, v, sum) are told the row.
+// Rows 0 to m by one panel: begin(i, v) and end(i, v, sum) are told the row. Inside a larger function the compiler runs
+// out of registers for the sums.
 template <class Begin, class End>
-void by_panel(Left a, int64_t m, const uint32_t *b, int64_t pairs, Begin begin, End end) {
+[[gnu::noinline]] void by_panel(Left a, int64_t m, const uint32_t *b, int64_t pairs, Begin begin, End end) {
     int64_t i = 0;
     auto some = [&](auto count) {
         constexpr int R = decltype(count)::value;

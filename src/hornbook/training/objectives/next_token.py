@@ -8,6 +8,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
+from hornbook.models.head_entropy import has_head_kernel, head_entropy
 from hornbook.models.products import back, forward, ready
 from hornbook.models.rows import cross_entropy_
 from hornbook.models.transformer import Transformer
@@ -74,6 +75,8 @@ class _HeadLoss(torch.autograd.Function):
     @staticmethod
     def backward(ctx, gradient: Tensor):
         x_gradient_ND, head_gradient_VD = ctx.saved_tensors
+        if gradient.device.type == "cpu" and float(gradient) == 1.0:  # as the loop asks: nothing to copy
+            return x_gradient_ND, head_gradient_VD, None, None, None, None
         return x_gradient_ND * gradient.to(x_gradient_ND.dtype), head_gradient_VD * gradient, None, None, None, None
 
 
@@ -81,6 +84,9 @@ def _chunks(
     x_ND: Tensor, head_VD: Tensor, targets_N: Tensor, weights_N: Tensor, chunk: int, entropy_: CrossEntropy, *,
     gradients: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
+    if entropy_ is cross_entropy_ and has_head_kernel(x_ND, head_VD, chunk):
+        losses_N, *found = head_entropy(x_ND, head_VD, targets_N, weights_N, chunk, gradients=gradients)
+        return losses_N.sum(), *found
     total = torch.zeros((), dtype=torch.float32, device=x_ND.device)
     x_gradient_ND = torch.empty_like(x_ND if gradients else x_ND[:0])
     head_gradient_VD = torch.zeros_like(head_VD if gradients else head_VD[:0], dtype=torch.float32)
