@@ -86,7 +86,7 @@ def _chunks(
 ) -> tuple[Tensor, Tensor, Tensor]:
     if entropy_ is cross_entropy_ and has_head_kernel(x_ND, head_VD, chunk):
         losses_N, *found = head_entropy(x_ND, head_VD, targets_N, weights_N, chunk, gradients=gradients)
-        return losses_N.sum(), *found
+        return losses_N.sum(), found[0], found[1]
     total = torch.zeros((), dtype=torch.float32, device=x_ND.device)
     x_gradient_ND = torch.empty_like(x_ND if gradients else x_ND[:0])
     head_gradient_VD = torch.zeros_like(head_VD if gradients else head_VD[:0], dtype=torch.float32)
