@@ -47,10 +47,13 @@ def test_a_pace_is_measured_and_leaves_no_trace(tmp_path: Path) -> None:
     assert measured_pace(CONFIG, 512, device="cpu", compile=False, threads=1, seconds=0.01).threads == 1
 
 
-def test_a_large_step_is_tried_with_fewer_rows_and_then_layers() -> None:
+def test_a_large_step_is_tried_with_fewer_layers_and_then_rows() -> None:
     large = PretrainConfig(depth=24, width=1536, heads=24, key_value_heads=24, feed_forward=4096, window=2048, rows=64)
     part = affordable(large, 32_768, "cpu")
-    assert (part.rows, part.depth) == (1, 1)
+    assert (part.rows, part.depth) == (1, 2)
+    narrow = {"width": 512, "heads": 8, "key_value_heads": 8, "feed_forward": 1536, "window": 512, "rows": 6}
+    part = affordable(large.model_copy(update=narrow), 16_384, "cpu")
+    assert (part.rows, part.depth) == (6, 2)
     assert affordable(CONFIG, 512, "cpu") == CONFIG
     middle = affordable(CONFIG.model_copy(update={"rows": 100_000}), 512, "cpu")
     assert 1 < middle.rows < 100_000

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median, quantiles
@@ -26,7 +28,8 @@ TRIAL_ROWS = 64  # of text, read again and again
 LONG_STEP = 1.0  # of a step that takes so many seconds one a turn must do
 LONGEST = 3.0  # times the seconds that measuring was given: then what there is must do
 LAGGING = 1.3  # times as slow as the best after a round: not tried further
-AFFORDABLE = {"cpu": 1.5e11, "cuda": 3e14}  # FLOPs a batch that a second or two are enough for
+AFFORDABLE = {"cpu": 3e11, "cuda": 3e14}  # FLOPs a batch that a second or two are enough for
+FEWEST_LAYERS = 2  # of a trial: with one, head and embedding are nearly all there is
 BUSY = 0.1  # of the machine's processors
 THREADS = 4  # numbers of them that are tried: all cores, half of them, …
 
@@ -118,13 +121,20 @@ def candidates(device: str) -> list[int]:
 
 
 def affordable(config: PretrainConfig, vocabulary: int, device: str) -> PretrainConfig:
-    """The same with as many rows, and then layers, as can be tried in a second or two."""
+    """The same with as many layers, and then rows, as can be tried in a second or two: layers are all alike, but a row
+    alone takes longer than one of many."""
     from hornbook.models.counts import flops_a_token
 
     most = AFFORDABLE["cpu" if device.startswith("cpu") else "cuda"]
-    a_row = flops_a_token(shape_of(config, vocabulary), config.window) * config.window
-    rows = max(1, min(config.rows, int(most / a_row)))
-    layers = config.depth if config.init else max(1, min(config.depth, int(config.depth * most / (a_row * rows))))
+
+    def a_row(layers: int) -> float:
+        part = config.model_copy(update={"depth": layers})
+        return flops_a_token(shape_of(part, vocabulary), config.window) * config.window
+
+    fewest = config.depth if config.init else min(FEWEST_LAYERS, config.depth)
+    fitting = (layers for layers in range(config.depth, fewest, -1) if a_row(layers) * config.rows <= most)
+    layers = next(fitting, fewest)
+    rows = max(1, min(config.rows, int(most / a_row(layers))))
     return config.model_copy(update={"rows": rows, "depth": layers})
 
 
@@ -152,29 +162,39 @@ class _Trial:
         a_row = [*[document] * (config.window // document), config.window % document]
         text = [random.integers(0, vocabulary, length + 1) for _ in range(TRIAL_ROWS) for length in a_row if length]
         self.batches = PackedBatches(text, None, window=config.window, rows=config.rows, seed=0)
+        self.step_tokens = config.rows * config.window
 
     def steps(self, threads: int, seconds: float = 0.0) -> list[tuple[float, float]]:
         """The seconds of each step's batch and optimiser, of as many steps as fit: at least one. The first, after a
-        change of threads, does not count where it is short."""
+        change of threads, does not count where it is short.
+
+        All are of one `fit`: when it ends it gives its memory back, and the next one's first step asks for it anew.
+        """
         import torch
 
-        torch.set_num_threads(threads)
-        first, end = self._step(), time.perf_counter() + seconds
-        if sum(first) > LONG_STEP:
-            return [first]
-        found = [self._step()]
-        while time.perf_counter() < end:
-            found.append(self._step())
-        return found
-
-    def _step(self) -> tuple[float, float]:
         from hornbook.training.fit import fit
         from hornbook.training.schedule import constant
 
-        result = fit(
-            self.model, self.batches, self.objective, self.optimiser, constant, folder=None, device=self.device, steps=1
-        )
-        return result.seconds - self.optimiser.seconds, self.optimiser.seconds
+        torch.set_num_threads(threads)
+        found: list[tuple[float, float]] = []
+        began = time.perf_counter()
+
+        def kept(step: int, row: dict[str, float]) -> None:
+            nonlocal began
+            whole, update = self.step_tokens / row["tokens_per_second"], self.optimiser.seconds
+            found.append((whole - update, update))
+            if step == 1:
+                began = time.perf_counter()
+
+        def enough() -> bool:
+            short = bool(found) and sum(found[0]) <= LONG_STEP
+            return len(found) > short and time.perf_counter() >= began + (seconds if short else 0)
+
+        fit(
+            self.model, _Until(self.batches, enough), self.objective, self.optimiser, constant, folder=None,
+            device=self.device, steps=sys.maxsize, on_step=kept,
+        )  # fmt: skip
+        return found[1:] or found
 
     def checkpoint_seconds(self, folder: Path | None) -> float:
         """Seconds that writing a checkpoint takes."""
@@ -201,6 +221,21 @@ class _Trial:
         return time.perf_counter() - began
 
 
+class _Until:
+    """Batches until there are enough."""
+
+    def __init__(self, batches: Any, enough: Callable[[], bool]):
+        self.batches, self.enough, self.cursor = batches, enough, None
+
+    def __iter__(self) -> _Until:
+        return self
+
+    def __next__(self) -> Any:
+        if self.enough():
+            raise StopIteration
+        return next(self.batches)
+
+
 def _timed(model: Transformer, config: PretrainConfig) -> Any:
     """The optimiser, which keeps how long its last step took."""
     from hornbook.training.optimiser import Optimiser
@@ -210,7 +245,7 @@ def _timed(model: Transformer, config: PretrainConfig) -> Any:
 
         def step(self, factor: float = 1.0, *, look: bool = False) -> dict[str, float]:
             began = time.perf_counter()
-            told = super().step(factor)  # a trial's steps are all the first of a fit, which looks; a run looks at few
+            told = super().step(factor)  # a run looks at few of its steps how far the weights move
             self.seconds = time.perf_counter() - began
             return told
 
