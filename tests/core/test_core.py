@@ -124,6 +124,17 @@ def test_a_bar_in_a_pipe_is_plain(capsys, monkeypatch):
     assert said.endswith("/s loss 2.5\n")
 
 
+def test_a_rate_is_that_of_what_was_done_here(capsys, monkeypatch):
+    monkeypatch.setattr("hornbook.core.progress.PLAIN_EVERY_SECONDS", 0.0)
+    clock = iter([0.0, 100.0, 102.0, 102.0])
+    monkeypatch.setattr("hornbook.core.progress.time.monotonic", lambda: next(clock))
+    with progress_bar("tokens", 1000, "tokens") as bar:
+        bar.go_on_from(500)
+        bar.advance(40)
+    assert bar.done == 540
+    assert capsys.readouterr().err == "tokens: 540/1,000 tokens, 20/s \n"
+
+
 def test_what_other_machines_took_of_the_processors(tmp_path):
     statistics = tmp_path / "stat"
     statistics.write_text("cpu  100 5 20 800 10 0 5 60 7 0\ncpu0 50 5 10 400 5 0 5 30 7 0\n")

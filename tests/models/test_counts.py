@@ -18,6 +18,7 @@ SHAPES = {
     "qwen2": {"model_type": "qwen2"},
     "llama": {"model_type": "llama"},
     "biases": {"model_type": "llama", "attention_bias": True},
+    "biases all through": {"model_type": "llama", "attention_bias": True, "mlp_bias": True},
     "wide heads": {"head_dim": 48},
 }
 

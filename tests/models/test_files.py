@@ -23,6 +23,7 @@ from hornbook.models import (
     save_model,
     save_reward_model,
 )
+from hornbook.models.sources import model_source
 from hornbook.models.weights import FILED_AS, read_safetensors, write_safetensors
 
 CONFIG = TransformerConfig(
@@ -78,6 +79,20 @@ def test_what_is_saved_is_what_is_loaded_and_equal_models_are_equal_bytes(tmp_pa
     assert torch.equal(load_model(tmp_path / "a")(IDS), ours(IDS))
     half = load_model(tmp_path / "a", dtype=torch.bfloat16)
     assert half.lm_head.weight.dtype == torch.bfloat16
+
+
+def test_a_head_beside_an_embedding_it_is_said_to_be_must_be_the_same(tmp_path: Path) -> None:
+    save_model(model(tie_word_embeddings=False), tmp_path)
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"tie_word_embeddings": True}))
+    with pytest.raises(DamagedError, match=r"lm_head[.]weight differs .*, and its config ties"):
+        load_model(tmp_path)
+    weights = read_safetensors(tmp_path / "model.safetensors")
+    with pytest.raises(InputError, match=r"lm_head[.]weight differs .*, and config[.]json ties"):
+        model_source(tmp_path, CONFIG.model_copy(update={"tie_word_embeddings": True}))
+    weights["lm_head.weight"] = weights["model.embed_tokens.weight"].clone()
+    write_safetensors(tmp_path / "model.safetensors", weights)
+    assert load_model(tmp_path).config.tie_word_embeddings
 
 
 def test_a_tied_model_keeps_one_matrix(tmp_path: Path) -> None:

@@ -130,6 +130,8 @@ def test_minutes_become_flops_once(bench: Bench, monkeypatch: pytest.MonkeyPatch
 
 
 def test_what_it_cannot_do_is_said(bench: Bench, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="--flops 1e\\+06: that is 3 models, and a law with its interval wants 8"):
+        scaling.planned(bench, flops=1e6)
     recipe = tmp_path / "other.toml"
     recipe.write_text(RECIPE.replace("pages", str(bench.recipe.path.parent / "pages")).replace(
         "exam.jsonl", str(bench.recipe.path.parent / "exam.jsonl")))

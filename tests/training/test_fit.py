@@ -211,6 +211,20 @@ def test_out_of_memory_halves_the_rows_and_changes_no_sum(tmp_path: Path) -> Non
         train(None, objective=never)
 
 
+@pytest.mark.parametrize("rows", [1, 3, 6, 9])
+def test_pieces_go_down_to_single_rows_whatever_their_number(rows: int) -> None:
+    seen: list[int] = []
+
+    def narrow(model: Transformer, batch: Batch) -> Loss:
+        seen.append(len(batch.ids_BT))
+        if len(batch.ids_BT) > 1:
+            raise torch.OutOfMemoryError("not for so many rows")
+        return next_token(model, batch)
+
+    train(None, steps=1, batches=batches(rows), objective=narrow)
+    assert seen[-rows:] == [1] * rows
+
+
 def test_which_checkpoints_stay(tmp_path: Path) -> None:
     train(tmp_path, checkpoint_every=1, keep=Keep(newest=3, every=4))
     assert [int(path.name[-2:]) for path in sorted(tmp_path.glob("checkpoint-*"))] == [4, 8, 10, 11, 12]

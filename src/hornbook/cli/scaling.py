@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 def scaling(
     recipe: Annotated[Path, typer.Argument(help="The recipe, or the run's name; its tokens must be made.")],
     minutes: Annotated[float, typer.Option(min=0.1, help="How long it may take in all, about.")] = 20.0,
-    flops: Annotated[float | None, typer.Option(help="FLOPs of the largest budget of the grid, in place of minutes.")]
-    = None,
+    flops: Annotated[
+        float | None, typer.Option(min=1e9, max=1e24, help="FLOPs of the largest budget, in place of minutes.")
+    ] = None,
     settings: Settings = None,
     as_json: Annotated[bool, typer.Option("--json", help="The findings as one JSON object.")] = False,
 ) -> None:

@@ -19,18 +19,23 @@ class Bar:
 
     def __init__(self, label: str, total: int | None, unit: str):
         self.label, self.total, self.unit = label, total, unit
-        self.done, self.note, self.started = 0, "", time.monotonic()
+        self.done, self.note, self.started, self.before = 0, "", time.monotonic(), 0
 
     @property
     def rate(self) -> float:
-        """Units a second since the start."""
-        return self.done / max(time.monotonic() - self.started, 1e-9)
+        """Units a second since the start, without what was done before it."""
+        return (self.done - self.before) / max(time.monotonic() - self.started, 1e-9)
 
     def advance(self, count: int = 1, note: str | None = None) -> None:
         """`count` more units are done; `note` is the figure that matters just now, such as "loss 2.31"."""
         self.done += count
         self.note = self.note if note is None else note
         self.show()
+
+    def go_on_from(self, count: int) -> None:
+        """So many units were done earlier, by whoever was stopped."""
+        self.done = self.before = count
+        self.started = time.monotonic()
 
     def show(self) -> None: ...
 
@@ -52,6 +57,10 @@ class _RichBar(Bar):
     def __init__(self, label: str, total: int | None, unit: str, progress: Progress):
         super().__init__(label, total, unit)
         self._progress, self._task = progress, progress.add_task(label, total=total, rate="", note="")
+
+    def go_on_from(self, count: int) -> None:
+        super().go_on_from(count)
+        self._progress.reset(self._task, total=self.total, completed=count, rate="", note="")
 
     def show(self) -> None:
         rate = f"{self.rate:,.0f} {self.unit}/s"

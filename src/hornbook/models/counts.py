@@ -37,6 +37,7 @@ def parameters(shape: TransformerConfig) -> Parameters:
     queries, keys = shape.num_attention_heads * E, shape.num_key_value_heads * E
     norms = 2 * D + (2 * E if shape.query_key_norm else 0)
     biases = (queries + 2 * keys if shape.query_key_value_bias else 0) + (D if shape.output_bias else 0)
+    biases += 2 * F + D if shape.mlp_bias else 0
     words = shape.vocab_size * D
     return Parameters(
         matrices=L * (D * (queries + 2 * keys) + queries * D + 3 * D * F), embedding=words, head=words,

@@ -16,6 +16,8 @@ from hornbook.models.gpt2 import GPT2
 from hornbook.models.quantise import names as quantised
 from hornbook.models.transformer import Transformer
 from hornbook.models.weights import (
+    EMBEDDING,
+    HEAD,
     Filed,
     filed_weights,
     read_json,
@@ -28,7 +30,6 @@ from hornbook.models.weights import (
 __all__ = ["load_model", "read_json", "read_safetensors", "save_model", "write_json", "write_safetensors"]
 
 PART_BYTES = 5_000_000_000  # what transformers 4 puts into one file
-EMBEDDING = "model.embed_tokens.weight"
 
 
 def save_model(
@@ -84,7 +85,9 @@ def load_model(
         for path in sorted({weight.path for weight in filed.values()}):
             tensors |= model.from_file(read_safetensors(path, dtype))
     if config.tie_word_embeddings:
-        tensors["lm_head.weight"] = tensors[EMBEDDING]
+        if HEAD in tensors and not torch.equal(tensors[HEAD], tensors[EMBEDDING]):
+            _differ(folder, f"{HEAD} differs from {EMBEDDING}, and its config ties them")
+        tensors[HEAD] = tensors[EMBEDDING]
     model.load_state_dict(tensors, assign=True)
     if config.tie_word_embeddings:
         model.lm_head.weight = model.model.embed_tokens.weight
@@ -140,4 +143,4 @@ def _as_type(name: str, tensor: Tensor, dtype: torch.dtype | None) -> Tensor:
 
 def _tied(name: str, config: TransformerConfig) -> bool:
     """The head is the embedding: kept once."""
-    return config.tie_word_embeddings and name == "lm_head.weight"
+    return config.tie_word_embeddings and name == HEAD

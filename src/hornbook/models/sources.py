@@ -19,7 +19,7 @@ from hornbook.core.files import atomic_writer
 from hornbook.models.config import TransformerConfig
 from hornbook.models.gpt2 import filed_name
 from hornbook.models.shapes import filed_shapes
-from hornbook.models.weights import TYPES, filed_weights
+from hornbook.models.weights import EMBEDDING, HEAD, TYPES, filed_weights
 
 NAMES = {dtype: name for name, dtype in TYPES.items()}
 DTYPES = {name.lower(): dtype for name, dtype in TYPES.items()}
@@ -36,9 +36,12 @@ class Source:
     def only(self, wanted: Mapping[str, tuple[int, ...]], tied: bool, where: object) -> Source:
         """The tensors of a model of these shapes; a head that is the embedding said once more is left out.
 
-        Raises InputError where one lacks, has another shape, or has no place.
+        Raises InputError where one lacks, has another shape, or has no place, and where a tied head is another matrix.
         """
-        given = {name: shape for name, shape in self.shapes.items() if not (tied and name == "lm_head.weight")}
+        if tied and {HEAD, EMBEDDING} <= self.shapes.keys() and not torch.equal(self.read(HEAD), self.read(EMBEDDING)):
+            raise InputError(f"{HEAD} differs from {EMBEDDING}, and config.json ties them", where=where,
+                             fix="set tie_word_embeddings = false where the model has a head of its own")
+        given = {name: shape for name, shape in self.shapes.items() if not (tied and name == HEAD)}
         for name in sorted(wanted.keys() | given.keys()):
             if wanted.get(name) != given.get(name):
                 asked = wanted.get(name, "no such tensor")

@@ -23,6 +23,7 @@ from hornbook.core.files import atomic_writer, write_text
 WEIGHTS = "model.safetensors"
 INDEX = f"{WEIGHTS}.index.json"
 PARTS = "model-*-of-*.safetensors"
+HEAD, EMBEDDING = "lm_head.weight", "model.embed_tokens.weight"
 ALIGNED = 8  # bytes: the header is filled up with spaces to a multiple
 # As the format calls the types, in the order in which safetensors lays tensors of different types.
 FILED_AS = {

@@ -149,6 +149,8 @@ class Course:
         return self.parts[part]
 
     def _tell(self, step: int, row: dict[str, float]) -> None:
+        if not self.bar.done and step > 1:
+            self.bar.go_on_from((step - 1) * self.config.step_tokens)
         self.bar.advance(step * self.config.step_tokens - self.bar.done, f"loss {row.get('loss', math.nan):.3f}")
 
 

@@ -45,7 +45,6 @@ def estimate(config: PretrainConfig, recipe: Recipe, measured: dict[str, Any], *
     """What the training will take. Raises InputError where it cannot fit into a processor's memory."""
     from hornbook.models.counts import flops_a_token, newton_schulz_flops, parameters
     from hornbook.models.float8 import demand_float8
-    from hornbook.training.memory import peak_memory
     from hornbook.training.optimiser import NEWTON_SCHULZ_STEPS
 
     device, compile = machine_of(recipe)
@@ -53,10 +52,7 @@ def estimate(config: PretrainConfig, recipe: Recipe, measured: dict[str, Any], *
         demand_float8(device, "[pretrain] fp8")
     shape = shape_of(config, vocabulary(recipe))
     batching = fitted(shape, batching_of(config, device, compile), device)
-    memory = peak_memory(shape, batching)
-    limit = memory_of(device)
-    if device == "cpu" and sum(memory.values()) > limit:
-        raise _refusal(config, shape, batching, sum(memory.values()), limit)
+    memory, limit = demand_memory(config, vocabulary(recipe), device=device, compile=compile), memory_of(device)
     count, a_token = parameters(shape), flops_a_token(shape, config.window)
     tokens = config.steps * config.step_tokens
     figures = {
@@ -86,16 +82,29 @@ def estimate(config: PretrainConfig, recipe: Recipe, measured: dict[str, Any], *
     return Estimate(memory, limit, figures, _lines(figures), round(seconds, 2), between, pace.threads, doubt)
 
 
+def demand_memory(config: PretrainConfig, vocabulary: int, *, device: str, compile: bool) -> dict[str, int]:
+    """Bytes at the peak by part. Raises InputError where a processor has not so many."""
+    from hornbook.training.memory import peak_memory
+
+    shape = shape_of(config, vocabulary)
+    batching = fitted(shape, batching_of(config, device, compile), device)
+    memory, limit = peak_memory(shape, batching), memory_of(device)
+    if device == "cpu" and sum(memory.values()) > limit:
+        raise _refusal(config, shape, batching, sum(memory.values()), limit)
+    return memory
+
+
 def pace_of(config: PretrainConfig, recipe: Recipe, measured: dict[str, Any]) -> Pace:
     """The pace of this shape here: looked up in `measured`, or measured and kept there.
 
     What was measured while others kept the machine busy is only the best that is known: it is measured again by whoever
-    asks next, until once the machine is quiet.
+    asks next, until once the machine is quiet. Raises InputError for what does not fit into the memory.
     """
     key = _key(config, recipe)
     kept = kept_pace(config, recipe, measured)
     if kept is None or kept.busy:
         device, compile = machine_of(recipe)
+        demand_memory(config, vocabulary(recipe), device=device, compile=compile)
         found = measured_pace(
             config, vocabulary(recipe), device=device, compile=compile, threads=recipe.machine.threads,
             document=document_tokens(recipe, config.window),

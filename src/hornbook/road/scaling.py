@@ -11,7 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from hornbook.core.errors import InputError
 from hornbook.core.files import write_text
+from hornbook.core.words import counted
 from hornbook.evaluation.scaling.findings import best_size, compared, laws, prediction
 from hornbook.evaluation.scaling.grid import HELD_OUT, TOKENS_EACH, Shape, Trial, affordable, grid, nearest, trial
 from hornbook.evaluation.scaling.points import Point
@@ -19,6 +21,7 @@ from hornbook.pipeline.lock import lock
 from hornbook.road.trials import LOSS_TOKENS, Bench, kept, trained
 
 AROUND_SECONDS = 4.0  # a trial: building, scoring, completing
+LEAST_CELLS = 8  # different ones: a law has five parameters, and draws of them must differ
 MEASURE_SECONDS = 1.0  # of each shape's rate
 
 Told = Callable[[Trial, dict[str, Any]], None]
@@ -40,15 +43,26 @@ class Study:
 
 def planned(bench: Bench, *, minutes: float = 20.0, flops: float | None = None) -> Study:
     """The study that takes about so many minutes here, or the one whose largest budget is `flops`. Minutes become FLOPs
-    once: asked again for as many, it is the same grid, so that a killed call goes on."""
+    once: asked again for as many, it is the same grid, so that a killed call goes on.
+
+    Raises InputError where that is too little for a law, or a trial too large for the memory."""
     path, cost = bench.folder / "plan.json", _Cost(bench)
     if flops is not None:
-        return cost.study(flops)
+        return _enough(cost.study(flops), f"--flops {flops:g}")
     memory: dict[str, float] = json.loads(path.read_text("utf-8")) if path.exists() else {}
     if str(minutes) not in memory:
         memory[str(minutes)] = affordable(minutes * 60, lambda flops: cost.study(flops).all_seconds)
         write_text(path, json.dumps(memory))
-    return cost.study(memory[str(minutes)])
+    return _enough(cost.study(memory[str(minutes)]), f"--minutes {minutes:g}")
+
+
+def _enough(study: Study, asked: str) -> Study:
+    """The study, where it has cells for a law: so small a budget that each buys a step is one cell many times."""
+    cells = len({(each.shape, each.tokens) for each in study.trials})
+    if cells < LEAST_CELLS:
+        raise InputError(f"that is {counted(cells, 'model')}, and a law with its interval wants {LEAST_CELLS}",
+                         where=asked, fix="give it more")  # fmt: skip
+    return study
 
 
 def studied(bench: Bench, study: Study, *, told: Told = lambda trial, row: None) -> dict[str, Any]:
@@ -93,9 +107,11 @@ class _Cost:
 
 def rate(bench: Bench, trial: Trial) -> float:
     """Tokens a second that a trial of this shape trains on here, measured in some seconds."""
+    from hornbook.road.forecast import demand_memory
     from hornbook.road.pace import measured_pace
 
     config = bench.config(trial)
+    demand_memory(config, bench.vocabulary, device=str(bench.machine["device"]), compile=bench.machine["compile"])
     pace = measured_pace(config, bench.vocabulary, seconds=MEASURE_SECONDS, **bench.machine)
     return config.step_tokens / pace.step(config.accumulate)
 

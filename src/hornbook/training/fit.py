@@ -87,8 +87,8 @@ def fit(
     is not finite changes nothing and is counted. `clip` bounds the gradient's norm. With a `folder` there are
     checkpoints in it, from whose newest whole one the next call goes on bit for bit (same thread count: it is kept and
     set again), and `metrics.jsonl`, one row a step; with None nothing is kept. `on_step(step, metrics)` is called after
-    each step, counted from 1. When a device is out of memory, batches are cut in two, again and again: their sums are
-    the same.
+    each step, counted from 1. When a device is out of memory, batches are cut in two, again and again, down to single
+    rows: their sums are the same.
 
     In a `world` of several processes each makes the same call, with the model placed (`parallel/place.py`), the
     optimiser made for that world, and `batches` that give each reader its rows; all sums are over all of them, and
@@ -191,10 +191,10 @@ class _Loop:
         self.optimiser.zero_grad()
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
-        self.pieces *= 2
-        said = f"out of memory: batches of {rows} rows are cut into {self.pieces} from step {self.step + 1} on"
-        if self.pieces > rows:
+        if self.pieces >= rows:
             raise HornbookError("out of memory with one row at a time", fix="choose a smaller model or window")
+        self.pieces = min(2 * self.pieces, rows)
+        said = f"out of memory: batches of {rows} rows are cut into {self.pieces} from step {self.step + 1} on"
         if self.world.alone:
             return self.warn(f"{said}, their sums are the same")
         if self.folder:
