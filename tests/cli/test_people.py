@@ -82,7 +82,7 @@ def test_one_file_and_a_table_of_names_take_another(given, then, tmp_path):
 def test_the_commands_say_what_they_do(name, capsys):
     from typer.testing import CliRunner
 
-    from hornbook.cli.main import app
+    from hornbook.cli.commands import app
 
     shown = CliRunner().invoke(app, [name, "--help"])
     assert shown.exit_code == 0

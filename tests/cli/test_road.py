@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from hornbook.cli.main import STEPS
+from hornbook.cli.commands import STEPS
 from hornbook.road import ROAD
 from hornbook.road.sizes import DEPTHS, SIZES
 

@@ -88,7 +88,7 @@ def test_json_lines_read_back(tmp_path_factory, rows):
 def test_a_bad_line_is_named_by_its_number(tmp_path, line):
     path = tmp_path / "rows.jsonl"
     path.write_bytes(b'{"a": 1}\n\n' + line.encode("utf-8", "surrogateescape") + b"\n")
-    with pytest.raises(InputError, match=r"rows\.jsonl, line 3"):
+    with pytest.raises(DamagedError, match=r"rows\.jsonl, line 3"):
         list(read_jsonl(path))
 
 

@@ -47,7 +47,7 @@ def corpus(folder: Path, texts: list[str], size: int, scores: Scoring, *earlier:
     return left
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(TEXTS, st.integers(1, 4), st.integers(1, 4))
 def test_nothing_is_kept_twice_and_what_is_unrelated_bears_nothing(
     scoring: Scoring, texts: list[str], size: int, other: int

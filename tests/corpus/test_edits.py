@@ -39,7 +39,7 @@ def scoring(tmp_path_factory) -> Scoring:
     return made.scoring(folder, folder / "exam.jsonl")
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(DOCUMENTS)
 def test_nothing_of_a_benchmark_is_left(scoring: Scoring, texts: list[str]) -> None:
     benchmarks = Benchmarks({"exam": [[text] for text in QUESTIONS]})

@@ -54,7 +54,7 @@ def plain(texts: list[str]) -> tuple[dict[int, str], dict[int, str]]:
     return kept, fallen
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(DOCUMENTS, st.integers(1, 4))
 def test_as_the_rule_says_in_any_shards(scoring: Scoring, texts: list[str], size: int) -> None:
     with TemporaryDirectory() as name:

@@ -9,7 +9,7 @@ from hornbook.demo.wordings import vocabulary
 seeds = st.integers(min_value=0, max_value=2**63 - 1)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(seeds)
 def test_names_can_be_told_apart_and_written_down(seed):
     names = Names(seed, first_names=20)
@@ -25,14 +25,14 @@ def test_names_can_be_told_apart_and_written_down(seed):
         assert len(surname) <= LONGEST
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(seeds)
 def test_the_same_seed_gives_the_same_names(seed):
     first, second = Names(seed), Names(seed)
     assert [first.person() for _ in range(10)] == [second.person() for _ in range(10)]
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(seeds)
 def test_places_and_rivers_are_nobodys_name(seed):
     names = Names(seed, first_names=20)

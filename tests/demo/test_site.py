@@ -133,7 +133,7 @@ def test_a_port_in_use_and_a_folder_that_is_no_site(tiny, tmp_path):
         SiteServer(tmp_path, port)
 
 
-@settings(deadline=None)
+
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=20))
 def test_the_check_digit_is_luhns(digits):
     whole = [*digits, luhn_digit(digits)]

@@ -11,7 +11,7 @@ import pytest
 import typer.main
 from typer.testing import CliRunner
 
-from hornbook.cli.main import app
+from hornbook.cli.commands import app
 from hornbook.road.open_book import OpenBookConfig
 from tests.docs.tables import BOOK, CONFIGS, ROOT, TABLE, table
 

@@ -70,7 +70,7 @@ def text(seed: int, length: int, vocab_size: int) -> list[int]:
     return tokens
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.lists(st.integers(0, 4), max_size=25), max_size=8),
     st.lists(st.lists(st.integers(0, 4), max_size=8), max_size=4),

@@ -45,7 +45,7 @@ def allowed(logits: np.ndarray, row: tuple, slack: float) -> list[int]:
 
 
 @given(st.integers(0, 10**6), st.lists(ROW, min_size=1, max_size=6), st.sampled_from([5, 40, 600]))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_what_is_drawn_is_allowed_and_no_row_disturbs_another(seed, rows, vocabulary):
     logits = np.random.default_rng(seed).normal(0, 3, (len(rows), vocabulary)).astype(np.float32)
     ids, logprobs = sample(torch.from_numpy(logits.copy()), settings_of(rows))
@@ -62,7 +62,7 @@ def test_what_is_drawn_is_allowed_and_no_row_disturbs_another(seed, rows, vocabu
 
 
 @given(st.integers(0, 10**6), st.sampled_from([0.3, 0.8, 0.95]), st.sampled_from([0, 4]), st.sampled_from([0.0, 0.1]))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_everything_allowed_is_drawn_as_often_as_it_should(seed, top_p, top_k, min_p):
     logits = np.random.default_rng(seed).normal(0, 1, 12).astype(np.float32)
     count = 4000

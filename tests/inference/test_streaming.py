@@ -16,7 +16,7 @@ BYTES = Tokenizer([bytes([byte]) for byte in range(256)])  # every token is one 
 
 
 @given(st.text(max_size=40), st.lists(st.text(min_size=1, max_size=3), max_size=3))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_pieces_are_the_text_up_to_the_first_stop(text, stops):
     text = text.encode("utf-8", "replace").decode()
     stops = [stop.encode("utf-8", "replace").decode() for stop in stops]
@@ -41,7 +41,7 @@ def _until_first(text: str, stops: list[str]) -> str:
 
 
 @given(st.binary(max_size=30))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_bytes_that_are_no_characters_come_out_as_a_decoder_has_them(data):
     stream = TextStream(BYTES)
     assert "".join([*(stream.push(byte) for byte in data), stream.finish()]) == data.decode("utf-8", "replace")

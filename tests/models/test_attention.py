@@ -71,11 +71,11 @@ def test_tiles_both_ways_with_a_bias_are_torchs(monkeypatch: pytest.MonkeyPatch,
     added = bias.masked_fill(~seen, float("-inf"))
     theirs = F.scaled_dot_product_attention(q, k, v, attn_mask=added, scale=1.0).transpose(1, 2)
     mask = mask_between(q, (40, 24), queries_BT, keys_BS, causal=causal, window=window)
-    ours = attend(q, k, v, mask, scale=1.0, bias_1HTT=bias)
+    ours = attend(q, k, v, mask, scale=1.0, bias_1HTS=bias)
     for own, other in zip(found(ours, [q, k, v, bias]), found(theirs, [q, k, v, bias]), strict=True):
         torch.testing.assert_close(own, other, rtol=1e-4, atol=1e-5)
     with torch.no_grad():  # torch's kernel through the same door
-        torch.testing.assert_close(attend(q, k, v, mask, scale=1.0, bias_1HTT=bias), ours, rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(attend(q, k, v, mask, scale=1.0, bias_1HTS=bias), ours, rtol=1e-5, atol=1e-5)
 
 
 @needs_products

@@ -44,7 +44,7 @@ def in_documents(row: list[int]) -> tuple[list[int], list[int]]:
 rows = st.lists(st.integers(1, 30), min_size=1, max_size=6).map(lambda row: [*row, 200]).map(in_documents)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     packed=st.lists(rows, min_size=1, max_size=3), count=st.integers(1, 7), prefixed=st.booleans(),
     window=st.none() | st.integers(1, 40), data=st.data(),

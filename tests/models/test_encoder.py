@@ -44,7 +44,7 @@ def ids(*shape: int, seed: int = 3) -> Tensor:
     return torch.randint(0, 96, shape, generator=torch.Generator().manual_seed(seed))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     layers=st.integers(1, 5), every=st.integers(1, 4), heads=st.sampled_from([1, 2, 4]), half=st.integers(1, 6),
     window=st.integers(1, 40), length=st.integers(1, 40), padding=st.integers(0, 39),
@@ -88,7 +88,7 @@ def test_heads_and_gradients_are_those_of_transformers(kind: type[EncoderBase], 
         torch.testing.assert_close(parameter.grad, gradients[name].grad, rtol=1e-4, atol=1e-5, msg=name)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(lengths=st.lists(st.integers(1, 15), min_size=1, max_size=5), padding=st.integers(0, 6), grad=st.booleans())
 def test_a_packed_row_gives_the_logits_of_its_documents_alone(lengths: list[int], padding: int, grad: bool) -> None:
     model = stirred(Encoder(CONFIG))

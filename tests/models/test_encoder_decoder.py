@@ -46,7 +46,7 @@ def ids(*shape: int, seed: int = 3) -> Tensor:
     return torch.randint(2, 96, shape, generator=torch.Generator().manual_seed(seed))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     layers=st.tuples(st.integers(1, 3), st.integers(1, 3)), heads=st.integers(1, 4), size=st.integers(1, 9),
     buckets=st.sampled_from([(4, 4), (8, 5), (32, 128)]), lengths=st.tuples(st.integers(1, 40), st.integers(1, 40)),

@@ -77,7 +77,7 @@ def test_answers_packed_behind_one_prompt_have_their_windows_in_it() -> None:
         torch.testing.assert_close(packed[:, 30 + 25 * number : 55 + 25 * number], alone, rtol=0, atol=3e-5)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(data=st.data())
 def test_any_shape_gives_the_logits_of_transformers(data: st.DataObject) -> None:
     draw, kv_heads = data.draw, data.draw(st.integers(1, 3))
@@ -266,7 +266,7 @@ JSON = st.recursive(
 )  # fmt: skip
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(kind=st.sampled_from(["llama", "mistral", "qwen2", "qwen3", "gpt2"]), changes=st.dictionaries(
     st.sampled_from(KEYS), JSON, max_size=4))  # fmt: skip
 def test_whatever_a_config_says_it_is_read_or_refused_in_one_line(kind: str, changes: dict) -> None:

@@ -33,7 +33,7 @@ def equal(own: torch.Tensor, other: torch.Tensor) -> bool:
     return own.dtype == other.dtype and torch.equal(own, other)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.tuples(st.integers(1, 150), st.integers(1, 200)), st.sampled_from(DTYPES), st.sampled_from(sorted(TYPES)),
     st.sampled_from(BLOCKS), st.booleans(), st.booleans(), st.integers(0, 999),
@@ -68,7 +68,7 @@ def test_without_it_too(kind, kept):
     assert digest.hexdigest()[:16] == kept
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.sampled_from(sorted(TYPES)), st.sampled_from(BLOCKS[:4]), st.integers(0, 99))
 def test_a_value_goes_to_one_of_its_neighbours(kind, block, seed):
     values = drawn((8, 256), torch.float32, seed)

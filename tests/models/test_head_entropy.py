@@ -40,7 +40,7 @@ def exact(x_ND: Tensor, head_VD: Tensor, targets_N: Tensor, weights_N: Tensor) -
     places=st.integers(128, 400), words=st.integers(1, 500), width=st.integers(1, 5), chunk=st.integers(16, 300),
     scale=st.sampled_from([0.01, 0.2, 3.0]), seed=st.integers(0, 2**31),
 )  # fmt: skip
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_losses_are_the_exact_ones_and_gradients_those_rounded(
     dtype: torch.dtype, places: int, words: int, width: int, chunk: int, scale: float, seed: int
 ) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hornbook.models.pooling import pooled
 
 
-@settings(deadline=None)  # the first call to torch is slow
+  # the first call to torch is slow
 @given(before=st.integers(0, 5), length=st.integers(1, 9), after=st.integers(0, 5))
 def test_padding_on_either_side_changes_nothing(before: int, length: int, after: int) -> None:
     x_TD = torch.randn(before + length + after, 6, generator=torch.Generator().manual_seed(length))

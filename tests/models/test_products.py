@@ -32,7 +32,7 @@ def numbers(seed: int, *shape: int) -> Tensor:
 @given(
     places=st.integers(128, 700), outputs=st.integers(1, 150), inputs=st.integers(1, 5), seed=st.integers(0, 2**31)
 )
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_a_linear_layer_is_the_exact_one_rounded_once(
     dtype: torch.dtype, places: int, outputs: int, inputs: int, seed: int
 ) -> None:

@@ -45,7 +45,7 @@ def check(work: Callable, given: list[Tensor], dtype: torch.dtype) -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @given(places=st.integers(1, 70), width=st.integers(1, 300), seed=st.integers(0, 2**31))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_norm(dtype: torch.dtype, places: int, width: int, seed: int) -> None:
     x = numbers(seed, 2, places, width, dtype=dtype)
     check(lambda x, w: rows.rms_norm(x, w, 1e-6), [x, numbers(seed + 1, width)], dtype)
@@ -53,7 +53,7 @@ def test_norm(dtype: torch.dtype, places: int, width: int, seed: int) -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @given(places=st.integers(1, 70), width=st.integers(1, 300), seed=st.integers(0, 2**31))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_swiglu(dtype: torch.dtype, places: int, width: int, seed: int) -> None:
     check(rows.swiglu, [3 * numbers(seed, places, 2 * width, dtype=dtype)], dtype)
 
@@ -74,7 +74,7 @@ def test_heads(dtype: torch.dtype, normed: bool, heads: tuple[int, int], width: 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @given(places=st.integers(1, 40), words=st.integers(2, 3000), seed=st.integers(0, 2**31))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_cross_entropy(dtype: torch.dtype, places: int, words: int, seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     scores = 5 * numbers(seed, places, words, dtype=dtype)

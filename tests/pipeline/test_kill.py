@@ -9,6 +9,8 @@ import time
 
 import pytest
 
+from hornbook.core.processes import cores
+
 
 def wait_for(bench, what: str, process) -> None:
     """Until the unit of work `what` has begun."""
@@ -59,13 +61,18 @@ def test_killed_between_the_record_and_the_rename(bench):
 
 
 def test_resume_uses_the_threads_of_the_first_attempt(bench):
-    process = bench.start("run", "isle.toml", "--set", "run.threads=3", nap=0.15)
+    """Also where it was made on a machine with more of them than there are here."""
+    process = bench.start("run", "isle.toml", "--set", "run.threads=1", nap=0.15)
     wait_for(bench, "learn 1", process)
     process.kill()
     process.communicate()
+    path = bench.plan()["learn"].partial / "attempt.json"
+    begun = json.loads(path.read_text())
+    assert begun["threads"] == 1
+    path.write_text(json.dumps({**begun, "threads": cores() + 1}))
     bench.run()
-    assert bench.workspace.current("learn").record.machine["threads"] == 3
-    assert bench.workspace.current("examine").record.machine["threads"] != 3
+    assert bench.workspace.current("learn").record.machine["threads"] == cores() + 1
+    assert bench.workspace.current("examine").record.machine["threads"] != cores() + 1
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])

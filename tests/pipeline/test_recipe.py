@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hornbook.core.errors import InputError, RecipeError
+from hornbook.core.processes import cores
 from hornbook.pipeline.config import Dial
 
 HEAD = '[fetch]\ndocs = "docs"\n'
@@ -37,6 +38,14 @@ def test_every_mistake_is_one_line(bench, text, said):
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
     assert caught.value.exit_code == 2
+
+
+def test_more_threads_than_this_machine_has_processors_are_refused(bench):
+    says = r"\[run\]: threads = 999 cannot be: this machine has \d+ processors?; leave it out, or set it to \d+ at most"
+    with pytest.raises(RecipeError, match=says):
+        bench.recipe("run.threads=999")
+    assert bench.recipe(f"run.threads={cores()}").machine.threads == cores()
+    assert bench.recipe("run.threads=999", "run.launcher=slurm").machine.threads == 999  # of other machines
 
 
 def test_no_such_recipe(bench):

@@ -36,7 +36,7 @@ def test_a_heading_begins_a_passage_once_there_is_enough_before_it():
 
 
 @given(st.text(alphabet="ab .#\n*-|", max_size=300), st.integers(1, 20))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_no_passage_is_too_long_or_empty_and_no_word_is_lost(text, most_words):
     cuts = cut(text, "t", "u", most_words)
     assert all(0 < len(passage.text.split()) <= most_words for passage in cuts)

@@ -15,7 +15,8 @@ from hornbook.pipeline.config import Dial
 from hornbook.pipeline.recipe import MachineConfig, Recipe
 from hornbook.road import forecast, room
 from hornbook.road.here import document_tokens
-from hornbook.road.pace import Pace, _Trial, affordable, candidates, measured_pace
+from hornbook.road.pace import Pace, affordable, candidates, measured_pace
+from hornbook.road.pace_trial import PaceTrial
 from hornbook.road.pretrain_config import PretrainConfig
 from hornbook.road.reward import RewardConfig
 from hornbook.road.rl import RlConfig
@@ -112,9 +113,9 @@ def test_documents_are_as_long_as_those_of_the_run(tmp_path: Path, monkeypatch: 
 
 
 def test_a_trial_reads_rows_full_of_such_documents() -> None:
-    batch = next(_Trial(CONFIG, 512, "cpu", False, 24).batches)
+    batch = next(PaceTrial(CONFIG, 512, "cpu", False, 24).batches)
     assert batch.documents_BT.tolist() == [[0] * 24 + [1] * 24 + [2] * 16] * CONFIG.rows
-    whole = next(_Trial(CONFIG, 512, "cpu", False, 64).batches)
+    whole = next(PaceTrial(CONFIG, 512, "cpu", False, 64).batches)
     assert (whole.documents_BT == 0).all()
 
 

@@ -35,6 +35,7 @@ from hornbook.road.tokenizer import TokenizerConfig
 from hornbook.tokens.imported import import_tokenizer
 from hornbook.tokens.shards import Encoded, write_tokens
 from hornbook.tokens.tokenizer import Tokenizer
+from hornbook.training.schedule import warmup_stable_cooldown
 
 TEXTS = [f"{name} of {place} keeps {count} geese and sells them at its fair."
          for name in ("Edda", "Tomas", "Inga") for place in ("Vell", "Rowan Hill", "Skerry") for count in range(3, 23)]
@@ -75,6 +76,8 @@ def test_it_learns_and_leaves_a_whole_folder(trained: tuple[Model, Run]) -> None
         rows[-1]["tokens_per_second"] / run.metrics["tokens_per_second"]
     )
     assert run.metrics["tokens_per_second"] * work / run.metrics["mfu"] > 1e9  # what a core can do, at least
+    schedule = warmup_stable_cooldown(40, warmup=0.02, cooldown=0.7, floor=0.1)
+    assert [row["lr"] for row in rows] == pytest.approx([schedule(step) for step in range(40)])
     assert run.counts["tokens"] == 40 * 256
     assert run.metrics["parameters"] == sum(p.numel() for p in model.load().parameters())
     assert model.tokenizer().decode(model.tokenizer().encode("Edda of Vell")) == "Edda of Vell"
@@ -316,7 +319,8 @@ def test_a_training_for_minutes_ends_in_time(inputs, tmp_path: Path, minutes: fl
     assert [row["tokens"] for row in rows] == [256 * row["step"] for row in rows]
     rates = [row["lr"] for row in rows[12:]]
     assert rates == sorted(rates, reverse=True)
-    assert (rates[0], rates[-1] < 0.4) == (1.0, True)
+    assert rates[0] == 1.0
+    assert 0.1 <= rates[-1] < 0.45
     assert model.samples()[-1]["step"] == steps
 
 

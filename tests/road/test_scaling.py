@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from hornbook.cli.main import app
+from hornbook.cli.commands import app
 from hornbook.core.errors import HornbookError, InputError
 from hornbook.core.jsonl import read_jsonl
 from hornbook.evaluation.scaling import findings, grid

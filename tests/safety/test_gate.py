@@ -97,7 +97,7 @@ PARTS = [*(text for text, *_ in FOUND), *INNOCENT, "a", " ", "9", "@", "é", "e\
 
 
 @given(st.lists(st.sampled_from(PARTS), max_size=5), st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_a_stream_passes_what_the_whole_would(parts, data):
     text = "".join(parts)
     borders = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=12)))
@@ -129,7 +129,7 @@ def test_plain_words_are_not_held_back_long():
 
 
 @given(st.text(alphabet="a1@. -\n:", max_size=600), st.integers(1, 40))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_a_stream_of_anything_passes_what_the_whole_would(text, size):
     stream = Gate(STRICT).stream()
     pieces = [stream.push(text[start : start + size]) for start in range(0, len(text), size)]

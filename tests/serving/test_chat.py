@@ -135,7 +135,7 @@ def test_where_pages_were_looked_for_in_vain_none_is_named():
 
 
 @given(st.lists(st.sampled_from(["Port", " ", "(", "Page", ": A", ")", "\n", "P", "."]), max_size=12), st.booleans())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_an_answer_in_pieces_is_the_answer_in_one(pieces, with_page):
     pages = [PAGE] if with_page else []
     assert answered(pieces, pages) == answered(["".join(pieces)], pages)

@@ -23,7 +23,7 @@ CALLING = st.fixed_dictionaries({
 MESSAGES = st.lists(PLAIN | CALLING, max_size=6)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(MESSAGES, st.booleans())
 def test_ids_equal_apply_chat_template(tokenizer, peer, messages, for_answer):
     ids = peer.apply_chat_template(messages, add_generation_prompt=for_answer, tokenize=True, return_dict=False) \

@@ -85,7 +85,7 @@ def test_masking_has_berts_proportions() -> None:
     assert ((shown != true) & (shown != MASK)).mean() == pytest.approx(0.1, abs=0.03)
 
 
-@settings(deadline=None)
+
 @given(
     length=st.integers(2, 120), share=st.floats(0.0, 1.0), span=st.floats(1.0, 9.0), seed=st.integers(0, 99),
 )  # fmt: skip

@@ -72,7 +72,7 @@ def test_the_template_may_lie_beside(tmp_path):
     assert load_tokenizer(tmp_path / "saved").prompt(TALK) == whole.prompt(TALK)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.lists(st.sampled_from(["<|im_start|>", "<|im_end|>", "<|im_", "end|>", "system\n", "a", "\ufdd0", "\ufdd1",
                                  "🙂", "\ud800"]), max_size=8).map("".join))  # fmt: skip
 def test_nobody_can_open_a_turn(smollm, content):
@@ -91,7 +91,7 @@ def test_nobody_can_open_a_turn(smollm, content):
      "MemoryError"),
     ("{{ 'x' * 20000000 }}", "without end"), ("{{ 'x' * 4000000000 }}", "MemoryError"),
     ("{{ messages.__class__.__mro__ }}", "unsafe"),
-    ("{{ ().__class__.__bases__[0].__subclasses__() }}", "unsafe"), ("{% if %}", "refuses this"),
+    ("{{ ().__class__.__bases__[0].__subclasses__() }}", "unsafe"), ("{% if %}", "cannot be read"),
     ("{{ raise_exception('roles must alternate') }}", r"refuses this \(roles must alternate\)"),
     ("{{ nothing.at.all }}", "undefined"), ("{% for a in range(1000000000) %}{% endfor %}", "Range too big"),
     ("", "no chat template"), (None, "no chat template"), ("{# nothing #}", "writes nothing"),

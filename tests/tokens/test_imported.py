@@ -8,7 +8,7 @@ import pytest
 from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from tokenizers import Tokenizer as Library
 
-from hornbook.core.errors import InputError
+from hornbook.core.errors import DamagedError, InputError
 from hornbook.tokens.chat import render
 from hornbook.tokens.imported import import_tokenizer
 from hornbook.tokens.special import SPECIAL
@@ -74,10 +74,10 @@ MAKERS = {"gpt2": gpt2, "gemma": gemma, "t5": t5, "bert": bert}
 
 @pytest.fixture(scope="module", params=MAKERS)
 def named(request, tmp_path_factory):
-    library = MAKERS[request.param]()
     path = tmp_path_factory.mktemp(request.param) / "tokenizer.json"
-    library.save(str(path))
-    return request.param, library, path
+    MAKERS[request.param]().save(str(path))
+    # Read back: a score loses its last bit in the file, and with it goes the choice between two equally good readings.
+    return request.param, Library.from_file(str(path)), path
 
 
 def test_ids_and_text_stay_those_of_the_library(named):
@@ -156,7 +156,7 @@ def test_holes_are_refused(tmp_path):
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"model": {"vocab": 3}}', '{"model": {"type": "BPE", "vocab": {}}}'])
 def test_no_tokenizer_is_one_line(tmp_path, text):
     (tmp_path / "tokenizer.json").write_text(text)
-    with pytest.raises(InputError, match=r"no tokenizer\.json that can be read") as caught:
+    with pytest.raises(DamagedError, match=r"no tokenizer\.json that can be read") as caught:
         import_tokenizer(tmp_path)
     assert "\n" not in str(caught.value)
     with pytest.raises(InputError, match="no tokenizer"):

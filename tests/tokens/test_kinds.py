@@ -38,7 +38,7 @@ def folder(made, tmp_path_factory):
     return path
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(TEXTS)
 def test_any_text_comes_back(made, text):
     ids = made.encode(text)

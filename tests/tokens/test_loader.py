@@ -23,7 +23,7 @@ def sequences_of(lengths: list[int]) -> list[np.ndarray]:
     return [np.arange(1000 * index, 1000 * index + length) for index, length in enumerate(lengths)]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(LENGTHS, st.integers(1, 12), st.integers(1, 4), st.integers(1, 2))
 def test_each_token_but_the_first_is_predicted_once_an_epoch(lengths, window, rows, epochs):
     sequences = sequences_of(lengths)
@@ -53,7 +53,7 @@ def equal(one, other) -> bool:
     return all((getattr(one, name) == getattr(other, name)).all() for name in NAMES)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(LENGTHS, st.integers(0, 30))
 def test_a_cursor_is_a_place(lengths, steps):
     def batches(**more):
@@ -87,7 +87,7 @@ def goes_on(batches: Callable[..., PackedBatches], phases: list[tuple[int, int]]
         cursor = ranks[-1].cursor
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(LENGTHS, PHASES)
 def test_a_run_goes_on_with_more_or_fewer_processes(lengths, phases):
     """Each phase is a run at some world size that stops after some steps and hands its cursor on."""

@@ -34,7 +34,7 @@ def read(mixture: Mixture, groups: int, documents: int) -> np.ndarray:
     return sum(np.bincount(mixture.members(group, 0), minlength=documents) for group in range(groups))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(SOURCES, st.integers(1, 40))
 def test_each_document_of_a_source_is_read_as_often_as_the_next(given, groups):
     mixture = mixture_of([(count, passes, np.inf) for count, passes, _ in given])
@@ -46,7 +46,7 @@ def test_each_document_of_a_source_is_read_as_often_as_the_next(given, groups):
         assert abs(counts[own].sum() - groups * group * count * passes / whole) <= 1
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(SOURCES, st.integers(1, 40))
 def test_none_is_read_more_often_than_it_may_be_while_there_is_another(given, groups):
     mixture = mixture_of(given)
@@ -61,7 +61,7 @@ def test_none_is_read_more_often_than_it_may_be_while_there_is_another(given, gr
             assert len(mixture.members(turn, 0))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.data(), st.integers(1, 6), st.floats(1, 1e7))
 def test_passes_fill_the_horizon_in_the_shares_that_are_wanted(data, count, horizon):
     def some(values):
@@ -113,7 +113,7 @@ def batches_of(given, cursor: int = 0, **more) -> PackedBatches:
                          **more)  # fmt: skip
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(MIXED, st.integers(0, 40))
 def test_a_cursor_is_a_place_in_a_mixture(given, steps):
     straight = batches_of(given)
@@ -124,7 +124,7 @@ def test_a_cursor_is_a_place_in_a_mixture(given, steps):
     assert straight.cursor == resumed.cursor
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(MIXED, PHASES)
 def test_a_mixture_goes_on_with_more_or_fewer_processes(given, phases):
     goes_on(lambda cursor, **more: batches_of(given, cursor, **more), phases)

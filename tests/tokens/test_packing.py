@@ -41,7 +41,7 @@ def test_nothing_is_lost_and_nothing_overflows(lengths, window):
     assert places == Counter((index, place) for index, length in enumerate(lengths) for place in range(length))
 
 
-@settings(deadline=None)
+
 @given(LENGTHS, st.integers(1, 16))
 def test_rows_fill_as_by_the_plain_rule(lengths, window):
     assert fills(best_fit(lengths, window)) == fills(slow_best_fit(lengths, window))

@@ -17,7 +17,7 @@ DOCUMENTS = [Encoded(f"page-{index}é", np.arange(index * 3 % 11, dtype=np.int32
 LISTS = st.lists(st.lists(st.integers(0, 99), max_size=9), max_size=12)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(LISTS, st.integers(1, 20), st.sampled_from([100, 1 << 17]))
 def test_what_is_written_is_read(tmp_path_factory, documents, shard_tokens, vocab_size):
     folder = tmp_path_factory.mktemp("shards")

@@ -20,7 +20,7 @@ def matches(pattern: str, text: str) -> list[str]:
     return regex.findall(pattern, text, flags=regex.V0)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(TEXT)
 @example("a  b \n c\t\td   \r\n   e")
 @example("x \x1c y\x1f\x1f z\x85\x85w")
@@ -31,7 +31,7 @@ def test_the_forms_cut_alike(text):
     assert [piece for part in parts(text) for piece in matches(PARTS, part)] == whole
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(TEXT)
 def test_tiktoken_cuts_them_alike(text):
     """Every pair of bytes is a token here, so that a border moved by one byte moves the ids."""
@@ -46,7 +46,7 @@ def test_tiktoken_cuts_them_alike(text):
 
 
 @given(st.lists(st.tuples(st.sampled_from([" ", "\t", "\u3000", " \n"]), st.integers(1, 90_000)), max_size=4))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_every_long_run_is_found_and_cut(runs):
     text = "word".join(blank * (length // len(blank)) for blank, length in runs)
     longest = max((len(run) for run in re.findall(r"\s+", text)), default=0)

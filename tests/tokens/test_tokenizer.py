@@ -26,7 +26,7 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=80)
 ODD = st.text(st.sampled_from("aabbttth  \n\n\r\t\u00a0\u2028''sSdlv12.,!-_é日🙂"), max_size=120)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(TEXTS | ODD)
 @example("<|im_end|><|endoftext|><tool_call>")
 @example("")
@@ -36,7 +36,7 @@ def test_any_text_comes_back(tokenizer, text):
     assert max(ids, default=0) < tokenizer.vocab_size - len(SPECIAL)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(ODD | st.text(st.characters(exclude_categories=["Cs", "Cn", "Co"]), max_size=60))
 def test_ids_and_text_equal_transformers(tokenizer, peer, text):
     for special in SPECIAL:
@@ -113,7 +113,7 @@ def test_a_line_without_spaces_is_read_in_linear_time(tokenizer, line):
     assert tokenizer.decode(tokenizer.encode(line)) == line
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.text(st.characters(categories=["Cs"]) | st.sampled_from("a \n\ud83d\ude00"), max_size=30))
 @example("\ud83d\ude00")
 @example("a\ud800b")

@@ -85,18 +85,23 @@ def test_what_is_masked_never_reaches_loss_or_gradient():
 
 
 def test_k2_in_the_loss_has_the_gradient_of_the_reverse_kl():
-    """Summed over every token with its probability, the k2 term's gradient is the gradient of KL(p || reference)."""
+    """Of every token with its probability, the gradient of the loss is that of advantages less kl KL(p || reference);
+    what is reported is TRL's `per_token_kl`."""
     logits, reference = random(9).requires_grad_(), torch.log_softmax(random(9, seed=1), -1)
-    logprobs = torch.log_softmax(logits, -1)
-    probabilities = logprobs.detach().exp()
-    loss = policy_loss(
-        logprobs, logprobs.detach(), torch.zeros(9).double(), torch.ones(9), importance=probabilities,
-        reference_logprobs=reference,
-    )  # fmt: skip
-    assert loss.metrics["kl_k3"] > 0
-    k2 = (probabilities * 0.5 * (logprobs - reference).square()).sum()
-    (gradient,) = torch.autograd.grad(k2, logits, retain_graph=True)
-    (exact,) = torch.autograd.grad((logprobs.exp() * (logprobs - reference)).sum(), logits)
+    logprobs, advantages, one = torch.log_softmax(logits, -1), random(9, seed=2), torch.ones(1)
+    expected, reported = torch.zeros(()), torch.zeros(())
+    for part in torch.arange(9)[:, None]:
+        loss = policy_loss(
+            logprobs[part], logprobs[part].detach(), advantages[part], one, reference_logprobs=reference[part], kl=0.3
+        )
+        assert loss.weight == 1
+        expected = expected + logprobs[part].detach().exp() * loss.total
+        reported = reported + loss.metrics["kl_k3"]
+    gap = (reference - logprobs).detach()
+    torch.testing.assert_close(reported, (gap.exp() - gap - 1).sum())
+    (gradient,) = torch.autograd.grad(expected.sum(), logits, retain_graph=True)
+    objective = (logprobs.exp() * (advantages - 0.3 * (logprobs - reference))).sum()
+    (exact,) = torch.autograd.grad(-objective, logits)
     torch.testing.assert_close(gradient, exact)
 
 
@@ -119,11 +124,14 @@ def test_value_loss_takes_the_worse_of_plain_and_clipped():
     assert values.grad.tolist() == pytest.approx([0.0, -0.9, 0.0])
 
 
-def test_bradley_terry_is_log_sigmoid_of_the_gap_with_its_mean_held():
+def test_bradley_terry_is_log_sigmoid_of_the_gap_as_in_trl():
+    """RewardTrainer.compute_loss, with a margin and a center_rewards_coefficient: means where ours are sums."""
     chosen, rejected, margins = random(5), random(5, seed=1), random(5, seed=2).abs()
-    plain = -logsigmoid(chosen - rejected - margins) + 0.01 * (chosen + rejected) ** 2
-    torch.testing.assert_close(bradley_terry(chosen, rejected, margins_P=margins).total, plain.sum())
-    assert bradley_terry(chosen, rejected, centring=0.0).total > 0
+    plain = bradley_terry(chosen, rejected)
+    torch.testing.assert_close(plain.total / plain.weight, -logsigmoid(chosen - rejected).mean())
+    theirs = -logsigmoid(chosen - rejected - margins).mean() + 0.01 * torch.mean((chosen + rejected) ** 2)
+    loss = bradley_terry(chosen, rejected, margins_P=margins, centring=0.01)
+    torch.testing.assert_close(loss.total / loss.weight, theirs)
     even = bradley_terry(torch.zeros(3), torch.zeros(3))
     assert even.total.item() / even.weight == pytest.approx(math.log(2))
     assert even.metrics["accuracy"].item() / even.weight == 0.5
@@ -141,7 +149,7 @@ def test_bradley_terry_recovers_a_known_linear_reward():
 
     def closure() -> torch.Tensor:
         solver.zero_grad()
-        loss = bradley_terry(chosen @ weights, rejected @ weights, centring=0.0)
+        loss = bradley_terry(chosen @ weights, rejected @ weights)
         (loss.total / loss.weight).backward()
         return loss.total / loss.weight
 

@@ -17,9 +17,10 @@ from hornbook.models import RewardModel, Transformer, TransformerConfig
 from hornbook.training.batch import on_device
 from hornbook.training.credit.grpo import group_advantages
 from hornbook.training.fit import fit
-from hornbook.training.grpo import GroupCredit, grpo, informative
+from hornbook.training.grpo import GroupCredit, clipped, grpo, informative
+from hornbook.training.objectives.value import value_loss
 from hornbook.training.optimiser import Optimiser, Rates
-from hornbook.training.ppo import ActorCritic, CriticCredit, ppo
+from hornbook.training.ppo import VALUE_WEIGHT, ActorCritic, CriticCredit, ppo
 from hornbook.training.rollouts import Answer, Judge, Rollouts, Verify, careful
 from hornbook.training.schedule import constant
 from hornbook.training.sequences import answer_logprobs
@@ -251,6 +252,49 @@ def test_prompts_that_are_not_scored_pay_no_kl_and_teach_no_critic():
     loss.total.backward()
     assert not any(p.grad is not None and p.grad.any() for p in model.critic.parameters())
     assert any(p.grad is not None and p.grad.any() for p in model.policy.parameters())
+
+
+def mixed() -> tuple[ActorCritic, Rollouts]:
+    """A critic with something to say, and prompts of which some are not scored."""
+    model, lengths = actor_critic(), lambda answer: float(len(answer.completion.ids))
+    torch.nn.init.normal_(model.critic.head.weight, std=0.3, generator=torch.Generator().manual_seed(0))
+    return model, ppo_rollouts(model, unscored=frozenset(range(24)), verify=lengths)
+
+
+def test_policy_and_critic_have_each_the_mean_of_its_own_tokens():
+    """TRL's PPOTrainer: masked_mean(pg_loss_max, mask) + vf_coef * 0.5 * masked_mean(vf_loss_max, mask), the critic's
+    mask without the answers to prompts that are not scored."""
+    model, rollouts = mixed()
+    batch: Any = on_device(next(rollouts), "cpu")
+    extra, mask = batch.extra, batch.extra["valued_N"]
+    assert 0.3 < mask.float().mean() < 0.9
+    extra["values_N"] += 0.3 * torch.randn(len(mask), generator=torch.Generator().manual_seed(1))  # some are clipped
+    value, returns, advantages = model.values(batch), extra["returns_N"], extra["advantages_N"]
+    ratio = torch.exp(answer_logprobs(model.policy, batch) - extra["old_N"])
+    importance = torch.exp(extra["old_N"] - extra["sampler_N"]).clamp(max=2.0)
+    pg_loss = (torch.max(-advantages * ratio, -advantages * ratio.clamp(0.8, 1.28)) * importance).mean()
+    near = torch.clamp(value, extra["values_N"] - 0.2, extra["values_N"] + 0.2)
+    vf_loss_max = torch.max((value - returns) ** 2, (near - returns) ** 2)
+    vf_loss = 0.5 * (vf_loss_max * mask).sum() / mask.sum()
+    loss = ppo(model, batch)
+    torch.testing.assert_close(loss.total / loss.weight, pg_loss + VALUE_WEIGHT * vf_loss)
+    torch.testing.assert_close(loss.metrics["value_error"] / loss.weight, (value - returns)[mask].square().mean())
+
+
+def test_a_step_of_ppo_may_come_in_pieces():
+    """Of both batches of a rollout as one step, each mean is over the tokens of both."""
+    model, rollouts = mixed()
+    policy = critic = tokens = valued = 0.0
+    for _ in range(2):
+        batch: Any = on_device(next(rollouts), "cpu")
+        extra = batch.extra
+        policy += clipped(answer_logprobs(model.policy, batch), extra).total.item()
+        found = value_loss(model.values(batch), extra["values_N"], extra["returns_N"], extra["valued_N"])
+        critic, tokens, valued = critic + found.total.item(), tokens + len(extra["targets_N"]), valued + found.weight
+    model, rollouts = mixed()
+    result = fit(model, rollouts, ppo, Optimiser(model, RATES), constant, folder=None, device="cpu", steps=1,
+                 accumulate=2)  # fmt: skip
+    assert result.loss == pytest.approx(float(policy / tokens + VALUE_WEIGHT * critic / valued), rel=1e-6)
 
 
 def test_a_verifier_that_crashes_gives_nan_and_never_0():

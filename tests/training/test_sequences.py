@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from typing import Any, cast
 
 import numpy as np
 import pytest
 import torch
+from torch.nn.functional import logsigmoid
 
 from hornbook.core.errors import InputError
 from hornbook.models import Transformer, TransformerConfig
 from hornbook.training.batch import on_device
 from hornbook.training.comparisons import ComparisonBatches, Ranked, ranked_batch, reference_logprobs
+from hornbook.training.fit import fit
 from hornbook.training.judge import Judge
 from hornbook.training.objectives.dpo import dpo
 from hornbook.training.objectives.reward import KEPT_WEIGHT, bradley_terry, reward
+from hornbook.training.optimiser import Optimiser
+from hornbook.training.schedule import constant
 from hornbook.training.sequences import answer_logprobs, pack_answers, padded
 
 VOCABULARY = 50
@@ -106,7 +112,7 @@ def test_the_reward_objective_scores_each_answer_by_its_last_token_and_its_likel
     for comparison in ranked:
         for answer in comparison.answers:
             ids = torch.tensor([[*comparison.prompt, *answer]])
-            heads.append(model.score(ids, torch.tensor([ids.shape[1] - 1]))[0])
+            heads.append(model.head(model.transformer.hidden(ids)[0, -1]))
             logprobs = torch.log_softmax(model.transformer(ids)[0, :-1], -1).gather(1, ids[0, 1:, None])[:, 0]
             said = logprobs[len(comparison.prompt) - 1 :]
             told.append(said)
@@ -118,13 +124,77 @@ def test_the_reward_objective_scores_each_answer_by_its_last_token_and_its_likel
     torch.testing.assert_close(logprobs_S, torch.stack([said.sum() for said in told]), atol=1e-3, rtol=1e-4)
     better = [0, 0, 1, 3, 3, 4, 6, 6, 7, 9, 9, 10]
     worse = [1, 2, 2, 4, 5, 5, 7, 8, 8, 10, 11, 11]
-    plain = bradley_terry(scores[better], scores[worse], centring=0.0)
+    plain = bradley_terry(scores[better], scores[worse])
     kept = -torch.cat(told[::3]).mean()  # the first answer of each prompt is the best
     loss = reward(model, batch)
     torch.testing.assert_close(loss.total, plain.total + KEPT_WEIGHT * 12 * kept, atol=1e-2, rtol=1e-3)
     loss.total.backward()
     assert model.transformer.lm_head.weight.grad is None  # it judges, and is not taught
     assert model.transformer.model.embed_tokens.weight.grad is not None
+
+
+def test_the_reward_objective_of_one_batch_is_as_it_was_bit_for_bit():
+    """The mean of the kept loss written out with the batch's own counts: what reward models were trained with."""
+    model, batch = judge(), cast(Any, on_device(ranked_batch(comparisons(5), 24), "cpu"))
+    loss = reward(model, batch)
+    rewards_S, _, logprobs_S = model.judged(batch)
+    better_P, worse_P = batch.extra["pairs_P2"].unbind(1)
+    best_S = torch.ones(15, dtype=torch.bool)
+    best_S[worse_P] = False
+    lengths_S = torch.bincount(batch.extra["sequences_N"], minlength=15)
+    told = -logprobs_S[best_S].sum() / lengths_S[best_S].sum()
+    total = -logsigmoid(rewards_S[better_P] - rewards_S[worse_P]).sum() + KEPT_WEIGHT * 15.0 * told
+    assert torch.equal(loss.total, total)
+    assert torch.equal(loss.metrics["told"], 15.0 * told)
+    assert loss.weight == 15
+    for one, other in zip(gradients(model, loss.total), gradients(model, total), strict=True):
+        assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3])
+def test_the_reward_objective_of_pieces_adds_up_to_that_of_the_batch(rows: int):
+    ranked = [  # of unlike lengths and numbers of pairs, so that no piece has the means of another
+        Ranked(one.prompt, [*one.answers, [7] * (2 * index + 1)], one.pairs[: 1 + index % 3])
+        for index, one in enumerate(comparisons(6))
+    ]
+    model, whole = judge(), on_device(ranked_batch(ranked, 48), "cpu")
+    pieces = [ranked_batch(ranked[first : first + rows], 48) for first in range(0, 6, rows)]
+    assert whole.counts == {name: sum(piece.counts[name] for piece in pieces) for name in whole.counts}
+    losses = [reward(model, on_device(replace(piece, counts=whole.counts), "cpu")) for piece in pieces]
+    loss, total = reward(model, whole), sum((piece.total for piece in losses), torch.zeros(()))
+    torch.testing.assert_close(total, loss.total, rtol=1e-6, atol=0)
+    assert sum(piece.weight for piece in losses) == loss.weight
+    for name, found in loss.metrics.items():
+        torch.testing.assert_close(sum(piece.metrics[name] for piece in losses), found, rtol=1e-6, atol=1e-6)
+    for one, other in zip(gradients(model, total), gradients(model, loss.total), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6 * float(other.abs().max()))
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3])
+def test_a_step_of_several_batches_is_that_of_one(rows: int):
+    """The loop gives each the counts of them all."""
+    ranked = comparisons(6)
+    for index, one in enumerate(ranked):
+        one.answers[0].extend([7] * index)  # pyright: ignore[reportAttributeAccessIssue]
+
+    def step(rows: int) -> dict[str, float]:
+        batches, model = ComparisonBatches(ranked, rows=rows, seed=0, window=48), judge()
+        return fit(model, batches, reward, Optimiser(model), constant, folder=None, device="cpu", steps=1,
+                   accumulate=6 // rows).metrics  # fmt: skip
+
+    parts, whole = step(rows), step(6)
+    for name in ("loss", "told", "accuracy", "gap", "gradient_norm", "weight"):
+        assert parts[name] == pytest.approx(whole[name], rel=1e-6 if name != "gradient_norm" else 1e-5)
+
+
+def judge() -> Judge:
+    model = Judge(random_model(deviation=0.1))
+    torch.nn.init.normal_(model.head.weight, generator=torch.Generator().manual_seed(0))
+    return model
+
+
+def gradients(model: Judge, total: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    return torch.autograd.grad(total, [p for p in model.parameters() if p is not model.transformer.lm_head.weight])
 
 
 def test_dpo_of_the_reference_itself_is_ln_2():

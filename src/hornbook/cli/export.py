@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -10,7 +11,7 @@ import typer
 
 from hornbook.cli.common import print_json, size
 from hornbook.cli.deployed import model_folder
-from hornbook.core.errors import RecipeError
+from hornbook.core.errors import HornbookError, RecipeError
 from hornbook.core.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def export(
     out = out or Path(f"{name}-{kind}.gguf" if to == "gguf" else f"{name}-hf")
     if out.exists():
         raise RecipeError("there is something of that name", where=out, fix="name another place with --out")
+    _demand_place(out)
     with progress_bar("weights", None, "bytes") as bar:
         _write_folder(folder, out, kind, bar) if to == "hf" else _write_gguf(folder, out, kind, name, bar)
     used = sum(path.stat().st_size for path in ([out] if out.is_file() else out.iterdir()))
@@ -45,6 +47,15 @@ def export(
         print_json({"from": str(folder), "to": str(out), "bytes": used})
     else:
         print(f"{out}: {size(used)}, from {folder}")
+
+
+def _demand_place(out: Path) -> None:
+    """Raises HornbookError, before a weight is read, where nothing can be written."""
+    near = next(folder for folder in out.absolute().parents if folder.exists())
+    try:
+        tempfile.TemporaryFile(dir=near).close()
+    except OSError:
+        raise HornbookError("this place cannot be written", where=out, fix="name another with --out") from None
 
 
 def _write_gguf(folder: Path, out: Path, kind: Any, name: str, bar: Bar) -> None:
@@ -57,13 +68,11 @@ def _write_gguf(folder: Path, out: Path, kind: Any, name: str, bar: Bar) -> None
 
 
 def _write_folder(folder: Path, out: Path, kind: str | None, bar: Bar) -> None:
-    from hornbook.models.config import TransformerConfig
-    from hornbook.models.files import read_json, write_json
-    from hornbook.models.sources import DTYPES, model_source, write_source
+    from hornbook.models.files import write_json
+    from hornbook.models.sources import DTYPES, model_source, speaking_config, write_source
     from hornbook.models.weights import WEIGHTS
 
-    values = read_json(folder / "config.json")
-    config = TransformerConfig.from_hf(values, where=folder / "config.json")
+    values, config = speaking_config(folder)
     dtype = None if kind is None else DTYPES[kind]
     source = model_source(folder, config)
     try:

@@ -83,4 +83,4 @@ def _lines(estimate: Estimate) -> list[str]:
         lines.append(estimate.doubt)
     largest = sorted(estimate.memory.items(), key=lambda part: -part[1])
     where = ", ".join(f"{name} {size(held)}" for name, held in largest if held >= needed / 100)
-    return [*lines, f"holds at most {size(needed)} of {size(estimate.memory_limit)}: {where}"]
+    return [*lines, f"holds at most {size(needed)} of {size(estimate.memory_limit)} when it runs alone: {where}"]

@@ -95,7 +95,7 @@ def _ended(done: Done) -> None:
         print(f"{done.step}: up to date", flush=True)
         return
     counts = "".join(f", {value:,} {name}" for name, value in record.counts.items())
-    memory = size(record.peak_memory_bytes)
+    memory = f"at most {size(record.peak_memory_bytes)} of memory"
     share = f", {record.metrics['mfu']:.0%} of what the device can compute" if "mfu" in record.metrics else ""
     print(f"{done.step}: done in {duration(record.seconds)}, {memory}{counts}{share}", flush=True)
 

@@ -67,7 +67,7 @@ def _show_record(folder: Path, record: Record) -> None:
             ("artifact", folder),
             ("kind", f"{record.kind}, made by the stage {record.stage} (version {record.version})"),
             ("began", record.started),
-            ("took", f"{duration(record.seconds)} in {attempts}, {size(record.peak_memory_bytes)}"),
+            ("took", f"{duration(record.seconds)} in {attempts}, at most {size(record.peak_memory_bytes)} of memory"),
             ("on disk", f"{size(used)} in {files}"),
             ("identity", record.identity),
             ("digest", record.digest),

@@ -36,13 +36,14 @@ class RecipeError(HornbookError):
 
 
 class InputError(HornbookError):
-    """What came from outside (a site, a folder, a file of conversations) cannot be used."""
+    """What came from outside (a site, a folder, a file of conversations) is not there, or cannot be used."""
 
     exit_code = 3
 
 
 class DamagedError(HornbookError):
-    """A file Hornbook wrote is no longer what it wrote."""
+    """A file that a program wrote is not whole, or contradicts itself: cut off, overwritten, no JSON, parts of two
+    things. Whether that program was Hornbook, and which command meets it, makes no difference."""
 
     exit_code = 4
 

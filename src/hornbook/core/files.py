@@ -66,7 +66,7 @@ def explained(error: OSError, path: Path) -> Exception:
     if error.errno == errno.EFBIG:
         return HornbookError("no file may grow so large here", where=path, fix="raise `ulimit -f` and run again")
     if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOENT, errno.ENOTDIR, errno.EEXIST):
-        return HornbookError("this place cannot be written", where=path, fix="choose another folder (HORNBOOK_RUNS)")
+        return HornbookError("this place cannot be written", where=path, fix="choose another (for runs: HORNBOOK_RUNS)")
     return error
 
 

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from hornbook.core.errors import InputError
+from hornbook.core.errors import DamagedError
 from hornbook.core.files import atomic_writer
 
 
 def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
-    """Every object of the file, in order. Raises InputError naming the line that is no JSON object."""
+    """Every object of the file, in order. Raises DamagedError naming the line that is no JSON object."""
     with open(path, "rb") as file:
         for number, line in enumerate(file, 1):
             if not line.strip():
@@ -20,11 +20,11 @@ def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
             try:
                 row = json.loads(line)
             except (json.JSONDecodeError, UnicodeDecodeError) as error:
-                raise InputError(
+                raise DamagedError(
                     f"not JSON ({error})", where=f"{path}, line {number}", fix="mend or remove the line"
                 ) from None
             if not isinstance(row, dict):
-                raise InputError(
+                raise DamagedError(
                     "a line must be a JSON object", where=f"{path}, line {number}", fix="mend or remove the line"
                 )
             yield row

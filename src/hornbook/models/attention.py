@@ -29,7 +29,7 @@ class Mask(NamedTuple):
 
     numbers_BT: Tensor | None = None  # the documents' numbers, for attention by blocks
     prefixes_BT: Tensor | None = None  # with them, the numbers of their prefixes
-    additive_B1TT: Tensor | None = None  # 0 where t may look at s, minus infinity elsewhere; B is 1 without documents
+    additive_B1TS: Tensor | None = None  # 0 where t may look at s, minus infinity elsewhere; B is 1 without documents
     causal: bool = True
     visible: blocks.BlockMask | None = None  # in a graph on a GPU
 
@@ -59,7 +59,7 @@ def attention_mask(
         seen = seen & (own if prefixes_BT is None else own | (prefixes_BT[:, :, None] == documents_BT[:, None, :]))
     if window is not None and positions_BT is not None:
         seen = seen & (positions_BT[:, :, None] - positions_BT[:, None, :] < window)
-    return Mask(additive_B1TT=_additive(seen, like))
+    return Mask(additive_B1TS=_additive(seen, like))
 
 
 def mask_between(
@@ -85,12 +85,12 @@ def mask_between(
     if queries_BT is not None and keys_BS is not None:
         seen = seen & (queries_BT[:, :, None] == keys_BS[:, None, :])
         seen = seen | ~seen.any(-1, keepdim=True)
-    return Mask(additive_B1TT=_additive(seen, like))
+    return Mask(additive_B1TS=_additive(seen, like))
 
 
 def attend(
-    q_BHTE: Tensor, k_BKTE: Tensor, v_BKTE: Tensor, mask: Mask, *, scale: float | None = None,
-    bias_1HTT: Tensor | None = None,
+    q_BHTE: Tensor, k_BKSE: Tensor, v_BKSE: Tensor, mask: Mask, *, scale: float | None = None,
+    bias_1HTS: Tensor | None = None,
 ) -> Tensor:  # fmt: skip
     """softmax(scale q k' + bias + mask) v as o_BTHE (Vaswani et al. 2017); K key-value heads each serve H / K heads.
 
@@ -98,19 +98,19 @@ def attend(
     of queries.
     """
     if mask.numbers_BT is not None:
-        return _InBlocks.apply(q_BHTE, k_BKTE, v_BKTE, mask.numbers_BT, mask.prefixes_BT)
+        return _InBlocks.apply(q_BHTE, k_BKSE, v_BKSE, mask.numbers_BT, mask.prefixes_BT)
     if mask.visible is not None:
-        return blocks.attend_visible(q_BHTE, k_BKTE, v_BKTE, mask.visible, scale).transpose(1, 2)
-    groups, additive_B1TT = q_BHTE.shape[1] // k_BKTE.shape[1], mask.additive_B1TT
+        return blocks.attend_visible(q_BHTE, k_BKSE, v_BKSE, mask.visible, scale).transpose(1, 2)
+    groups, additive_B1TS = q_BHTE.shape[1] // k_BKSE.shape[1], mask.additive_B1TS
     if _in_tiles(q_BHTE):
         scale = q_BHTE.shape[-1] ** -0.5 if scale is None else scale
-        k_BHTE, v_BHTE = (x if groups == 1 else x.repeat_interleave(groups, 1) for x in (k_BKTE, v_BKTE))
-        return _InTiles.apply(q_BHTE, k_BHTE, v_BHTE, additive_B1TT, bias_1HTT, scale).transpose(1, 2)
-    causal = additive_B1TT is None and mask.causal
-    if bias_1HTT is not None:
-        additive_B1TT = bias_1HTT if additive_B1TT is None else bias_1HTT + additive_B1TT
+        k_BHSE, v_BHSE = (x if groups == 1 else x.repeat_interleave(groups, 1) for x in (k_BKSE, v_BKSE))
+        return _InTiles.apply(q_BHTE, k_BHSE, v_BHSE, additive_B1TS, bias_1HTS, scale).transpose(1, 2)
+    causal, added_BHTS = additive_B1TS is None and mask.causal, additive_B1TS
+    if bias_1HTS is not None:
+        added_BHTS = bias_1HTS if additive_B1TS is None else bias_1HTS + additive_B1TS
     o_BHTE = F.scaled_dot_product_attention(
-        q_BHTE, k_BKTE, v_BKTE, attn_mask=additive_B1TT, is_causal=causal, scale=scale, enable_gqa=groups > 1
+        q_BHTE, k_BKSE, v_BKSE, attn_mask=added_BHTS, is_causal=causal, scale=scale, enable_gqa=groups > 1
     )
     return o_BHTE.transpose(1, 2)
 

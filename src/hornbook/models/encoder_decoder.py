@@ -157,7 +157,7 @@ class OwnLayer(nn.Module):
         q, k, v = attention.split(side_by_side(self.layer_norm(x_BTD), attention.q, attention.k, attention.v))
         if kept is not None:
             k, v = kept.extended(index, k, v)
-        return x_BTD + attention.joined(attend(q, k, v, mask, scale=1.0, bias_1HTT=bias_1HTT))
+        return x_BTD + attention.joined(attend(q, k, v, mask, scale=1.0, bias_1HTS=bias_1HTT))
 
 
 class CrossLayer(nn.Module):

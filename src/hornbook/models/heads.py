@@ -26,28 +26,13 @@ class ScalarHead(nn.Module):
 
 
 class RewardModel(nn.Module):
-    """A transformer that scores instead of speaking (InstructGPT, arXiv:2203.02155)."""
+    """A transformer with a scalar head on its hidden states: what rewards and values are made with (InstructGPT,
+    arXiv:2203.02155)."""
 
     def __init__(self, transformer: Transformer):
         super().__init__()
         self.transformer = transformer
         self.head = ScalarHead(transformer.config.hidden_size)
-
-    def values(self, ids_BT: Tensor, positions_BT: Tensor | None = None, documents_BT: Tensor | None = None) -> Tensor:
-        """v_BT: the head's value at every place."""
-        return self.head(self.transformer.hidden(ids_BT, positions_BT, documents_BT))
-
-    def score(
-        self,
-        ids_BT: Tensor,
-        last_B: Tensor,
-        positions_BT: Tensor | None = None,
-        documents_BT: Tensor | None = None,
-    ) -> Tensor:
-        """r_B: the value at place `last_B` of each row, where its text ends."""
-        x_BTD = self.transformer.hidden(ids_BT, positions_BT, documents_BT)
-        rows = torch.arange(ids_BT.shape[0], device=ids_BT.device)
-        return self.head(x_BTD[rows, last_B])
 
 
 def save_reward_model(model: RewardModel, folder: Path) -> None:

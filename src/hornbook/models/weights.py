@@ -115,7 +115,8 @@ def write_weights(folder: Path, tensors: dict[str, Tensor], part_bytes: int) -> 
 
 
 def read_json(path: Path) -> dict:
-    """The object in the file, its numbers finite. Raises InputError when there is none."""
+    """The object in the file, its numbers finite. Raises InputError when there is no such file, DamagedError when it
+    holds none."""
     if not path.is_file():  # a pipe would be waited for
         raise InputError("the file is not there", where=path, fix="name a model folder")
     try:
@@ -123,9 +124,9 @@ def read_json(path: Path) -> dict:
     except OSError as error:
         raise InputError(f"it cannot be read ({error.strerror})", where=path, fix="look at who may read it") from None
     except (ValueError, RecursionError) as error:
-        raise InputError(f"not JSON ({error})", where=path, fix="mend the file") from None
+        raise DamagedError(f"not JSON ({error})", where=path, fix="mend the file") from None
     if not isinstance(values, dict):
-        raise InputError("not a JSON object", where=path, fix="mend the file")
+        raise DamagedError("not a JSON object", where=path, fix="mend the file")
     return values
 
 
@@ -157,7 +158,7 @@ def _weight_files(folder: Path) -> list[Path]:
         return [folder / WEIGHTS]
     places = read_json(index).get("weight_map")
     if not isinstance(places, dict) or not places or not all(isinstance(name, str) for name in places.values()):
-        raise InputError("weight_map does not name a file for each tensor", where=index, fix="fetch it again")
+        raise DamagedError("weight_map does not name a file for each tensor", where=index, fix="fetch it again")
     names = sorted(set(places.values()))
     for name in names:
         if Path(name).name != name:

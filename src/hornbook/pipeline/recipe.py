@@ -13,7 +13,9 @@ from typing import Any, Literal, Self, TypeVar, cast
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from hornbook.core.errors import RecipeError
+from hornbook.core.processes import cores
 from hornbook.core.seeds import derive
+from hornbook.core.words import counted
 from hornbook.pipeline.config import Dial, StageConfig
 from hornbook.pipeline.stage import Step
 
@@ -55,6 +57,15 @@ class MachineConfig(BaseModel):
         there = self.processes * self.machines
         if there % self.tensor:
             raise ValueError(f"tensor = {self.tensor} does not divide processes x machines = {there}")
+        return self
+
+    @model_validator(mode="after")
+    def _threads_there_are(self) -> Self:
+        """Slurm's and Ray's machines are others than this one. What was begun on a larger machine goes on with the
+        threads that its attempt began with, whatever the recipe says then."""
+        if self.launcher not in ("slurm", "ray") and (self.threads or 0) > cores():
+            raise ValueError(f"threads = {self.threads} cannot be: this machine has {counted(cores(), 'processor')}; "
+                             f"leave it out, or set it to {cores()} at most")
         return self
 
 

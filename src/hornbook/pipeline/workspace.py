@@ -24,6 +24,8 @@ from hornbook.pipeline.record import REBUILD, RECORD_NAME, Record
 
 A = TypeVar("A", bound=Artifact)
 
+PLAN = "plan.json"  # every run has one, from its first plan on
+
 
 def runs_folder() -> Path:
     """Where runs are kept: HORNBOOK_RUNS, or `runs` in the folder where one is."""
@@ -42,8 +44,8 @@ class Workspace:
     def named(cls, name: str) -> Workspace:
         """The run of that name. Raises InputError where there is none."""
         folder = runs_folder() / name
-        if not folder.is_dir():
-            known = [path.name for path in sorted(runs_folder().glob("*")) if path.is_dir()]
+        if not (folder / PLAN).is_file():
+            known = [path.parent.name for path in sorted(runs_folder().glob(f"*/{PLAN}"))]
             there = f"the runs here are {', '.join(known)}" if known else "start one with: hornbook run RECIPE"
             raise InputError("there is no such run", where=folder, fix=there)
         return cls(folder)
@@ -75,7 +77,7 @@ class Workspace:
     def plan(self) -> dict[str, Any]:
         """plan.json: `settled` (what was asked -> its configuration), `measured` (what was found out of this machine),
         `current` (step -> folder), `recipe`."""
-        path = self.folder / "plan.json"
+        path = self.folder / PLAN
         empty: dict[str, Any] = {"settled": {}, "measured": {}, "current": {}}
         try:
             return {**empty, **json.loads(path.read_bytes())}
@@ -88,7 +90,7 @@ class Workspace:
     def write_plan(self, plan: dict[str, Any]) -> None:
         """Replace plan.json when it differs."""
         if plan != self.plan():
-            write_text(self.folder / "plan.json", json.dumps(plan, indent=1, ensure_ascii=False))
+            write_text(self.folder / PLAN, json.dumps(plan, indent=1, ensure_ascii=False))
 
     def commit(self, partial: Path, target: Path) -> None:
         """Rename `partial/out`, whose record is written, into place, and clear what the step left half done."""

@@ -65,7 +65,7 @@ class Course:
 
     def read(self, train: TokenShards, samples: Samples) -> None:
         """Read the pages, each source as often as the mixture has it: the rates climb and stay, and in the second part
-        fall to nothing."""
+        fall to the floor."""
         config, seed = self.config, derive(self.run.seed, "order")
         sizes = predictions(train)
         order, shares = mixed(
@@ -99,7 +99,8 @@ class Course:
         left, height, legs = falling_steps, 1.0, LEGS if config.minutes else 1
         for leg in range(legs if left else 0):
             left = self._left(leg, left)
-            count, falling = math.ceil(left / (legs - leg)), warmup_stable_cooldown(left, cooldown=1.0)
+            count = math.ceil(left / (legs - leg))
+            falling = warmup_stable_cooldown(left, cooldown=1.0, floor=config.floor / height)
             learn(f"cooldown{leg}", lambda step, of=height, by=falling: of * by(step), count, self.steps + left)
             left, height = left - count, height * falling(count)
             if not left:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from hornbook.core.digest import digest_json
 from hornbook.core.errors import InputError
 from hornbook.core.processes import cores
+from hornbook.core.progress import progress_bar
 from hornbook.core.words import counted, size
 from hornbook.pipeline.config import Estimate
 from hornbook.road.here import batching_of, document_tokens, fitted, machine_of, memory_of, processor, vocabulary
@@ -105,10 +106,11 @@ def pace_of(config: PretrainConfig, recipe: Recipe, measured: dict[str, Any]) ->
     if kept is None or kept.busy:
         device, compile = machine_of(recipe)
         demand_memory(config, vocabulary(recipe), device=device, compile=compile)
-        found = measured_pace(
-            config, vocabulary(recipe), device=device, compile=compile, threads=recipe.machine.threads,
-            document=document_tokens(recipe, config.window),
-        )  # fmt: skip
+        with progress_bar("measuring this machine's pace", None, "tokens") as bar:
+            found = measured_pace(
+                config, vocabulary(recipe), device=device, compile=compile, threads=recipe.machine.threads,
+                document=document_tokens(recipe, config.window), told=bar.advance,
+            )  # fmt: skip
         if kept is None or not found.busy or found.step(config.accumulate) < kept.step(config.accumulate):
             kept = found
         measured[key] = asdict(kept)

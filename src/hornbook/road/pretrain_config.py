@@ -66,6 +66,7 @@ class PretrainConfig(StageConfig):
     )
     warmup: float = Field(0.02, ge=0, le=1, description="share of the steps in which the rates climb")
     cooldown: float = Field(0.7, ge=0, le=1, description="share of the steps in which the rates fall")
+    floor: float = Field(0.1, ge=0, le=1, description="what the rates fall to, as a part of their height")
     keep_every: int | None = Field(
         None, ge=1, description="keep the model of every so-manieth step for good, in folders called step-…"
     )

@@ -65,7 +65,7 @@ class RlConfig(StageConfig):
         return 2.4 * self.grpo_steps + 1.8 * self.ppo_steps + 10.0 * self.control + 20.0 * self.dpo
 
 
-@stage(version=9)
+@stage(version=10)
 def rl(
     config: RlConfig,
     sft: Model,

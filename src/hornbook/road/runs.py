@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hornbook.pipeline.recipe import Recipe
-from hornbook.pipeline.workspace import Workspace, runs_folder
+from hornbook.pipeline.workspace import PLAN, Workspace, runs_folder
 from hornbook.road.sizes import DEPTHS
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def workspace_of(recipe: Recipe) -> Workspace:
 def open_run(name: str) -> Workspace:
     """A run by its name, its folder, or its recipe. Raises InputError where there is none."""
     folder = Path(name)
-    if (folder / "plan.json").exists():
+    if (folder / PLAN).is_file():
         return Workspace(folder)
     return Workspace.named(folder.stem if folder.suffix == ".toml" else name)
 

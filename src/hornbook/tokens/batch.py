@@ -18,6 +18,8 @@ class Batch:
                   -1 where there is nothing.
     weights_BT:   float32, the weight of predicting `targets_BT` at that place.
     extra:        what an objective needs beside, by name.
+    counts:       what an objective divides by beside its weight, by name: of a mean within a sum. `fit` puts those of
+                  the whole step in the place of each batch's own.
     """
 
     ids_BT: np.ndarray
@@ -26,6 +28,7 @@ class Batch:
     documents_BT: np.ndarray
     weights_BT: np.ndarray
     extra: dict[str, np.ndarray] = field(default_factory=dict)
+    counts: dict[str, float] = field(default_factory=dict)
 
     @classmethod
     def empty(cls, rows: int, window: int) -> Batch:

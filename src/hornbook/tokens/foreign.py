@@ -71,7 +71,7 @@ class ForeignTokenizer(LibraryTokenizer):
             description = json.loads(path.read_text("utf-8"))
             given = generation.get("eos_token_id") or []
             ends = given if isinstance(given, list) else [given]
-            made = cls(description, configuration, [int(token) for token in ends], path)
+            made = cls(description, configuration, [int(token) for token in ends], folder)
             named = made.special.get(made._of("eos_token") or "")
             made._ends = tuple(dict.fromkeys([*made._ends, *([] if named is None else [named])]))
             return made
@@ -89,6 +89,11 @@ class ForeignTokenizer(LibraryTokenizer):
     @property
     def ends(self) -> tuple[int, ...]:
         return self._ends
+
+    def demand_template(self) -> None:
+        """Raises InputError for a chat template that cannot be read: when the model is taken, not at its first chat."""
+        if self._renderer is not None:
+            self._renderer.demand_readable()
 
     def prompt(self, messages: Sequence[dict]) -> list[int]:
         """The conversation as the model's own template writes it, up to where it answers.

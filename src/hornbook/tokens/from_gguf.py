@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hornbook.core.errors import InputError
+from hornbook.core.errors import DamagedError, InputError
 from hornbook.tokens.cuts import CUTS
 from hornbook.tokens.description import BPE, FROM_LETTERS, Description
 from hornbook.tokens.special import listed
@@ -21,7 +21,7 @@ def read_vocabulary(metadata: Mapping[str, Any], where: object) -> tuple[Descrip
 
     Of the kinds `gpt2` (byte-level BPE, cut as `tokenizer.ggml.pre` names) and `llama` (SentencePiece's BPE, whose
     merges are found again from the scores). Text is read as llama.cpp reads it: no characters are composed first.
-    Raises InputError where there is none, or one of another kind, and for lists that do not fit each other.
+    Raises InputError where there is none, or one of another kind, DamagedError for lists that do not fit each other.
     """
     kind = metadata.get(f"{KEY}model")
     if kind not in ("gpt2", "llama"):
@@ -32,8 +32,8 @@ def read_vocabulary(metadata: Mapping[str, Any], where: object) -> tuple[Descrip
     while kinds and kinds[-1] == UNUSED:  # padding, so that the matrices have round sizes
         tokens, kinds = tokens[: len(kinds) - 1], kinds[:-1]
     if not tokens or len(kinds) != len(tokens) or len(set(tokens)) != len(tokens):
-        raise InputError("its tokens, their kinds and their names do not fit each other", where=where,
-                         fix="fetch the file again, or take another")
+        raise DamagedError("its tokens, their kinds and their names do not fit each other", where=where,
+                           fix="fetch the file again, or take another")
     make = _byte_level if kind == "gpt2" else _sentencepiece
     description, begins = make(metadata, tokens, kinds, where)
     added = [{"id": token, **listed(text), "special": kinds[token] != USER_DEFINED}
@@ -80,7 +80,7 @@ def _sentencepiece(
     """SentencePiece's BPE: a text's characters, pairs merged by the score of what they make, bytes for the unknown."""
     scores = _list(metadata, "scores", float, where)
     if len(scores) < len(tokens):
-        raise InputError("it has fewer scores than tokens", where=where, fix="fetch the file again, or take another")
+        raise DamagedError("it has fewer scores than tokens", where=where, fix="fetch the file again, or take another")
     space, text = {"String": SPACE}, {"String": " "}
     written: list[Description] = [{"type": "Replace", "pattern": text, "content": SPACE}]
     read: list[Description] = [{"type": "Replace", "pattern": space, "content": " "}, {"type": "ByteFallback"},
@@ -125,15 +125,15 @@ def _token(metadata: Mapping[str, Any], name: str, tokens: Sequence[str], where:
     if token is None:
         return None
     if not isinstance(token, int) or not 0 <= token < len(tokens):
-        raise InputError(f"{KEY}{name} = {str(token)[:20]} is no token of its own", where=where,
-                         fix="fetch the file again, or take another")
+        raise DamagedError(f"{KEY}{name} = {str(token)[:20]} is no token of its own", where=where,
+                           fix="fetch the file again, or take another")
     return tokens[token]
 
 
 def _list(metadata: Mapping[str, Any], name: str, kind: type, where: object, default: Any = None) -> list[Any]:
     found = metadata.get(KEY + name, default)
     if not isinstance(found, list) or not all(isinstance(value, kind) for value in found):
-        raise InputError(f"its tokenizer has no {name}", where=where, fix="fetch the file again, or take another")
+        raise DamagedError(f"its tokenizer has no {name}", where=where, fix="fetch the file again, or take another")
     return found
 
 
@@ -141,7 +141,7 @@ def _pair(text: str, where: object) -> list[str]:
     """A merge: two tokens with a space between them. The first may be a letter that is a space no longer."""
     left, found, right = text[:1] + text[1:].split(" ", 1)[0], " " in text[1:], text[1:].partition(" ")[2]
     if not found:
-        raise InputError(f"the merge {text[:20]!r} is not of two tokens", where=where, fix="take another file")
+        raise DamagedError(f"the merge {text[:20]!r} is not of two tokens", where=where, fix="take another file")
     return [left, right]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from hornbook.core.errors import InputError
+from hornbook.core.errors import DamagedError, InputError
 from hornbook.tokens.chat import render
 from hornbook.tokens.described import LibraryTokenizer, opened
 from hornbook.tokens.description import Description
@@ -24,16 +24,19 @@ def import_tokenizer(path: Path) -> tuple[Tokenizer, list[str]]:
     """The tokenizer of a tokenizer.json, or of the folder it lies in, and the special tokens it had to be given.
 
     Every token keeps its id; what it lacks of SPECIAL comes after the last one, and a text goes on ending with what
-    ended it. Raises InputError for a file that is no tokenizer.json, one that leaves no room after its last id, and one
-    with which texts and chats read otherwise here than in the programs that open the file.
+    ended it. Raises InputError where there is no such file, for one that leaves no room after its last id, and one
+    with which texts and chats read otherwise here than in the programs that open it; DamagedError for one that is no
+    tokenizer.json.
     """
     path = path / "tokenizer.json" if path.is_dir() else path
+    if not path.is_file():
+        raise InputError("there is no tokenizer.json here", where=path.parent, fix="name a model's, or its folder")
     try:
         description, lacking = _with_special(json.loads(path.read_text("utf-8")))
         made, library = LibraryTokenizer(description), opened(description)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise InputError(f"this is no tokenizer.json that can be read ({type(error).__name__}: {error})", where=path,
-                         fix="name the tokenizer.json of a model, or its folder") from None
+        raise DamagedError(f"this is no tokenizer.json that can be read ({type(error).__name__}: {error})", where=path,
+                           fix="name the tokenizer.json of a model, or its folder") from None
     for name, token in made.special.items():
         if library.token_to_id(name) != token:
             raise InputError(f"{name} cannot have the id {token:,}: there are holes among the ids before it",

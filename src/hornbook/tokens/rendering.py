@@ -35,6 +35,13 @@ class Renderer:
 
     def render(self, **variables: Any) -> str:
         """The text. Raises InputError with what the template says against it, or where it does not come to an end."""
+        return self._answered(variables, "write the conversation as it asks, or take another model")
+
+    def demand_readable(self) -> None:
+        """Raises InputError for a template that is none, whatever it is given."""
+        self._answered(None, "mend the template, or take another model")
+
+    def _answered(self, variables: dict[str, Any] | None, fix: str) -> str:
         with self._lock:
             answer = self._asked(json.dumps(variables))
             if "status" in answer:
@@ -44,8 +51,7 @@ class Renderer:
         if answer.get("status", -1) >= 0:  # not ended by a signal: it never began
             raise RuntimeError(f"{PROCESS} left with {answer['status']}")
         what = answer.get("error") or "does not come to an end, or takes all memory"
-        raise InputError(f"the model's chat template {what}", where=self._where,
-                         fix="write the conversation as it asks, or take another model")
+        raise InputError(f"the model's chat template {what}", where=self._where, fix=fix)
 
     def close(self) -> None:
         """End the process; the next `render` starts another."""

@@ -1,5 +1,6 @@
 """The process in which `rendering.py` has a template rendered. It knows no Hornbook: its arguments are the seconds and
-the bytes it may take, its first line of input the template, every other one its variables. Each gets a line in answer.
+the bytes it may take, its first line of input the template, every other one its variables, or null for none: then it
+is only read. Each gets a line in answer.
 """
 
 from __future__ import annotations
@@ -25,11 +26,13 @@ def serve(seconds: int, memory: int) -> None:
         resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(time.process_time() + seconds), resource.RLIM_INFINITY))
         try:
             made = made or environment().from_string(source)
-            text = made.render(**json.loads(line))
+            variables = json.loads(line)
+            text = "" if variables is None else made.render(**variables)
             answer = {"text": text} if len(text) <= LONGEST else {"error": "makes a text without end"}
         except Exception as error:
             said = " ".join(str(error).split())[:160]
-            answer = {"error": f"refuses this ({said})" if said else f"fails ({type(error).__name__})"}
+            does = "cannot be read" if made is None else "refuses this" if said else "fails"
+            answer = {"error": f"{does} ({said or type(error).__name__})"}
         print(json.dumps(answer), flush=True)
 
 

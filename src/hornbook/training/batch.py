@@ -21,11 +21,12 @@ def on_device(batch: B, device: torch.device | str) -> B:
 
 
 def cut(batch: B, parts: int) -> list[B]:
-    """The batch in so many parts of nearly as many rows each. Raises HornbookError when it holds more than a row of
-    values a row: what is named otherwise than with `_BT` at its end."""
+    """The batch in so many parts of nearly as many rows each; its counts, the whole step's, are those of each part.
+    Raises HornbookError when it holds more than a row of values a row: what is named otherwise than with `_BT`.
+    """
     values = {field.name: getattr(batch, field.name) for field in dataclasses.fields(batch)}  # type: ignore[arg-type]
     rows = {name: value for name, value in values.items() if name.endswith("_BT")}
-    if any(name not in rows and len(value) for name, value in values.items()):
+    if any(name not in rows and name != "counts" and len(value) for name, value in values.items()):
         what = "out of memory, and what this objective reads cannot be cut into rows"
         raise HornbookError(what, fix="ask for fewer rows at a time")
     count = len(rows["ids_BT"])

@@ -31,8 +31,9 @@ class Ranked:
 class ComparisonBatches:
     """Batches of `rows` comparisons each, all answers of a prompt in one batch, in an order keyed by (seed, epoch).
 
-    `extra["pairs_P2"]` holds the indexes of the better and the worse sequence of each pair; with `reference`,
-    `extra["reference_S"]` the log-probability of each answer under the model that DPO starts from.
+    `extra["pairs_P2"]` holds the indexes of the better and the worse sequence of each pair, `extra["best_S"]` which
+    sequences are never the worse; with `reference`, `extra["reference_S"]` holds the log-probability of each answer
+    under the model that DPO starts from. `counts` are those of the pairs and of the best answers' tokens.
     The last batch of an epoch may be smaller. `cursor` counts the batches given.
     Raises InputError when no comparison has a pair.
     """
@@ -76,7 +77,7 @@ class ComparisonBatches:
 
 
 def ranked_batch(comparisons: Sequence[Ranked], window: int) -> Batch:
-    """Every answer behind its prompt, with the pairs among them."""
+    """Every answer behind its prompt, with the pairs among them and the best of them."""
     prompts = [comparison.prompt for comparison in comparisons for _ in comparison.answers]
     answers = [answer for comparison in comparisons for answer in comparison.answers]
     batch = pack_answers(prompts, answers, window=window)
@@ -84,7 +85,11 @@ def ranked_batch(comparisons: Sequence[Ranked], window: int) -> Batch:
     for comparison in comparisons:
         pairs += [(first + better, first + worse) for better, worse in comparison.pairs]
         first += len(comparison.answers)
-    batch.extra["pairs_P2"] = np.array(pairs, dtype=np.int64).reshape(-1, 2)
+    pairs_P2, best_S = np.array(pairs, dtype=np.int64).reshape(-1, 2), np.ones(len(answers), bool)
+    best_S[pairs_P2[:, 1]] = False
+    batch.extra |= {"pairs_P2": pairs_P2, "best_S": best_S}
+    best = [answer for answer, is_best in zip(answers, best_S, strict=True) if is_best]
+    batch.counts |= {"pairs": len(pairs), "best_tokens": sum(map(len, best))}
     return batch
 
 

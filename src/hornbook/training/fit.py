@@ -6,7 +6,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -143,7 +143,7 @@ class _Loop:
 
     def _one_step(self, micro_batches: list[Any], clip: float) -> tuple[dict[str, float], bool]:
         """Returns what to log, and whether the weights were changed."""
-        found = None
+        found, micro_batches = None, self._counted(micro_batches)
         while found is None:
             found = self._sums(micro_batches)
         names, given = found
@@ -163,6 +163,14 @@ class _Loop:
         means = {name: value / weight for name, value in zip(names, sums, strict=True)} if whole else {}
         kept = {"loss": total / weight, "gradient_norm": norm} if whole else {}
         return {**kept, **means, "lr": factor, **looked, "weight": weight, "skipped": self.skipped}, whole
+
+    def _counted(self, micro_batches: list[Any]) -> list[Any]:
+        """The batches, each with the counts of the whole step: of them all, in every process."""
+        names = list(micro_batches[0].counts)
+        if not names:
+            return micro_batches
+        sums = self.world.sums([sum(batch.counts[name] for batch in micro_batches) for name in names])
+        return [replace(batch, counts=dict(zip(names, sums, strict=True))) for batch in micro_batches]
 
     def _sums(self, micro_batches: list[Any]) -> tuple[list[str], list[Tensor | float]] | None:
         """Leave the gradients of the whole step's sum, and return the names of its metrics and this process's sums:

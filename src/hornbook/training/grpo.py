@@ -86,12 +86,14 @@ def trainers_logprobs(model: Transformer, batch: Any) -> np.ndarray:
 
 
 def answers_batch(answers: Sequence[Answer], prompts: Sequence[Sequence[int]], window: int) -> Batch:
-    """The answers behind their prompts as one batch, with the sampler's log-probabilities as `sampler_N`."""
+    """The answers behind their prompts as one batch, with the sampler's log-probabilities as `sampler_N` and the count
+    of their `tokens`."""
     completions = [answer.completion for answer in answers]
     batch = pack_answers(
         [prompts[answer.prompt] for answer in answers], [completion.ids for completion in completions], window=window
     )
     batch.extra["sampler_N"] = np.concatenate([completion.logprobs for completion in completions]).astype(np.float32)
+    batch.counts["tokens"] = len(batch.extra["sampler_N"])
     return batch
 
 

@@ -14,6 +14,8 @@ class Loss:
     The loop adds the totals of every micro-batch and every rank and divides once, by the weight of the whole global
     batch: one batch of sixteen and four of four give the same gradient, however the tokens fall among them.
     `metrics` are sums of the same kind (a count of right answers, a sum of entropies), divided by the same weight.
+    A second mean beside the first, over a count of its own, is a sum times weight / count, both of the whole step: its
+    batches bring them (`Batch.counts`), for a micro-batch's own would weigh its tokens otherwise.
     """
 
     total: Tensor

@@ -83,6 +83,7 @@ class CriticCredit:
         columns = (np.split(column_N, ends) for column_N in (advantages_N, returns_N, scored_N))
         for batch, advantages, returns, valued in zip(batches, *columns, strict=True):
             batch.extra |= {"advantages_N": advantages, "returns_N": returns, "valued_N": valued}
+            batch.counts["valued"] = int(valued.sum())
         self._steer(kl_S[~unscored_S], state)
         return batches
 
@@ -115,10 +116,13 @@ class CriticCredit:
 
 
 def ppo(model: ActorCritic, batch: Any) -> Loss:
-    """The policy loss and `VALUE_WEIGHT` times the critic's, of a batch that `CriticCredit` made."""
+    """The policy loss and `VALUE_WEIGHT` times the critic's, of a batch that `CriticCredit` made: each a mean over the
+    tokens that it is of, every one for the policy, for the critic those of the prompts that are scored."""
     policy = clipped(answer_logprobs(model.policy, batch), batch.extra)
     value = value_loss(model.values(batch), batch.extra["values_N"], batch.extra["returns_N"], batch.extra["valued_N"])
-    return Loss(policy.total + VALUE_WEIGHT * value.total, policy.weight, policy.metrics | value.metrics)
+    share = batch.counts["tokens"] / max(batch.counts["valued"], 1)
+    metrics = {name: share * found for name, found in value.metrics.items()}
+    return Loss(policy.total + VALUE_WEIGHT * share * value.total, policy.weight, policy.metrics | metrics)
 
 
 def _joined(batches: list[Batch]) -> dict[str, np.ndarray]:

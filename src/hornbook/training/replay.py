@@ -9,8 +9,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-
 from hornbook.tokens.batch import Batch
 from hornbook.tokens.loader import PackedBatches
 from hornbook.training.fit import Batches
@@ -22,7 +20,8 @@ FIELDS = ("ids_BT", "targets_BT", "positions_BT", "documents_BT", "weights_BT")
 
 @dataclass
 class Replayed:
-    """Each batch of `practice` with one of `earlier` in its `extra["replay"]`. `cursor` holds both of theirs."""
+    """Each batch of `practice` with one of `earlier` in its `extra["replay"]`, whose weights add up to the count
+    `replayed`. `cursor` holds both of theirs."""
 
     practice: Batches
     earlier: PackedBatches
@@ -42,16 +41,18 @@ class Replayed:
         batch = next(self.practice)
         again = next(self.earlier)
         batch.extra["replay"] = {name: getattr(again, name) for name in FIELDS}
+        batch.counts["replayed"] = float(again.weights_BT.sum())
         return batch
 
 
 def with_replay(objective: Callable[[Any, Any], Loss], weight: float) -> Callable[[Any, Any], Loss]:
-    """The objective plus `weight` times the mean loss of the batch's replay; metrics stay the objective's own."""
+    """The objective plus `weight` times the mean loss of the batch's replay; metrics stay the objective's own. The
+    batches count `tokens`, the objective's weight."""
 
     def both(model: Any, batch: Any) -> Loss:
         loss = objective(model, batch)
         again = next_token(model, Batch(**batch.extra["replay"]))
-        share = weight * loss.weight / torch.as_tensor(again.weight).clamp(min=1.0)  # no float(): a GPU would wait
+        share = weight * batch.counts["tokens"] / max(batch.counts["replayed"], 1.0)
         return Loss(loss.total + share * again.total, loss.weight, loss.metrics)
 
     return both

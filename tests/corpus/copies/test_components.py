@@ -19,7 +19,7 @@ def plain(pairs: list[tuple[int, int]]) -> list[list[int]]:
     return sorted({tuple(sorted(group)) for group in groups if len(group) > 1})
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(PAIRS, st.randoms(use_true_random=False))
 def test_components_are_those_of_the_graph(pairs: list[tuple[int, int]], rng) -> None:
     components = Components(30)

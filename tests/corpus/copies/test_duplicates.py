@@ -96,7 +96,7 @@ def test_pages_of_one_template_are_not_merged() -> None:
     assert find_copies(pages, first) == []
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.text(alphabet="ab \n.", max_size=40), max_size=12), st.randoms(use_true_random=False))
 def test_the_order_of_the_texts_does_not_matter(texts: list[str], rng: random.Random) -> None:
     order = list(range(len(texts)))
@@ -107,7 +107,7 @@ def test_the_order_of_the_texts_does_not_matter(texts: list[str], rng: random.Ra
     assert there == back
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.text(st.characters(exclude_categories=()), max_size=30) | st.sampled_from(BAD), max_size=12),
        st.integers(0, 12))  # fmt: skip
 def test_any_text_in_any_shards(texts: list[str], cut: int) -> None:

@@ -9,25 +9,25 @@ from hypothesis import strategies as st
 from hornbook.corpus.copies.folding import BETWEEN, MOST_MARKS, fold, words
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.text(st.characters(max_codepoint=127), max_size=200))
 def test_english_is_split_as_the_regular_expression_does(text: str) -> None:
     assert words(text) == re.findall(r"\w+", text.lower())
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.text(st.characters(exclude_categories=()), max_size=40), max_size=6))
 def test_texts_are_folded_each_by_itself(texts: list[str]) -> None:
     assert fold(texts).split(BETWEEN) == ([fold([text]) for text in texts] or [""])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.text(max_size=80))
 def test_words_do_not_reach_over_white_space(text: str) -> None:
     assert words(text) == [word for chunk in text.split() for word in words(chunk)]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.text(max_size=80))
 def test_words_are_letters_digits_and_marks(text: str) -> None:
     for word in words(text):

@@ -60,13 +60,13 @@ def test_every_threshold_has_bands() -> None:
         assert bands * rows <= 256
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(TEXTS)
 def test_signatures_are_those_of_the_plain_form(texts: list[str]) -> None:
     assert sign(texts, 6, 2).keys.tolist() == [plain_keys(text, 6, 2) for text in texts]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(TEXTS, st.integers(0, 12))
 def test_shards_change_nothing(texts: list[str], cut: int) -> None:
     whole = sign(texts, 5, 3)
@@ -89,7 +89,7 @@ def test_minima_agree_with_the_probability_of_the_similarity(words: int) -> None
     assert np.max(np.abs(np.subtract(agreeing, similarity))) < (0.3 if words == 60 else 0.15)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(6, 11), st.integers(12, 17)), max_size=CROWD))
 def test_candidates_are_all_pairs_of_all_buckets(rows: list[tuple[int, int, int]]) -> None:
     keys = np.array(rows, np.uint64).reshape(-1, 3)

@@ -33,7 +33,7 @@ def deduplicated(texts: list[str], least: int, cut: int = 0) -> list[str]:
             for text, end, count in zip(texts, ends, hashes.counts, strict=True)]  # fmt: skip
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(TEXTS, st.integers(0, 8))
 def test_as_the_rule_says_in_any_shards(texts: list[str], cut: int) -> None:
     once = deduplicated(texts, 4, cut)

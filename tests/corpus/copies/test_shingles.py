@@ -16,7 +16,7 @@ def grams(text: str, size: int) -> set[tuple[str, ...]]:
     return {tuple(own[start : start + size]) for start in range(max(len(own) - size + 1, 1))} if own else set()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(ANY, max_size=6))
 @example(["x" * 7, "x" * 8, "x" * 9, "x" * 16, "x" * 63, "x" * 64, "x" * 65, "x" * 1000, "x" * 1001])
 def test_equal_hashes_are_equal_words(texts: list[str]) -> None:
@@ -29,7 +29,7 @@ def test_equal_hashes_are_equal_words(texts: list[str]) -> None:
     assert len(set(seen.values())) == len(seen)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(ANY, max_size=6), st.integers(0, 6))
 def test_how_texts_are_put_together_changes_nothing(texts: list[str], cut: int) -> None:
     whole, parts = hash_words(texts), Hashes.joined([hash_words(texts[:cut]), hash_words(texts[cut:])])
@@ -39,7 +39,7 @@ def test_how_texts_are_put_together_changes_nothing(texts: list[str], cut: int) 
         assert one.counts.tolist() == other.counts.tolist()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(FEW, min_size=2, max_size=5))
 def test_jaccard_is_that_of_the_sets(texts: list[str]) -> None:
     sets = shingle_sets(texts)
@@ -50,7 +50,7 @@ def test_jaccard_is_that_of_the_sets(texts: list[str]) -> None:
             assert jaccard(sets[a], sets[b]) == (len(shared) / len(union) if union else 0.0)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(FEW, max_size=5), st.integers(1, 8))
 def test_windows_are_whole(texts: list[str], size: int) -> None:
     found = windows(hash_words(texts), size)

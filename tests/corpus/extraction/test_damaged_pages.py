@@ -23,7 +23,7 @@ TYPES = ("text/html", "text/plain", "", "application/xhtml+xml", "text/markdown"
 LINE = "Größe und מילים עברית العَرَبِيَّة áẽ "
 
 
-@settings(deadline=None, max_examples=120)
+@settings(max_examples=120)
 @given(st.data())
 def test_mutated_pages_never_raise(data: st.DataObject) -> None:
     body = bytearray(data.draw(st.sampled_from(PAGES)))
@@ -45,7 +45,7 @@ def test_mutated_pages_never_raise(data: st.DataObject) -> None:
         _is_sound(extract(bytes(body), "text/html", mode=mode))
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(st.data())
 def test_mutated_documents_never_raise(data: st.DataObject) -> None:
     body = bytearray(data.draw(st.sampled_from([book(), document("<w:p><w:r><w:t>x</w:t></w:r></w:p>")])))
@@ -56,14 +56,14 @@ def test_mutated_documents_never_raise(data: st.DataObject) -> None:
     _is_sound(extract(bytes(body), data.draw(st.sampled_from([DOCX, EPUB]))))
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(st.binary(max_size=300), st.sampled_from(TYPES))
 def test_any_bytes_never_raise(body: bytes, content_type: str) -> None:
     pytest.importorskip("docutils")
     _is_sound(extract(body, content_type))
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(st.text(max_size=200), st.sampled_from(["utf-8", "utf-16", "utf-32", "koi8-r", "shift_jis", "cp1252"]))
 def test_any_characters_in_any_set(text: str, charset: str) -> None:
     body = f"<p>{text}".encode(charset, "replace" if charset != "utf-16" else "surrogatepass")

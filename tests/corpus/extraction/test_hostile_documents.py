@@ -86,7 +86,7 @@ def is_sound(found: Extracted) -> None:
     assert UNFORESEEN not in found.detail
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.data())
 def test_mutated_pdfs_are_read_or_refused_and_the_next_is_read(data: st.DataObject) -> None:
     body = bytearray(pdf("The harbour", "of grey stone"))
@@ -178,7 +178,7 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024, fou
     assert (int(grown) < 50, fault) == (True, b"damaged")
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(st.data())
 def test_mutated_parts_of_documents(data: st.DataObject) -> None:
     """Damage within the parts, where the archive about them is whole."""
@@ -207,7 +207,7 @@ def test_a_text_asks_for_files_in_vain(tmp_path) -> None:
     assert "the secret" not in found.text
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(st.lists(st.sampled_from(DIRECTIVES) | st.text(max_size=12), max_size=8), st.lists(st.integers(0, 6)))
 def test_any_directives_in_any_order(pieces: list[str], indents: list[int]) -> None:
     pytest.importorskip("docutils")

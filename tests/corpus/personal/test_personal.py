@@ -158,14 +158,14 @@ def test_policies() -> None:
     assert count_personal(spans) == {kind: {"email": 2, "phone": 1}.get(kind, 0) for kind in PLACEHOLDERS}
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.sampled_from(["a@b.org", "8.8.8.8", "+44 20 7946 0958", "words", "1843", "\n", "4111111111111111"])))
 def test_masking_leaves_nothing_to_find(parts: list[str]) -> None:
     masked = mask_personal(" , ".join(parts))
     assert find_personal(masked) == []
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.one_of(st.text(max_size=200), st.text(alphabet="0123456789 .-/()+@:=aAtelİ\u00a0\ud800", max_size=200)))
 def test_spans_are_in_order_and_apart(text: str) -> None:
     spans = find_personal(text)

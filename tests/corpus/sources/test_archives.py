@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
-from hornbook.core.errors import InputError
+from hornbook.core.errors import DamagedError, InputError
 from hornbook.corpus.sources.archives import archive_parts
 from hornbook.corpus.web.fetch import Fetcher
 from hornbook.corpus.web.guard import AddressGuard
@@ -92,7 +92,7 @@ def test_damaged_records_are_rows_too(tmp_path) -> None:
 PAGES = [(f"http://x.org/{number}", b"<p>page</p>" * 9) for number in range(4)]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
 @given(packed=st.booleans(), noise=st.lists(st.tuples(st.floats(0, 1), st.binary(max_size=9)), min_size=1, max_size=9))
 def test_whatever_lies_in_a_file_is_rows_or_one_line(tmp_path, packed, noise) -> None:
     data = bytearray(warc(*PAGES) if packed else gzip.decompress(warc(*PAGES)))
@@ -123,7 +123,7 @@ def test_a_list_of_files_on_this_disk(tmp_path) -> None:
     (tmp_path / "warc.paths").write_text("one.warc.gz")
     assert len(take(tmp_path / "base", parts(tmp_path / "warc.paths", "crawl"))) == 1
     (tmp_path / "warc.paths.gz").write_bytes(b"\x1f\x8b nonsense")
-    with pytest.raises(InputError, match="no list of paths"):
+    with pytest.raises(DamagedError, match="no list of paths"):
         take(tmp_path / "bad", parts(tmp_path / "warc.paths.gz"))
 
 

@@ -93,7 +93,7 @@ def files() -> dict[str, bytes]:
 FILES = files()
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(data=st.data())
 def test_mutated_tables_are_rows_and_the_next_file_is_read(data) -> None:
     name = data.draw(st.sampled_from(sorted(FILES)))

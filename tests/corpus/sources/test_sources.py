@@ -11,7 +11,7 @@ import pyarrow.ipc
 import pyarrow.parquet
 import pytest
 
-from hornbook.core.errors import InputError
+from hornbook.core.errors import DamagedError, InputError
 from hornbook.corpus.sources.datasets import dataset_parts
 from hornbook.corpus.sources.folders import folder_parts
 from hornbook.corpus.sources.intake import Intake, Part, folder_url
@@ -273,7 +273,7 @@ def test_a_data_set_saved_to_disk(tmp_path) -> None:
     with pytest.raises(InputError, match=r"no split 'dev'.*test, train"):
         take(tmp_path / "none", datasets(tmp_path / "dict", split="dev"))
     (tmp_path / "dict" / "test" / "state.json").write_text("{")
-    with pytest.raises(InputError, match=r"state.json cannot be read"):
+    with pytest.raises(DamagedError, match=r"state.json cannot be read"):
         take(tmp_path / "bad", datasets(tmp_path / "dict", split="test"))
 
 

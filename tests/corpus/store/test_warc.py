@@ -142,7 +142,7 @@ def read(path: Path) -> tuple[set[str], int]:
 
 
 @pytest.mark.parametrize("packed", [True, False])
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
 @given(data=st.data())
 def test_damage_costs_the_damaged_records_alone_and_is_told(tmp_path, packed, data) -> None:
     path = tmp_path / ("pages-00000.warc.gz" if packed else "plain.warc")
@@ -160,7 +160,7 @@ def test_damage_costs_the_damaged_records_alone_and_is_told(tmp_path, packed, da
     assert told >= bool(lost and packed)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
 @given(share=st.floats(0, 0.9999), noise=st.binary(max_size=300))
 def test_what_is_cut_off_is_told_and_noise_never_raises(tmp_path, share, noise) -> None:
     path = written(tmp_path, 4)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hornbook.core.errors import InputError
+from hornbook.core.errors import DamagedError, InputError
 from hornbook.corpus.store.urls import canonical_url
 from hornbook.corpus.tagging.blocklist import HARD, SOFT, STRICT, Blocklist, refused_words
 
@@ -136,8 +136,8 @@ def test_what_cannot_be_read_is_named(tmp_path) -> None:
     with pytest.raises(InputError, match="neither `domains` nor `urls`"):
         Blocklist.read([tmp_path])
     (tmp_path / "cut.gz").write_bytes(gzip.compress(b"bad.org\n" * 5000)[:-30])
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(DamagedError, match="cannot be read"):
         Blocklist.read([tmp_path / "cut.gz"])
     (tmp_path / "not.gz").write_bytes(b"bad.org\n")
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(DamagedError, match="cannot be read"):
         Blocklist.read([tmp_path / "not.gz"])

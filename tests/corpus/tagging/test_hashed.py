@@ -19,7 +19,7 @@ def texts(words: list[str], count: int, seed: int) -> list[str]:
     return [" ".join(rng.choices(words.split(), k=30)) for _ in range(count)]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.binary(max_size=60), st.binary(max_size=60), st.binary(min_size=1, max_size=20))
 def test_a_piece_has_one_hash_wherever_it_stands(before: bytes, after: bytes, piece: bytes) -> None:
     def of(whole: bytes, start: int) -> int:
@@ -48,7 +48,7 @@ def test_words_pairs_and_pieces_are_counted() -> None:
     assert len(places) == len({"ab", "cd"}) + len({"ab cd", "cd ab"}) + len({text[at : at + 5] for at in range(4)})
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.text(max_size=300))
 def test_any_text_has_features(text: str) -> None:
     places, values = features(text + "\ud800", 16)

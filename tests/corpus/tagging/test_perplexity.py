@@ -102,7 +102,7 @@ def small() -> PageModel:
     return PageModel.trained([prose(WORDS, seed) for seed in range(4)], [1.0] * 4)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(text=st.text(max_size=100))
 def test_any_text_has_bits(small: PageModel, text: str) -> None:
     (bits,) = small.bits_per_character([text + "\ud800"])

@@ -46,7 +46,7 @@ def compare(filters, text: str) -> None:
     assert fineweb.our_verdicts(PRESETS["web"], [row]) == [fineweb.their_verdict(filters.pipeline, text)]
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(text=TEXTS.filter(bool))
 def test_any_text(filters, text: str) -> None:
     compare(filters, text)

@@ -60,7 +60,7 @@ def test_the_weights_are_small_and_in_the_package() -> None:
     assert classifier().bits == BITS
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.text(max_size=300))
 def test_a_score_is_a_share_and_the_higher_of_both(text: str) -> None:
     both = (phrase_score(text), classifier().scores([text])[0])

@@ -121,7 +121,7 @@ def test_a_tagger_only_adds_columns() -> None:
     assert after.column("form").to_pylist()[0] > after.column("form").to_pylist()[1]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.text(max_size=300))
 def test_every_figure_of_any_text_is_finite(text: str) -> None:
     found = statistics(text)

@@ -12,7 +12,7 @@ import pytest
 from tests.corpus.conftest import crawl, page
 
 Answering = Callable[[asyncio.StreamWriter], Awaitable[None]]
-OK = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n"
+OK = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close\r\n"  # so that no request meets the closing
 
 
 def sends(*pieces: bytes, pause: float = 0.0, times: int = 1) -> Answering:

@@ -25,6 +25,7 @@ from hornbook.models.weights import read_weights, write_safetensors
 from tests.models.gguf.conftest import FAMILIES, small, write_folder
 
 IDS = torch.arange(40).view(2, 20)
+NOT_UNPACKED = {"Q8_1", "Q8_K", "Q1_0", "I8", "I16", "I32", "I64", "F64"}  # of the package's types, as of gguf 0.19
 CHANGES = {
     "plain": {}, "tied": {"tie_word_embeddings": True}, "wide heads": {"head_dim": 32},
     "biased": {"attention_bias": True, "mlp_bias": True},
@@ -173,8 +174,7 @@ def test_smaller_types_are_near(tmp_path, tokenizer, kind, most):
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_every_type_of_the_package_is_read(tmp_path):
     """Blocks of random bytes: what the package makes of them, row for row, is what we read."""
-    types = [kind for kind in gguf.GGMLQuantizationType if _unpacks(kind)]
-    assert len(types) > 20
+    types = [kind for kind in gguf.GGMLQuantizationType if kind.name not in NOT_UNPACKED]
     generator = np.random.default_rng(3)
     width, done = 256, {}
     parts = ("self_attn.v_proj", "self_attn.o_proj", "mlp.gate_proj", "mlp.up_proj", "mlp.down_proj")
@@ -229,7 +229,7 @@ def test_a_folder_in_parts_becomes_one_file(tmp_path, tokenizer):
 def test_a_source_that_is_not_its_configs_is_one_line(tmp_path, tokenizer):
     folder = write_folder(tmp_path / "model", tokenizer)
     wanted = dict(folder_source(folder).shapes)
-    with pytest.raises(InputError, match="asks for no such tensor"):
+    with pytest.raises(DamagedError, match="asks for no such tensor"):
         folder_source(folder).only({name: wanted[name] for name in list(wanted)[1:]}, False, folder)
     weights = folder / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-10])
@@ -249,14 +249,6 @@ def test_what_gguf_has_no_words_for_is_said(tmp_path, tokenizer):
     with pytest.raises(InputError, match="too large for f16"):
         write_gguf(folder, tmp_path / "model.gguf", "f16", said={})
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model"]
-
-
-def _unpacks(kind) -> bool:
-    try:
-        gguf.dequantize(np.zeros((1, gguf.GGML_QUANT_SIZES[kind][1]), np.uint8), kind)
-    except NotImplementedError:
-        return False
-    return True
 
 
 def _header(path, width: int):

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet
 
-from hornbook.core.errors import InputError
+from hornbook.core.errors import DamagedError, InputError
 from hornbook.core.jsonl import read_jsonl
 from hornbook.corpus.copies.folding import words
 from hornbook.corpus.copies.paragraphs import paragraphs
@@ -63,8 +63,8 @@ class Benchmarks:
     @classmethod
     def read(cls, paths: Iterable[Path]) -> Benchmarks:
         """One benchmark a file or folder, named after it: JSON lines, Parquet or CSV (a row is a question, every string
-        in it a text), plain text (every paragraph is a question). Raises InputError for another kind of file and for
-        one that cannot be read."""
+        in it a text), plain text (every paragraph is a question). Raises InputError for another kind of file,
+        DamagedError for one that cannot be read."""
         paths = list(paths)
         stems = Counter(path.stem for path in paths)
         named: dict[str, list[list[str]]] = defaultdict(list)
@@ -174,7 +174,7 @@ def _rows(path: Path) -> Iterable[object]:
             with open(path, encoding="utf-8", errors="replace", newline="") as file:
                 return list(csv.reader(file))
     except (pyarrow.ArrowException, csv.Error) as error:
-        raise InputError(f"not readable ({str(error)[:100]})", where=path, fix="fetch the file again") from None
+        raise DamagedError(f"not readable ({str(error)[:100]})", where=path, fix="fetch the file again") from None
     raise InputError("not a benchmark's texts", where=path, fix="name a .jsonl, .parquet, .csv, .txt or .md file")
 
 

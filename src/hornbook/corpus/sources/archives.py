@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from hornbook.core.errors import InputError
+from hornbook.core.errors import DamagedError
 from hornbook.corpus.extraction.encodings import TooBig, unpacked
 from hornbook.corpus.sources.intake import (
     Found,
@@ -92,7 +92,7 @@ def _lines(source: Path) -> Iterator[str]:
         with gzip.open(source) if source.suffix == ".gz" else open(source, "rb") as file:
             yield from (line.decode().strip() for line in file if line.strip())
     except (OSError, EOFError, ValueError, zlib.error) as error:
-        raise InputError(f"no list of paths ({error})", where=source, fix="fetch the list again") from None
+        raise DamagedError(f"no list of paths ({error})", where=source, fix="fetch the list again") from None
 
 
 def _pages(name: str, path: Path, max_bytes: int) -> Iterator[Found]:

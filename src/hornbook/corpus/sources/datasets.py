@@ -9,7 +9,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-from hornbook.core.errors import InputError
+from hornbook.core.errors import DamagedError, InputError
 from hornbook.corpus.sources.intake import Part
 from hornbook.corpus.sources.tables import ENDINGS, parts_of
 
@@ -19,7 +19,8 @@ _CARD = re.compile(r"---\s*\n(.*?)\n---\s*(\n|$)", re.DOTALL)
 def dataset_parts(source: Path, max_bytes: int, column: str, config: str, split: str) -> Iterator[Part]:
     """Every row of one split of a dataset: `config` names one of several in a card, "" its default.
 
-    Raises InputError for a configuration or split that there is not, naming those that there are.
+    Raises InputError for a configuration or split that there is not, naming those that there are, DamagedError for a
+    list of files that cannot be read.
     """
     saved = sorted(path.parent for path in (*source.glob("state.json"), *source.glob("*/state.json")))
     files = _saved(source, saved, split) if saved else _cloned(source, config, split)
@@ -35,7 +36,7 @@ def _saved(source: Path, splits: list[Path], split: str) -> list[Path]:
         state = json.loads((folder / "state.json").read_bytes())
         return [folder / each["filename"] for each in state["_data_files"]]
     except (ValueError, KeyError, TypeError, OSError) as error:
-        raise InputError(f"state.json cannot be read ({error})", where=folder, fix="save the dataset again") from None
+        raise DamagedError(f"state.json cannot be read ({error})", where=folder, fix="save the dataset again") from None
 
 
 def _cloned(source: Path, config: str, split: str) -> list[Path]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from hornbook.core.errors import InputError
+from hornbook.core.errors import DamagedError, InputError
 from hornbook.corpus.store.urls import canonical_url, host_of
 
 # Words of addresses, after FineWeb's URL filter (Penedo et al. 2024; Penedo et al. 2023, RefinedWeb, section G.1): one
@@ -81,7 +81,8 @@ class Blocklist:
     def read(cls, paths: Iterable[Path], words: bool = True) -> Blocklist:
         """The lists of these files and folders. A list's name is its file's or, in UT1's manner, its folder's.
 
-        Raises InputError for what is not there, cannot be unpacked, or is a folder without `domains` or `urls`.
+        Raises InputError for what is not there or is a folder without `domains` or `urls`, DamagedError for what cannot
+        be unpacked.
         """
         blocklist = cls(words=words)
         for path in paths:
@@ -183,4 +184,4 @@ def _lines(file: Path) -> Iterator[str]:
             for line in lines:
                 yield line.decode("utf-8", "replace")
     except (OSError, EOFError, zlib.error) as error:
-        raise InputError(f"the list cannot be read ({error})", where=file, fix="fetch it again") from None
+        raise DamagedError(f"the list cannot be read ({error})", where=file, fix="fetch it again") from None

@@ -56,7 +56,7 @@ class Agreement:
 
 def read_judgements(path: Path) -> list[Judgement]:
     """The judgements of a JSONL file, {id, text, label: 0..5 or good or bad, judge, time}; a page judged again counts
-    as it was judged last. Raises InputError naming the line that is none."""
+    as it was judged last. Raises InputError or DamagedError naming the line that is none."""
     found: dict[str, Judgement] = {}
     for number, row in enumerate(read_jsonl(path), 1):
         judgement = _judgement(row, f"{path}, judgement {number}")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from hornbook.core.errors import InputError
+from hornbook.core.errors import DamagedError, InputError
 from hornbook.models.config import TransformerConfig
 from hornbook.models.gguf.header import AGAIN, Header
 from hornbook.models.gguf.stretching import FREQUENCIES
@@ -42,7 +42,8 @@ GPT2_EPSILON = "attention.layer_norm_epsilon"
 
 
 def read_config(header: Header) -> TransformerConfig:
-    """The shape of the model in a GGUF file. Raises InputError for a family, a part or a number that is not read."""
+    """The shape of the model in a GGUF file. Raises InputError for a family, a part or a number that is not read,
+    DamagedError for numbers that its tensors contradict."""
     family = header.value("general.architecture", str)
     if family not in FAMILIES:
         known = ", ".join(FAMILIES)
@@ -50,10 +51,10 @@ def read_config(header: Header) -> TransformerConfig:
     values: dict[str, Any] = {name: header.value(f"{family}.{key}", int) for name, key in NUMBERS.items()}
     heads = values["num_attention_heads"]
     if values["num_hidden_layers"] > len(header.tensors):
-        raise InputError(f"{values['num_hidden_layers']:,} blocks cannot be", where=header.path, fix=AGAIN)
+        raise DamagedError(f"{values['num_hidden_layers']:,} blocks cannot be", where=header.path, fix=AGAIN)
     embedding = header.tensors.get("token_embd.weight")
     if embedding is None:
-        raise InputError("it has no token_embd.weight", where=header.path, fix=AGAIN)
+        raise DamagedError("it has no token_embd.weight", where=header.path, fix=AGAIN)
     values |= {
         "model_type": family, "vocab_size": embedding.shape[0],
         "tie_word_embeddings": "output.weight" not in header.tensors,

@@ -18,7 +18,7 @@ from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any
 
-from hornbook.core.errors import InputError
+from hornbook.core.errors import DamagedError, InputError
 
 MAGIC = b"GGUF"
 VERSIONS = (2, 3)
@@ -58,8 +58,8 @@ class Header:
 
 
 def read_header(path: Path) -> Header:
-    """The header of a GGUF file. Raises InputError, with one line, for a file that is none, is cut off, is of another
-    version or byte order, or says of itself what cannot be."""
+    """The header of a GGUF file. Raises InputError for a file that is none or is of another version or byte order,
+    DamagedError for one that is cut off or says of itself what cannot be."""
     path = Path(path)
     try:
         with open(path, "rb") as file:
@@ -117,8 +117,8 @@ class _Cursor:
             raise self.wrong(f"it has a value of the unknown type {kind}")
         return struct.calcsize(SCALARS[kind])
 
-    def wrong(self, what: str) -> InputError:
-        return InputError(f"not a whole GGUF file: {what}", where=self.path, fix=AGAIN)
+    def wrong(self, what: str) -> DamagedError:
+        return DamagedError(f"not a whole GGUF file: {what}", where=self.path, fix=AGAIN)
 
 
 def _header(path: Path, cursor: _Cursor) -> Header:

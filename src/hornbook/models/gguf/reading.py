@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from hornbook.core.errors import InputError
+from hornbook.core.errors import DamagedError, InputError
 from hornbook.models.config import TransformerConfig
 from hornbook.models.gguf.architectures import from_ggml, ggml_name, ggml_shape, read_config
 from hornbook.models.gguf.header import AGAIN, Entry, Header
@@ -22,7 +21,8 @@ from hornbook.models.sources import Source
 def gguf_source(header: Header) -> tuple[TransformerConfig, Source]:
     """The model in the file: its shape, and its weights, each read in fp32 when it is asked for.
 
-    Raises InputError for a file whose tensors are not those of its shape, or of a type that cannot be unpacked.
+    Raises DamagedError for a file that lacks tensors of its shape, InputError for one with others beside them, or with
+    a type that cannot be unpacked.
     """
     config, family = read_config(header), header.value("general.architecture", str)
     wanted, reads = dict(filed_shapes(config)), _reader(header.path)
@@ -37,17 +37,15 @@ def gguf_source(header: Header) -> tuple[TransformerConfig, Source]:
     def read(name: str) -> Tensor:
         return from_ggml(name, reads(entries[name]), family, config)
 
-    return config, Source(wanted, dict.fromkeys(wanted, torch.float32), read)
+    return config, Source(wanted, dict.fromkeys(wanted, torch.float32), dict.fromkeys(wanted, header.path), read)
 
 
 def _entry(header: Header, name: str, shape: tuple[int, ...]) -> Entry:
     entry = header.tensors.get(name)
     if entry is None or entry.shape != shape:
         what = "is missing" if entry is None else f"is {entry.shape}, its numbers ask for {shape}"
-        raise InputError(f"{name} {what}", where=header.path, fix=AGAIN)
-    if not _can_unpack(entry.type):
-        raise InputError(f"{name} is of the type {entry.type}, which is not unpacked", where=header.path,
-                         fix="take the model in another type")
+        raise DamagedError(f"{name} {what}", where=header.path, fix=AGAIN)
+    _demand_unpacked(entry.type, name, header.path)
     return entry
 
 
@@ -65,14 +63,13 @@ def _reader(path: Path) -> Callable[[Entry], Tensor]:
     return read
 
 
-@cache
-def _can_unpack(kind: str) -> bool:
-    """Whether the package unpacks the type: a block of zeros tells."""
+def _demand_unpacked(kind: str, name: str, path: Path) -> None:
+    """The package has no list of the types it unpacks; a block of zeros tells, before any weight is read."""
     from gguf import GGML_QUANT_SIZES, GGMLQuantizationType, dequantize
 
     number = GGMLQuantizationType[kind]
     try:
         dequantize(np.zeros((1, GGML_QUANT_SIZES[number][1]), np.uint8), number)
-    except NotImplementedError:
-        return False
-    return True
+    except NotImplementedError as error:
+        raise InputError(f"{name} is of the type {kind}, which is not unpacked", where=path,
+                         fix="take the model in another type") from error

@@ -15,10 +15,9 @@ import torch
 from hornbook.core.errors import InputError
 from hornbook.core.files import explained, sync_folder
 from hornbook.models.config import TransformerConfig
-from hornbook.models.files import read_json
 from hornbook.models.gguf.architectures import WRITTEN, ggml_name, ggml_shape, metadata, to_ggml
 from hornbook.models.gguf.stretching import FREQUENCIES, factors
-from hornbook.models.sources import Source, demand_numbers, model_source
+from hornbook.models.sources import Source, demand_numbers, model_source, speaking_config
 from hornbook.tokens.foreign import ForeignTokenizer
 from hornbook.tokens.to_gguf import vocabulary_metadata
 
@@ -41,7 +40,7 @@ def write_gguf(
     from gguf import GGUFWriter
 
     folder, path = Path(folder), Path(path)
-    config = TransformerConfig.from_hf(read_json(folder / "config.json"), where=folder / "config.json")
+    _, config = speaking_config(folder)
     numbers = metadata(config, folder)
     source = model_source(folder, config)
     tokenizer = ForeignTokenizer.load(folder)
@@ -89,10 +88,11 @@ def _write_tensors(
         writer.write_tensor_data(slower)
     for name in kept:
         tensor = to_ggml(name, source.read(name).to(torch.float32), family, config).contiguous()
-        demand_numbers(name, tensor, writer.path)
+        demand_numbers(name, tensor, source.files[name])
         numbers = tensor.numpy()
         if kept[name].name == "F16" and np.abs(numbers).max() > np.finfo(np.float16).max:
-            raise InputError(f"{name} has numbers too large for f16", where=writer.path, fix="export --type f32")
+            raise InputError(f"{name} has numbers too large for f16", where=source.files[name],
+                             fix="export --type f32")
         writer.write_tensor_data(quantize(numbers, kept[name]))
         advance(numbers.nbytes)
     for file in writer.fout:

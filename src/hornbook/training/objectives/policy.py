@@ -27,7 +27,8 @@ def policy_loss(
     0. The weight is the number of such tokens, so that every token counts alike (DAPO's normalisation).
 
     `importance` multiplies each token's loss (see `truncated_importance`). `kl` times the k2 estimate against
-    `reference_logprobs` is added: of the three estimators its gradient is the reverse KL's; k3 is only reported.
+    `reference_logprobs` is added: of the three estimators its gradient is the reverse KL's; k3, which TRL adds, is only
+    reported.
 
     Schulman et al., "Proximal Policy Optimization", arXiv:1707.06347; clip_high above clip_low and the normalisation:
     Yu et al., "DAPO", arXiv:2503.14476; estimators: Schulman, "Approximating KL Divergence", 2020, and
