@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
-# A property is tried with the same examples each time, so that a suite says of a change what it says of it anywhere; and is
-# judged by what it finds, never by how long that took: a busy machine is no failure.
+# A property is tried with the same examples each time, so that a change fails everywhere or nowhere.
+# It is judged by what it finds, never by how long that took: a busy machine is no failure.
 settings.register_profile("hornbook", derandomize=True, deadline=None)
 settings.load_profile("hornbook")
 

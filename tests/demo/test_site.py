@@ -9,7 +9,7 @@ from collections import Counter
 
 import aiohttp
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hornbook.core.errors import BusyError, InputError
