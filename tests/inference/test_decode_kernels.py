@@ -6,33 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from hornbook.inference.cache import Extending, SlotCache
 from hornbook.inference.sampling import RowSettings, sample
 from hornbook.models import kernels
 
 pytestmark = pytest.mark.skipif(not kernels.found_kernels().loaded, reason="there is no C++ compiler here")
-
-
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("kv_heads", [4, 2, 1])
-def test_one_token_more_for_texts_of_any_length(dtype: torch.dtype, kv_heads: int) -> None:
-    generator = torch.Generator().manual_seed(0)
-    length = np.asarray([0, 1, 17, 63, 40])
-    q, k, v = (torch.randn(5, heads, 1, 16, generator=generator).to(dtype) for heads in (4, kv_heads, kv_heads))
-    before = torch.randn(2, 2, 8, kv_heads, 64, 16, generator=generator).to(dtype)  # a layer first
-    found = []
-    for wanted in (True, False):
-        cache = SlotCache(2, kv_heads, 16, device=torch.device("cpu"), dtype=dtype)
-        cache.reserve(5, 64)
-        cache.kv = list(before.clone())
-        kernels.use_kernels(wanted)
-        cache.dtype = dtype
-        found.append((Extending(cache, length).attend(1, q, k, v), cache.kv[1]))
-    tolerance = 1e-5 if dtype == torch.float32 else 2e-2
-    torch.testing.assert_close(found[0][0], found[1][0], rtol=tolerance, atol=tolerance)
-    assert torch.equal(found[0][1], found[1][1])
 
 
 def settings(temperature: np.ndarray, seeds: int) -> RowSettings:

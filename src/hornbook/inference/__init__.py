@@ -1,6 +1,7 @@
-"""One batched engine for every use of a model: KV cache, continuous batching, sampling, streaming, scoring."""
+"""One batched engine for every use of a model: paged cache, continuous batching, sampling, streaming, scoring."""
 
 from hornbook.inference.engine import Engine
-from hornbook.inference.requests import Chunk, Completion, PromptTooLongError, Request, Sampling
+from hornbook.inference.guide import Guide
+from hornbook.inference.requests import Chunk, Completion, EngineFigures, PromptTooLongError, Request, Sampling
 
-__all__ = ["Chunk", "Completion", "Engine", "PromptTooLongError", "Request", "Sampling"]
+__all__ = ["Chunk", "Completion", "Engine", "EngineFigures", "Guide", "PromptTooLongError", "Request", "Sampling"]

@@ -1,69 +1,68 @@
-"""Continuous batching: every step, each active request gets one token; what ends makes room for what waits."""
+"""Continuous batching: every step, each text under way gets one token, prompts are read in portions beside them, and
+what ends makes room for what waits."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from hornbook.inference.cache import Extending, Filling, SlotCache
-from hornbook.inference.requests import Chunk, Completion, PromptTooLongError, Sampling
-from hornbook.inference.sampling import RowSettings, sample
-from hornbook.inference.text import TextStream
-from hornbook.models.attention import BLOCK
+from hornbook.inference.paged import PagedCache
+from hornbook.inference.pages import PAGE, PageBook, page_keys
+from hornbook.inference.reading import Reader
+from hornbook.inference.requests import EngineFigures, PromptTooLongError
+from hornbook.inference.rows import Rows
+from hornbook.inference.sampling import likeliest, sample
+from hornbook.inference.shaping import shape_
+from hornbook.inference.speculation import Guesser
+from hornbook.inference.tickets import Ticket, stops
 
-PREFILL_TOKENS = 4096  # at most so many prompt tokens, padding counted, are read in one pass
-ADMIT_SHARE = 8  # prompts are read when an eighth of the slots is free, so that few passes read many
-
-Listener = Callable[[Chunk], None]
-
-
-class Ticket:
-    """One request on its way: waiting, then in a slot, then with its completion."""
-
-    def __init__(self, prompt: Sequence[int], sampling: Sampling, text: TextStream, listener: Listener | None):
-        self.prompt, self.sampling, self.text, self.listener = list(prompt), sampling, text, listener
-        self.completion: Completion | None = None
-        # Who listens, or may be stopped by a text, is followed token by token; the rest is read when it is done.
-        self.watched = listener is not None or bool(sampling.stop)
-
-    def say(self, piece: str) -> None:
-        if self.listener is not None and piece:
-            self.listener(Chunk(piece))
+BUDGET = 2048  # tokens read in one step, so that no prompt keeps those who are being answered waiting for long
+ADMIT_SHARE = 8  # prompts are read when an eighth of the rows is free, so that few steps read many
 
 
 class Batcher:
-    """Holds the slots. `add` requests, `step` until `busy` is false; the weights may change between steps.
+    """Holds the texts under way. `add` requests, `step` until `busy` is false.
 
-    The active requests are always the first slots, so that a step works on slices.
+    The active texts are always the first rows, so that a step works on slices. A text whose pages do not fit any more
+    gives them back and is read again later: of the active ones the last that came.
     """
 
-    def __init__(self, model, *, ends: Sequence[int], slots: int):
-        self.model = model
+    def __init__(
+        self, model, *, ends: Sequence[int], slots: int, pages: int, prefix_cache: bool = True,
+        guesser: Guesser | None = None,
+    ):  # fmt: skip
         self.ends = frozenset(ends)
         self._ends = np.asarray(sorted(self.ends))
-        self.window = model.config.max_position_embeddings
-        weight = model.model.embed_tokens.weight
-        config = model.config
-        self.device = weight.device
-        self.cache = SlotCache(
-            config.num_hidden_layers, config.num_key_value_heads, config.head_dim,
+        config, weight = model.config, model.model.embed_tokens.weight
+        self.cache = PagedCache(
+            config.num_hidden_layers, config.num_key_value_heads, config.head_dim, pages,
             device=weight.device, dtype=weight.dtype, windows=config.windows,
         )  # fmt: skip
-        # As many as fill the memory that the model's own type would: where the cache is wider there are fewer.
-        self.slots = max(1, slots * weight.dtype.itemsize // self.cache.dtype.itemsize)
+        self.window = min(config.max_position_embeddings, pages * PAGE)
+        self.reader, self.guesser = Reader(model, self.cache), guesser
+        self.slots, self._prefix_cache = slots, prefix_cache
+        self.book = PageBook(pages)
         self.waiting: deque[Ticket] = deque()
         self.active: list[Ticket] = []
-        self.rows = _Rows(self.slots)
-        self.prefix: list[int] = []
-        self.prefix_kv: Tensor | None = None
+        self.rows = Rows(slots, self.window)
+        self._prompt_tokens = self._cached_tokens = self._sampled_tokens = self._preemptions = 0
 
     @property
     def busy(self) -> bool:
         return bool(self.waiting or self.active)
+
+    @property
+    def figures(self) -> EngineFigures:
+        used = 1 - self.book.available / self.book.total
+        twins = sum(len(ticket.twins) for ticket in self.active)
+        return EngineFigures(
+            len(self.active) + twins, len(self.waiting), used, self._prompt_tokens, self._cached_tokens,
+            self._sampled_tokens, self._preemptions,
+        )  # fmt: skip
 
     def check(self, prompt: Sequence[int]) -> None:
         """Raises PromptTooLongError when the prompt does not fit the model's window with one token to come."""
@@ -74,185 +73,273 @@ class Batcher:
             )
 
     def add(self, ticket: Ticket) -> None:
-        """Queue a request whose prompt was checked, and begins with what `begin_with` read."""
+        """Queue a request whose prompt was checked."""
         self.waiting.append(ticket)
 
     @torch.inference_mode()
-    def begin_with(self, prefix: Sequence[int]) -> None:
-        """Read once what every request added from now on begins with; [] forgets it. Only while nothing is active."""
-        self.prefix, self.prefix_kv = list(prefix), None
-        if prefix:
-            self.cache.reserve(1, len(prefix))
-            slot = np.zeros(1, dtype=np.int64)
-            self.model.hidden(self._tensor([prefix]), cache=Filling(self.cache, slot, slot))
-            self.prefix_kv = torch.stack([kv[:, 0, :, : len(prefix)] for kv in self.cache.kv], 1)
-
-    @torch.inference_mode()
     def step(self) -> None:
-        """Read waiting prompts if there is room, else give every active request its next token."""
-        free = self.slots - len(self.active)
-        if self.waiting and free >= min(len(self.waiting), max(1, self.slots // ADMIT_SHARE)):
-            self._admit(free)
-        elif self.active:
-            self._extend()
+        """One pass of the model over a token of every text that has been read, and over portions of those that are
+        being read."""
+        self._make_room()
+        counts_R = self._portions()
+        count = len(self.active)
+        if not count:
+            return
+        rows, counts_R = self.rows, counts_R[:count]
+        begins_R = rows.length[:count].copy()
+        firsts_R = np.cumsum(counts_R) - counts_R
+        row_M = np.repeat(np.arange(count), counts_R)
+        ids_M = rows.ids[row_M, np.arange(len(row_M)) + np.repeat(begins_R - firsts_R, counts_R)]
+        # Who will have read all that is known is asked what follows, and so is each guess beyond that.
+        asks_R = np.maximum(begins_R + counts_R - rows.known[:count] + 1, 0) * (counts_R > 0)
+        asked_N = np.flatnonzero(np.arange(len(row_M)) >= np.repeat(firsts_R + counts_R - asks_R, counts_R))
+        try:
+            logits_NV = self.reader.read(ids_M, rows.tables[:count], begins_R, counts_R, asked_N)
+        except BaseException:
+            self.reset()  # pages that can be found may not have been filled
+            raise
+        rows.length[:count] = np.minimum(begins_R + counts_R, rows.known[:count])
+        slots = np.flatnonzero(asks_R)
+        if len(slots):
+            slots, at = self._with_twins(slots, np.cumsum(asks_R[slots]) - asks_R[slots])
+            asks = np.concatenate([asks_R, np.ones(len(self.active) - count, dtype=np.int64)])[slots]
+            self._give(slots, asks, at, logits_NV)
 
     @torch.inference_mode()
     def cancel(self, ticket: Ticket) -> None:
         """Take a request out wherever it is; it gets a completion with the reason "cancelled"."""
-        if ticket in self.waiting:
-            self.waiting.remove(ticket)
-            ticket.completion = Completion([], "", [], "cancelled", len(ticket.prompt))
-        elif ticket in self.active:
-            self._leave(np.asarray([self.active.index(ticket)]), ["cancelled"])
+        if ticket in self.active:
+            self._leave({self.active.index(ticket): "cancelled"})
+            return
+        for queue in (self.waiting, *(leader.twins for leader in self.active)):
+            if ticket in queue:
+                queue.remove(ticket)
+                ids, logprobs = np.asarray(ticket.ids, dtype=np.int64), np.asarray(ticket.logprobs)
+                ticket.complete(ids, logprobs, "cancelled", self.ends)
+
+    def forget(self) -> None:
+        """Let no prompt find what was read before: the weights have changed. Only while nothing is active."""
+        self.book.forget()
+        self.reader.refresh()
 
     def reset(self) -> None:
-        """Forget every request and prefix."""
+        """Forget every request, and all that was read."""
         self.waiting.clear()
         self.active.clear()
-        self.prefix, self.prefix_kv = [], None
+        self.book = PageBook(self.book.total)
 
-    def _admit(self, free: int) -> None:
-        """Read the prompts of as many waiting requests as fit the slots and one pass; equal prompts are read once."""
-        tickets: list[Ticket] = []
-        prompts: list[list[int]] = []
-        row_of: list[int] = []
-        longest = 0
-        while self.waiting and len(tickets) < free:
-            prompt = self.waiting[0].prompt
-            if not prompts or prompt != prompts[-1]:
-                longest = max(longest, len(prompt) - len(self.prefix))
-                if prompts and longest * (len(prompts) + 1) > PREFILL_TOKENS:
-                    break
-                prompts.append(prompt)
-            row_of.append(len(prompts) - 1)
-            tickets.append(self.waiting.popleft())
-        first, row_of_R = len(self.active), np.asarray(row_of)
-        slots_R = np.arange(first, first + len(tickets))
-        self.cache.reserve(first + len(tickets), max(len(prompt) for prompt in prompts) + 1)
-        x_UD = self._read(prompts, Filling(self.cache, row_of_R, slots_R, self.prefix_kv))
-        self.rows.enter(slots_R, tickets)
-        self.active.extend(tickets)
-        logits_UV = self.model.logits(x_UD)
-        self._give(slots_R, logits_UV[torch.from_numpy(row_of_R).to(self.device)])
+    def _make_room(self) -> None:
+        """Guess what may follow, and see that every text has a page for what it will read, if need be by putting others
+        back."""
+        rows, count = self.rows, len(self.active)
+        rows.guessed[:count] = 0
+        if self.guesser is not None and count:
+            self.guesser.guess(rows, count)
+        wanted = rows.known[:count] + rows.guessed[:count]
+        for slot in np.flatnonzero(wanted > rows.held[:count] * PAGE).tolist():
+            need = -(-int(wanted[slot]) // PAGE) - int(rows.held[slot])
+            while slot < len(self.active) and self.book.available < need:
+                self._put_back(len(self.active) - 1)
+            if slot < len(self.active):
+                rows.hold(slot, self.book.take(need))
 
-    def _read(self, prompts: list[list[int]], cache: Filling) -> Tensor:
-        """The hidden state after each prompt's last token, x_UD."""
-        start = len(self.prefix)
-        lengths = [len(prompt) - start for prompt in prompts]
-        longest = -(-max(lengths) // BLOCK) * BLOCK  # the kernel's measure; what is padded nobody looks at
-        ids_UT = np.zeros((len(prompts), min(longest, self.window - start)), dtype=np.int64)
-        for row, prompt in enumerate(prompts):
-            ids_UT[row, : lengths[row]] = prompt[start:]
-        positions_1T = np.arange(start, start + ids_UT.shape[1])[None]
-        ends_U = np.arange(len(prompts)) * ids_UT.shape[1] + np.asarray(lengths) - 1
-        ids_UT, positions_1T, ends_U = (self._tensor(x) for x in (ids_UT, positions_1T, ends_U))
-        return self.model.hidden(ids_UT, positions_1T, cache=cache, places_N=ends_U)
+    def _portions(self) -> np.ndarray:
+        """How many tokens each row reads in this step. Requests that wait are taken in while there is room."""
+        rows, count = self.rows, len(self.active)
+        counts_R = np.zeros(self.slots, dtype=np.int64)
+        left_R = rows.known[:count] - rows.length[:count]
+        counts_R[:count] = np.where(left_R == 1, 1 + rows.guessed[:count], 0)
+        budget = BUDGET - int(counts_R.sum())
+        for slot in np.flatnonzero(left_R > 1).tolist():
+            counts_R[slot] = portion = max(0, min(budget, int(left_R[slot])))
+            budget -= portion
+            self._name(slot, int(rows.length[slot]) + portion)
+        free = self.slots - count - sum(len(ticket.twins) for ticket in self.active)
+        if self.waiting and free >= min(len(self.waiting), max(1, self.slots // ADMIT_SHARE)):
+            self._admit(counts_R, budget, free)
+        return counts_R
 
-    def _extend(self) -> None:
-        count = len(self.active)
-        length = self.rows.length[:count]
-        self.cache.reserve(count, int(length.max()) + 1)
-        ids_R1, positions_R1 = self._tensor(self.rows.last[:count, None]), self._tensor(length[:, None])
-        x_R1D = self.model.hidden(ids_R1, positions_R1, cache=Extending(self.cache, length))
-        self.rows.length[:count] += 1
-        self._give(np.arange(count), self.model.logits(x_R1D[:, 0]))
-
-    def _give(self, slots_R: np.ndarray, logits_RV: Tensor) -> None:
-        """Sample a token for each of these slots, tell who listens, and let go what is finished."""
+    def _admit(self, counts_R: np.ndarray, budget: int, free: int) -> None:
+        """Take in who waits, as many as rows, pages and the budget allow. A beginning that is in the cache, or that
+        another reads in this step, is not read again; of equal prompts one is read."""
         rows = self.rows
-        ids_R, logprobs_R = sample(logits_RV, rows.settings(slots_R))
-        ids, logprobs = ids_R.cpu().numpy(), logprobs_R.cpu().numpy()
-        rows.append(slots_R, ids, logprobs)
-        ended = np.isin(ids, self._ends)
-        full = (rows.step[slots_R] >= rows.most[slots_R]) | (rows.length[slots_R] >= self.window)
-        for place in np.flatnonzero(rows.watched[slots_R] & ~ended):
-            ticket = self.active[slots_R[place]]
-            ticket.say(ticket.text.push(int(ids[place])))
-            ended[place] |= ticket.text.stopped
-        finished = np.flatnonzero(ended | full)
-        if len(finished):
-            self._leave(slots_R[finished], ["stop" if ended[place] else "length" for place in finished])
+        while self.waiting and free > 0 and budget > 0:
+            ticket, last = self.waiting[0], len(self.active) - 1
+            if last >= 0 and rows.length[last] < rows.start[last] and _equal(ticket, self.active[last]):
+                self.active[last].twins.append(self.waiting.popleft())
+                ticket.cached = len(ticket.prompt)
+                self._count(ticket)
+                free -= 1
+                continue
+            known = np.asarray([*ticket.prompt, *ticket.ids], dtype=np.int64)
+            if self._prefix_cache:
+                ticket.keys = page_keys(known, len(known), ticket.keys)
+            pages = self.book.known(ticket.keys[: (len(known) - 1) // PAGE])
+            need = -(-len(known) // PAGE) - len(pages)
+            if need + len(self.active) > self.book.free_with(pages):  # a page for each is left to grow by
+                break
+            self.book.hold(pages)
+            slot, length = last + 1, len(pages) * PAGE
+            rows.enter(slot, ticket, pages + self.book.take(need), length)
+            self.active.append(self.waiting.popleft())
+            if ticket.fresh:
+                ticket.cached = length
+                self._count(ticket)
+            counts_R[slot] = portion = min(budget, len(known) - length)
+            budget, free = budget - portion, free - 1
+            self._name(slot, length + portion)
 
-    def _leave(self, slots: np.ndarray, reasons: list[str]) -> None:
-        """Complete the requests in these slots and move the last active ones into the holes."""
-        for slot, reason in zip(slots, reasons, strict=True):
-            self._complete(int(slot), reason)
-        left = len(self.active) - len(slots)
-        gone = set(slots.tolist())
+    def _with_twins(self, slots: np.ndarray, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The rows that get a token, and where each one's first logits are, with those who waited for one of them to
+        have read their prompt: they share its full pages and get a copy of the one that is not full."""
+        more_slots, more_at, source, target = [], [], [], []
+        for slot, place in zip(slots.tolist(), at.tolist(), strict=True):
+            twins, self.active[slot].twins = self.active[slot].twins, []
+            length = int(self.rows.length[slot])
+            full, part = self.rows.pages(slot)[: length // PAGE], self.rows.pages(slot)[length // PAGE :]
+            for index, twin in enumerate(twins):
+                if self.book.available < len(part):
+                    self.waiting.extendleft(reversed(twins[index:]))
+                    break
+                own = self.book.take(len(part))
+                self.book.hold(full)
+                source += part
+                target += own
+                self.rows.enter(len(self.active), twin, full + own, length)
+                twin.keys = self.active[slot].keys
+                more_slots.append(len(self.active))
+                more_at.append(place)
+                self.active.append(twin)
+        if source:
+            self.cache.copy(source, target)
+        return np.concatenate([slots, more_slots]).astype(np.int64), np.concatenate([at, more_at]).astype(np.int64)
+
+    def _give(self, slots: np.ndarray, asks: np.ndarray, at: np.ndarray, logits_NV: Tensor) -> None:
+        """Sample for each of these rows, and go on as far as its guesses prove right. Row i has `asks[i]` logits from
+        `at[i]` on."""
+        rows = self.rows
+        guessed = asks.max() > 1
+        ahead = np.arange(asks.sum()) - np.repeat(np.cumsum(asks) - asks, asks)
+        places = np.repeat(at, asks) + ahead
+        owners = np.repeat(slots, asks)
+        if len(places) != len(logits_NV) or (places != np.arange(len(places))).any():
+            logits_NV = logits_NV[torch.from_numpy(places).to(logits_NV.device)]
+        shaped_NV = self._shaped(owners, logits_NV)
+        ids_N, logprobs_N = sample(logits_NV, rows.settings(owners, ahead), shaped_NV)
+        ids, logprobs = ids_N.cpu().numpy(), logprobs_N.cpu().numpy()
+        finished: dict[int, str] = {}
+        first = np.cumsum(asks) - asks
+        if not guessed:
+            self._take(slots, ids, logprobs, first, logits_NV, finished)
+        else:
+            right = self._right(slots, asks, first, ids)
+            for turn in range(int(right.max()) + 1):
+                going = np.flatnonzero((right >= turn) & ~np.isin(slots, list(finished)))
+                rows.length[slots[going]] = rows.known[slots[going]]
+                self._take(
+                    slots[going], ids[first[going] + turn], logprobs[first[going] + turn], first[going] + turn,
+                    logits_NV, finished,
+                )  # fmt: skip
+        if finished:
+            self._leave(finished)
+
+    def _right(self, slots: np.ndarray, asks: np.ndarray, first: np.ndarray, ids: np.ndarray) -> np.ndarray:
+        """How many guesses of each row are what was then sampled."""
+        right = np.zeros(len(slots), dtype=np.int64)
+        for place in np.flatnonzero(asks > 1):
+            slot, count = slots[place], asks[place] - 1
+            known = self.rows.known[slot]
+            same = self.rows.ids[slot, known : known + count] == ids[first[place] : first[place] + count]
+            right[place] = count if same.all() else int(same.argmin())
+            if self.guesser is not None:
+                self.guesser.learn(self.rows, int(slot), int(right[place]))
+        return right
+
+    def _shaped(self, owners: np.ndarray, logits_NV: Tensor) -> Tensor | None:
+        """The scores to draw from, where they are not the model's own for all."""
+        shaped = np.flatnonzero(self.rows.shaped[owners])
+        if not len(shaped):
+            return None
+        logits_NV = logits_NV.float().clone()
+        for place in shaped:
+            slot = int(owners[place])
+            said, _ = self.rows.said(slot)
+            shape_(logits_NV[place], self.active[slot], self.rows.ids[slot, : self.rows.start[slot]], said)
+        return logits_NV
+
+    def _take(
+        self, slots: np.ndarray, ids: np.ndarray, logprobs: np.ndarray, at: np.ndarray, logits_NV: Tensor,
+        finished: dict[int, str],
+    ) -> None:  # fmt: skip
+        """One token more for each of these rows, told to who listens; adds who is done and why to `finished`."""
+        rows = self.rows
+        rows.append(slots, ids, logprobs)
+        self._sampled_tokens += len(slots)
+        ended = np.isin(ids, self._ends)
+        for place in np.flatnonzero(~rows.plain_end[slots]):
+            ended[place] = int(ids[place]) in stops(self.active[slots[place]].sampling, self.ends)
+        for place in np.flatnonzero(rows.detailed[slots]):
+            ticket = self.active[slots[place]]
+            ticket.top.append(likeliest(logits_NV[int(at[place])], ticket.sampling.top_logprobs))
+        for place in np.flatnonzero(rows.watched[slots]):
+            ticket, token = self.active[slots[place]], int(ids[place])
+            if ticket.guide is not None and not ended[place]:
+                ticket.guide.advance(token)
+            if not ended[place]:
+                ticket.say(ticket.text.push(token), *rows.said(slots[place]))
+                ended[place] |= ticket.text.stopped or (ticket.guide is not None and ticket.guide.done)
+        full = rows.known[slots] >= rows.most[slots]
+        for place in np.flatnonzero(ended | full):
+            finished[int(slots[place])] = "stop" if ended[place] else "length"
+
+    def _leave(self, reasons: dict[int, str]) -> None:
+        """Complete the requests in these rows, and give their pages back."""
+        for slot, reason in reasons.items():
+            ticket = self.active[slot]
+            self._release(slot)
+            ticket.complete(*self.rows.said(slot), reason, stops(ticket.sampling, self.ends))
+        self._close_up(set(reasons))
+
+    def _put_back(self, slot: int) -> None:
+        """Let the request wait again, with what it has said."""
+        ticket, (ids, logprobs) = self.active[slot], self.rows.said(slot)
+        self._release(slot)
+        ticket.ids, ticket.logprobs = ids.tolist(), logprobs.tolist()
+        self.waiting.appendleft(ticket)
+        self._preemptions += 1
+        self._close_up({slot})
+
+    def _release(self, slot: int) -> None:
+        ticket = self.active[slot]
+        self._name(slot, int(self.rows.length[slot]))
+        self.waiting.extendleft(reversed(ticket.twins))
+        ticket.twins = []
+        self.book.release(self.rows.pages(slot))
+
+    def _name(self, slot: int, length: int) -> None:
+        """Let the full pages among the first `length` tokens be found by who begins alike."""
+        if self._prefix_cache:
+            ticket, tables = self.active[slot], self.rows.tables[slot]
+            named, full = len(ticket.keys), length // PAGE
+            if named < full:
+                ticket.keys = page_keys(self.rows.ids[slot], length, ticket.keys)
+            for page in range(full):
+                self.book.name(int(tables[page]), ticket.keys[page])
+
+    def _close_up(self, gone: set[int]) -> None:
+        """Move the last active rows into the holes."""
+        left = len(self.active) - len(gone)
         holes = np.asarray(sorted(slot for slot in gone if slot < left), dtype=np.int64)
         movers = np.asarray([slot for slot in range(left, len(self.active)) if slot not in gone], dtype=np.int64)
-        if len(holes):
-            self.cache.move(movers, holes, int(self.rows.length[movers].max()))
-            self.rows.move(movers, holes)
-            for mover, hole in zip(movers, holes, strict=True):
-                self.active[hole] = self.active[mover]
+        self.rows.move(movers, holes)
+        for mover, hole in zip(movers.tolist(), holes.tolist(), strict=True):
+            self.active[hole] = self.active[mover]
         del self.active[left:]
 
-    def _complete(self, slot: int, reason: str) -> None:
-        ticket, (ids, logprobs) = self.active[slot], self.rows.given(slot)
-        if not ticket.watched:
-            ticket.text.push(*(ids[:-1] if ids[-1] in self.ends else ids))
-        ticket.say(ticket.text.finish())
-        ticket.completion = Completion(ids, ticket.text.text, logprobs, reason, len(ticket.prompt))
-        if ticket.listener is not None:
-            ticket.listener(Chunk("", ticket.completion))
-
-    def _tensor(self, values) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(values, dtype=np.int64)).to(self.device)
+    def _count(self, ticket: Ticket) -> None:
+        self._prompt_tokens += len(ticket.prompt)
+        self._cached_tokens += ticket.cached
 
 
-class _Rows:
-    """What is known of every slot, as arrays, so that a step has no loop over requests."""
-
-    def __init__(self, slots: int):
-        self.length = np.zeros(slots, dtype=np.int64)  # tokens in the cache
-        self.last = np.zeros(slots, dtype=np.int64)  # sampled and not yet in the cache
-        self.most = np.zeros(slots, dtype=np.int64)
-        self.watched = np.zeros(slots, dtype=bool)
-        self.step = np.zeros(slots, dtype=np.int64)
-        self.temperature = np.zeros(slots)
-        self.top_k = np.zeros(slots, dtype=np.int64)
-        self.top_p = np.ones(slots)
-        self.min_p = np.zeros(slots)
-        self.seed = np.zeros(slots, dtype=np.uint64)
-        self.ids = np.zeros((slots, 64), dtype=np.int64)
-        self.logprobs = np.zeros((slots, 64), dtype=np.float32)
-
-    def enter(self, slots: np.ndarray, tickets: list[Ticket]) -> None:
-        self.step[slots] = 0
-        self.length[slots] = [len(ticket.prompt) for ticket in tickets]
-        self.watched[slots] = [ticket.watched for ticket in tickets]
-        self.most[slots] = [ticket.sampling.max_tokens for ticket in tickets]
-        self.seed[slots] = np.asarray([ticket.sampling.seed % (1 << 64) for ticket in tickets], dtype=np.uint64)
-        for name in ("temperature", "top_k", "top_p", "min_p"):
-            getattr(self, name)[slots] = [getattr(ticket.sampling, name) for ticket in tickets]
-
-    def settings(self, slots: np.ndarray) -> RowSettings:
-        return RowSettings(
-            temperature=self.temperature[slots], top_k=self.top_k[slots], top_p=self.top_p[slots],
-            min_p=self.min_p[slots], seed=self.seed[slots], step=self.step[slots],
-        )  # fmt: skip
-
-    def append(self, slots: np.ndarray, ids: np.ndarray, logprobs: np.ndarray) -> None:
-        if self.step[slots].max() >= self.ids.shape[1]:
-            self.ids = np.concatenate([self.ids, np.zeros_like(self.ids)], axis=1)
-            self.logprobs = np.concatenate([self.logprobs, np.zeros_like(self.logprobs)], axis=1)
-        self.ids[slots, self.step[slots]] = ids
-        self.logprobs[slots, self.step[slots]] = logprobs
-        self.last[slots] = ids
-        self.step[slots] += 1
-
-    def given(self, slot: int) -> tuple[list[int], list[float]]:
-        count = self.step[slot]
-        return self.ids[slot, :count].tolist(), self.logprobs[slot, :count].tolist()
-
-    def move(self, source: np.ndarray, target: np.ndarray) -> None:
-        for values in vars(self).values():
-            values[target] = values[source]
-
-
-def shared_prefix(prompts: Sequence[list[int]]) -> int:
-    """How many tokens all the prompts begin with, the last token of each never counted."""
-    first, last = min(prompts), max(prompts)  # what these two share, all between them share
-    most = min(len(prompt) for prompt in prompts) - 1
-    return next((place for place in range(most) if first[place] != last[place]), most)
+def _equal(ticket: Ticket, leader: Ticket) -> bool:
+    return ticket.fresh and leader.fresh and ticket.prompt == leader.prompt

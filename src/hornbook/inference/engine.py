@@ -4,72 +4,77 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import numpy as np
 import torch
 
 from hornbook.core.errors import InputError
-from hornbook.inference.batcher import Batcher, Listener, Ticket, shared_prefix
-from hornbook.inference.requests import Chunk, Completion, Request
+from hornbook.inference.batcher import Batcher
+from hornbook.inference.paged import cache_dtype, page_bytes
+from hornbook.inference.pages import PAGE
+from hornbook.inference.requests import Chunk, Completion, EngineFigures, Request
 from hornbook.inference.scoring import score
+from hornbook.inference.speculation import Lookup
 from hornbook.inference.text import TextStream
-from hornbook.models.device import release_memory
+from hornbook.inference.tickets import Listener, Ticket
+from hornbook.models.device import memory_for, release_memory
 from hornbook.models.layers import lay_side_by_side
 from hornbook.models.transformer import Transformer
 from hornbook.tokens.tokenizer import Tokenizer
 
-LEAST_PREFIX = 16  # a shorter common beginning is cheaper read again
+MEMORY_SHARE = 4  # a quarter of the machine's memory holds keys and values, at most
 
 
 class Engine:
     """Answers many requests at once with continuous batching, or streams one.
 
     The weights are the model's own, read when a call begins: a trainer that changes them in place is seen by the next
-    call. Where they are kept in another type than the model computes in, the engine works on a copy in that type. At
-    most `slots` requests are active at a time, fewer where the cache is kept in a wider type than the model's. With
-    `keeps_memory` the cache of keys and values stays between calls, for who calls again and again. Not for several
-    threads: give one thread the engine and queue for it.
+    call. Where they are kept in another type than the model computes in, the engine works on a copy in that type. Who
+    says that they are `frozen` spares that, and what was read in one call is found by the next. At most `slots`
+    requests are answered at a time, of together at most `tokens` tokens (a quarter of the memory's worth, if that is
+    less than `slots` windows). With `keeps_memory` the cache of keys and values stays between calls, for who calls
+    again and again. With `guessed` so many tokens are looked up in the text itself and tried at once, with the same
+    answers. Not for several threads: give one thread the engine and queue for it.
     """
 
     def __init__(
-        self, model: Transformer, tokenizer: Tokenizer, *, slots: int = 256, keeps_memory: bool = False
-    ):
+        self, model: Transformer, tokenizer: Tokenizer, *, slots: int = 256, tokens: int | None = None,
+        frozen: bool = False, keeps_memory: bool = False, prefix_cache: bool = True, guessed: int = 0,
+    ):  # fmt: skip
         if tokenizer.vocab_size > model.config.vocab_size:
             what = f"the tokenizer has {tokenizer.vocab_size:,} tokens and the model {model.config.vocab_size:,}"
             raise InputError(what, where="the model", fix="use the tokenizer that the model was made with")
-        self.tokenizer, self._trained, self._keeps_memory = tokenizer, model, keeps_memory
+        self.tokenizer, self._trained = tokenizer, model
+        self._frozen, self._keeps_memory = frozen, keeps_memory or frozen
         kept = model.model.embed_tokens.weight.dtype
-        self._dtype = model.compute_dtype or kept
-        self.model = model if self._dtype == kept else copy.deepcopy(model).to(self._dtype).requires_grad_(False)
+        dtype = model.compute_dtype or kept
+        self.model = model if dtype == kept else copy.deepcopy(model).to(dtype).requires_grad_(False)
         lay_side_by_side(self.model)
-        self._batcher = Batcher(self.model, ends=tokenizer.ends, slots=slots)
+        self._make = partial(
+            Batcher, self.model, ends=tokenizer.ends, slots=slots, pages=_pages(self.model, slots, tokens),
+            prefix_cache=prefix_cache, guesser=Lookup(guessed) if guessed else None,
+        )  # fmt: skip
+        self._made: Batcher | None = None
 
     def generate(self, requests: Sequence[Request]) -> list[Completion]:
         """The completions in the order asked. A request gives the same tokens whatever the others are.
 
-        Equal prompts are read once, and so is a beginning that all prompts share. Raises InputError for a prompt that
-        does not fit the model's window, before anything is computed.
+        Equal prompts are read once, and so is a beginning that prompts share. Raises InputError for a prompt that does
+        not fit the model's window, before anything is computed.
         """
-        if not requests:
-            return []
         tickets = [self.ticket(request) for request in requests]
         self.refresh()
-        self._batcher.begin_with([])
-        shared = shared_prefix([ticket.prompt for ticket in tickets])
-        alike = all(ticket.prompt == tickets[0].prompt for ticket in tickets)
-        if shared >= LEAST_PREFIX and not alike:
-            self._batcher.begin_with(tickets[0].prompt[:shared])
         try:
-            # Prompts of one length together pad little; equal ones side by side are read once.
-            for ticket in sorted(tickets, key=lambda ticket: (len(ticket.prompt), ticket.prompt)):
-                self._batcher.add(ticket)
-            while self._batcher.busy:
-                self._batcher.step()
+            for ticket in _equal_together(tickets):
+                self.add(ticket)
+            while self.step():
+                pass
         finally:
-            self._batcher.reset()
+            for ticket in tickets:
+                self.cancel(ticket)
             if not self._keeps_memory:
-                self._batcher.cache.clear()
-                release_memory()
+                self._release()
         return [ticket.completion for ticket in tickets if ticket.completion is not None]
 
     def stream(self, request: Request) -> Iterator[Chunk]:
@@ -77,14 +82,14 @@ class Engine:
         chunks: list[Chunk] = []
         ticket = self.ticket(request, chunks.append)
         self.refresh()
-        self._batcher.add(ticket)
+        self.add(ticket)
         try:
             while ticket.completion is None:
-                self._batcher.step()
+                self.step()
                 yield from chunks
                 chunks.clear()
         finally:
-            self._batcher.cancel(ticket)
+            self.cancel(ticket)
 
     def score(self, sequences: Sequence[Sequence[int]], last: Sequence[int] | None = None) -> list[np.ndarray]:
         """log p(token t | tokens before t) of each sequence, natural, fp32, one shorter than the sequence; with `last`
@@ -94,14 +99,17 @@ class Engine:
 
     def ticket(self, request: Request, listener: Listener | None = None) -> Ticket:
         """A request made ready: its messages rendered, its ids checked. For those who drive `add` and `step`."""
+        size = self.model.config.vocab_size
         if request.ids is not None:
             prompt = [int(token) for token in request.ids]
-            if min(prompt) < 0 or max(prompt) >= self.model.config.vocab_size:
-                raise InputError(f"token ids lie between 0 and {self.model.config.vocab_size - 1}", where="ids")
+            _check_ids(prompt, size, "ids")
         else:
             prompt = self.tokenizer.prompt(request.messages or ())
+        sampling = request.sampling
+        _check_ids(sampling.stop_ids, size, "stop_ids")
+        _check_ids(list(sampling.logit_bias), size, "logit_bias")
         self._batcher.check(prompt)
-        return Ticket(prompt, request.sampling, TextStream(self.tokenizer, request.sampling.stop), listener)
+        return Ticket(prompt, request, TextStream(self.tokenizer, sampling.stop), listener)
 
     def add(self, ticket: Ticket) -> None:
         """Queue a ticket for `step`."""
@@ -110,10 +118,14 @@ class Engine:
     @property
     def busy(self) -> bool:
         """Whether a ticket is waiting or being answered."""
-        return self._batcher.busy
+        return self._made is not None and self._made.busy
+
+    def figures(self) -> EngineFigures:
+        """How busy it is, and what it has done."""
+        return self._batcher.figures
 
     def step(self) -> bool:
-        """Give every active request a token, or read prompts that wait. False when there was nothing to do."""
+        """Give every active request a token, and read prompts that wait. False when there was nothing to do."""
         if not self.busy:
             return False
         self._batcher.step()
@@ -121,17 +133,59 @@ class Engine:
 
     def cancel(self, ticket: Ticket) -> None:
         """Take a ticket out, wherever it is; nothing happens to one that is done."""
-        self._batcher.cancel(ticket)
+        if self._made is not None and ticket.completion is None:
+            self._made.cancel(ticket)
 
     def reset(self) -> None:
         """Forget every ticket, done or not, and give the memory of the cache back."""
         self._batcher.reset()
-        self._batcher.cache.clear()
+        self._release()
 
     @torch.no_grad()
     def refresh(self) -> None:
-        """Take over the weights as they are now."""
+        """Take over the weights as they are now, unless they are frozen. What was read with others is forgotten."""
+        if self._frozen:
+            return
         if self.model is not self._trained:
             pairs = zip(self.model.parameters(), self._trained.parameters(), strict=True)
             for own, trained in pairs:
                 own.copy_(trained)
+        if self._made is not None:
+            self._made.forget()
+
+    @property
+    def _batcher(self) -> Batcher:
+        if self._made is None:
+            self._made = self._make()
+        return self._made
+
+    def _release(self) -> None:
+        if not self.busy:
+            self._made = None
+            release_memory()
+
+
+def _check_ids(ids: Sequence[int], size: int, where: str) -> None:
+    if len(ids) and (min(ids) < 0 or max(ids) >= size):
+        raise InputError(f"token ids lie between 0 and {size - 1}", where=where)
+
+
+def _equal_together(tickets: Sequence[Ticket]) -> list[Ticket]:
+    """In the order they came, but each after the first with the same prompt."""
+    groups: dict[tuple[int, ...], list[Ticket]] = {}
+    for ticket in tickets:
+        groups.setdefault(tuple(ticket.prompt), []).append(ticket)
+    return [ticket for group in groups.values() for ticket in group]
+
+
+def _pages(model: Transformer, slots: int, tokens: int | None) -> int:
+    """How many pages the cache has. Raises InputError for so few tokens that nothing can be read."""
+    config, weight = model.config, model.model.embed_tokens.weight
+    if tokens is not None:
+        if tokens < 2 * PAGE:
+            raise InputError(f"must be at least {2 * PAGE}, not {tokens}", where="tokens")
+        return tokens // PAGE
+    dtype = cache_dtype(weight.device, weight.dtype)
+    each = page_bytes(config.num_hidden_layers, config.num_key_value_heads, config.head_dim, dtype)
+    window = -(-config.max_position_embeddings // PAGE)
+    return max(2, min(slots * window, memory_for(weight.device) // MEMORY_SHARE // each))

@@ -31,29 +31,39 @@ class RowSettings:
         return bool((drawn & ((self.top_k > 0) | (self.top_p < 1) | (self.min_p > 0))).any())
 
 
-def sample(logits_RV: Tensor, settings: RowSettings) -> tuple[Tensor, Tensor]:
+def sample(logits_RV: Tensor, settings: RowSettings, shaped_RV: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """One token a row: ids_R (int64) and the natural log-probability of each under the untempered model, logprobs_R.
 
-    Rows with temperature 0 take the largest logit (the lowest id among equals); others invert the
-    cumulative distribution at `uniforms(seed, step)`, which no other row can disturb.
+    Rows with temperature 0 take the largest score (the lowest id among equals); others invert the cumulative
+    distribution at `uniforms(seed, step)`, which no other row can disturb. Scores are the model's, or `shaped_RV`
+    (fp32) where they were changed; probabilities told are the model's.
     """
-    if has_kernels(logits_RV) and not settings.filters:
+    if shaped_RV is None and has_kernels(logits_RV) and not settings.filters:
         return _by_kernel(logits_RV.contiguous(), settings)
-    logits_RV, device = logits_RV.float(), logits_RV.device
-    drawn = np.flatnonzero(settings.temperature > 0)
-    if len(drawn) == 0:
-        ids_R = likeliest(logits_RV)
-    else:
-        whole = len(drawn) == len(settings.temperature)
-        rows = torch.from_numpy(drawn).to(device)
-        temperature = torch.from_numpy(settings.temperature[drawn]).to(device, torch.float32)
-        chosen_RV = (logits_RV if whole else logits_RV[rows]) / temperature[:, None]
-        chosen_RV = _filter(chosen_RV, settings.top_k[drawn], settings.top_p[drawn], settings.min_p[drawn])
-        uniform_R = torch.from_numpy(uniforms(settings.seed[drawn], settings.step[drawn])).to(device, torch.float32)
-        drawn_ids = invert(chosen_RV.softmax(-1), uniform_R)
-        ids_R = drawn_ids if whole else likeliest(logits_RV).index_put_((rows,), drawn_ids)
+    logits_RV = logits_RV.float()
+    ids_R = _drawn(logits_RV if shaped_RV is None else shaped_RV, settings)
     logprobs_R = logits_RV.gather(-1, ids_R[:, None])[:, 0] - logits_RV.logsumexp(-1)
     return ids_R, logprobs_R
+
+
+def likeliest(logits_V: Tensor, count: int) -> list[tuple[int, float]]:
+    """The likeliest tokens of one row and their log-probabilities."""
+    found = logits_V.float().log_softmax(-1).topk(min(count, len(logits_V)))
+    return list(zip(found.indices.tolist(), found.values.tolist(), strict=True))
+
+
+def _drawn(scores_RV: Tensor, settings: RowSettings) -> Tensor:
+    device, drawn = scores_RV.device, np.flatnonzero(settings.temperature > 0)
+    if len(drawn) == 0:
+        return _largest(scores_RV)
+    whole = len(drawn) == len(settings.temperature)
+    rows = torch.from_numpy(drawn).to(device)
+    temperature = torch.from_numpy(settings.temperature[drawn]).to(device, torch.float32)
+    chosen_RV = (scores_RV if whole else scores_RV[rows]) / temperature[:, None]
+    chosen_RV = _filter(chosen_RV, settings.top_k[drawn], settings.top_p[drawn], settings.min_p[drawn])
+    uniform_R = torch.from_numpy(uniforms(settings.seed[drawn], settings.step[drawn])).to(device, torch.float32)
+    drawn_ids = invert(chosen_RV.softmax(-1), uniform_R)
+    return drawn_ids if whole else _largest(scores_RV).index_put_((rows,), drawn_ids)
 
 
 def _by_kernel(logits_RV: Tensor, settings: RowSettings) -> tuple[Tensor, Tensor]:
@@ -66,8 +76,8 @@ def _by_kernel(logits_RV: Tensor, settings: RowSettings) -> tuple[Tensor, Tensor
     return ids_R, logprobs_R
 
 
-def likeliest(logits_RV: Tensor) -> Tensor:
-    """The id of each row's largest logit, the lowest among equals. On the CPU numpy finds it ten times as fast."""
+def _largest(logits_RV: Tensor) -> Tensor:
+    """The id of each row's largest score, the lowest among equals. On the CPU numpy finds it ten times as fast."""
     if logits_RV.device.type == "cpu":
         return torch.from_numpy(logits_RV.numpy().argmax(-1))
     return logits_RV.argmax(-1)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 
 from hornbook.core.errors import InputError
-from hornbook.core.processes import compiler, glibc, release_memory
+from hornbook.core.processes import compiler, glibc, memory_limit, release_memory
 from hornbook.core.words import counted
 from hornbook.models.kernels import found_kernels, use_kernels
 
@@ -34,6 +34,12 @@ def pick_dtype(device: torch.device | str) -> torch.dtype:
         return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
     native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
     return torch.bfloat16 if native else torch.float32
+
+
+def memory_for(device: torch.device | str) -> int:
+    """The bytes that a process may fill: of a GPU's memory what is free, of a machine's what it may hold at most."""
+    device = torch.device(device)
+    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else memory_limit()
 
 
 def can_compile(device: torch.device | str = "cpu") -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from hornbook.core.errors import BusyError
 from hornbook.inference import Chunk, Engine, Request
-from hornbook.inference.batcher import Ticket
+from hornbook.inference.tickets import Ticket
 
 Heard = Callable[[Chunk | Exception], None]
 
