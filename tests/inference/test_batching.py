@@ -169,6 +169,26 @@ def test_guesses_change_no_answer(model, tokenizer, guessed):
     same(engine.generate(asked), alone(model, tokenizer, asked))
 
 
+@pytest.mark.parametrize("seed", [3, 11])
+def test_a_draft_changes_no_answer(model, tokenizer, seed):
+    """Whether it is the model itself, whose guesses are all right, or another, whose are not."""
+    draft = varied(tokenizer.vocab_size, seed=seed)
+    asked = [request(index, length=30 + index, most=40) for index in range(6)]
+    engine = Engine(model, tokenizer, draft=draft, guessed=3, slots=3, tokens=220)
+    same(engine.generate(asked), alone(model, tokenizer, asked))
+    with pytest.raises(InputError, match=r"the draft has 96 tokens and the model 300; use one trained with"):
+        Engine(model, tokenizer, draft=varied(96))
+
+
+def test_a_draft_that_is_right_saves_steps(model, tokenizer):
+    engine, steps = Engine(model, tokenizer, draft=model, guessed=3), 0
+    ticket = engine.ticket(Request(ids=[1, 2, 3], sampling=Sampling(max_tokens=101, ignore_end=True)))
+    engine.add(ticket)
+    while engine.step():
+        steps += 1
+    assert (steps, len(ticket.completion.ids)) == (26, 101)
+
+
 def test_guesses_save_steps(tokenizer):
     """A model that says what it has said."""
     model = varied(tokenizer.vocab_size)

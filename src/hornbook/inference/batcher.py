@@ -17,7 +17,7 @@ from hornbook.inference.requests import EngineFigures, PromptTooLongError
 from hornbook.inference.rows import Rows
 from hornbook.inference.sampling import likeliest, sample
 from hornbook.inference.shaping import shape_
-from hornbook.inference.speculation import Guesser
+from hornbook.inference.speculation import Guesser, guess, learn
 from hornbook.inference.tickets import Ticket, stops
 
 BUDGET = 2048  # tokens read in one step, so that no prompt keeps those who are being answered waiting for long
@@ -121,6 +121,8 @@ class Batcher:
         """Let no prompt find what was read before: the weights have changed. Only while nothing is active."""
         self.book.forget()
         self.reader.refresh()
+        if self.guesser is not None:
+            self.guesser.forget()
 
     def reset(self) -> None:
         """Forget every request, and all that was read."""
@@ -129,19 +131,22 @@ class Batcher:
         self.book = PageBook(self.book.total)
 
     def _make_room(self) -> None:
-        """Guess what may follow, and see that every text has a page for what it will read, if need be by putting others
-        back."""
+        """See that every text has pages for what it will read, if need be by putting others back, and guess what may
+        follow."""
         rows, count = self.rows, len(self.active)
-        rows.guessed[:count] = 0
-        if self.guesser is not None and count:
-            self.guesser.guess(rows, count)
-        wanted = rows.known[:count] + rows.guessed[:count]
+        wanted = rows.known[:count]
+        if self.guesser is not None:
+            ready = rows.length[:count] == wanted - 1
+            wanted = np.minimum(wanted + self.guesser.most * ready, np.maximum(rows.most[:count] - 1, wanted))
         for slot in np.flatnonzero(wanted > rows.held[:count] * PAGE).tolist():
             need = -(-int(wanted[slot]) // PAGE) - int(rows.held[slot])
             while slot < len(self.active) and self.book.available < need:
                 self._put_back(len(self.active) - 1)
             if slot < len(self.active):
                 rows.hold(slot, self.book.take(need))
+        rows.guessed[:count] = 0
+        if self.guesser is not None and self.active:
+            guess(self.guesser, rows, len(self.active))
 
     def _portions(self) -> np.ndarray:
         """How many tokens each row reads in this step. Requests that wait are taken in while there is room."""
@@ -252,7 +257,7 @@ class Batcher:
             same = self.rows.ids[slot, known : known + count] == ids[first[place] : first[place] + count]
             right[place] = count if same.all() else int(same.argmin())
             if self.guesser is not None:
-                self.guesser.learn(self.rows, int(slot), int(right[place]))
+                learn(self.guesser, self.rows, int(slot), int(right[place]))
         return right
 
     def _shaped(self, owners: np.ndarray, logits_NV: Tensor) -> Tensor | None:

@@ -15,7 +15,7 @@ from hornbook.inference.paged import cache_dtype, page_bytes
 from hornbook.inference.pages import PAGE
 from hornbook.inference.requests import Chunk, Completion, EngineFigures, Request
 from hornbook.inference.scoring import score
-from hornbook.inference.speculation import Lookup
+from hornbook.inference.speculation import Drafter, Lookup, check_draft
 from hornbook.inference.text import TextStream
 from hornbook.inference.tickets import Listener, Ticket
 from hornbook.models.device import memory_for, release_memory
@@ -24,6 +24,7 @@ from hornbook.models.transformer import Transformer
 from hornbook.tokens.tokenizer import Tokenizer
 
 MEMORY_SHARE = 4  # a quarter of the machine's memory holds keys and values, at most
+GUESSED = 4  # tokens that a draft is asked for
 
 
 class Engine:
@@ -34,13 +35,15 @@ class Engine:
     says that they are `frozen` spares that, and what was read in one call is found by the next. At most `slots`
     requests are answered at a time, of together at most `tokens` tokens (a quarter of the memory's worth, if that is
     less than `slots` windows). With `keeps_memory` the cache of keys and values stays between calls, for who calls
-    again and again. With `guessed` so many tokens are looked up in the text itself and tried at once, with the same
-    answers. Not for several threads: give one thread the engine and queue for it.
+    again and again. With `guessed` so many tokens are looked up in the text itself, or asked of a small model, the
+    `draft`, and tried at once, with the same answers. Not for several threads: give one thread the engine and queue for
+    it.
     """
 
     def __init__(
         self, model: Transformer, tokenizer: Tokenizer, *, slots: int = 256, tokens: int | None = None,
         frozen: bool = False, keeps_memory: bool = False, prefix_cache: bool = True, guessed: int = 0,
+        draft: Transformer | None = None,
     ):  # fmt: skip
         if tokenizer.vocab_size > model.config.vocab_size:
             what = f"the tokenizer has {tokenizer.vocab_size:,} tokens and the model {model.config.vocab_size:,}"
@@ -51,10 +54,15 @@ class Engine:
         dtype = model.compute_dtype or kept
         self.model = model if dtype == kept else copy.deepcopy(model).to(dtype).requires_grad_(False)
         lay_side_by_side(self.model)
-        self._make = partial(
-            Batcher, self.model, ends=tokenizer.ends, slots=slots, pages=_pages(self.model, slots, tokens),
-            prefix_cache=prefix_cache, guesser=Lookup(guessed) if guessed else None,
-        )  # fmt: skip
+        if draft is not None:
+            check_draft(draft, self.model)
+            guessed = guessed or GUESSED
+        pages = _pages(self.model, slots, tokens)
+        guesser = partial(Drafter, draft, guessed, pages) if draft is not None else partial(Lookup, guessed)
+        self._make = lambda: Batcher(
+            self.model, ends=tokenizer.ends, slots=slots, pages=pages, prefix_cache=prefix_cache,
+            guesser=guesser() if guessed else None,
+        )
         self._made: Batcher | None = None
 
     def generate(self, requests: Sequence[Request]) -> list[Completion]:
@@ -110,6 +118,10 @@ class Engine:
         _check_ids(list(sampling.logit_bias), size, "logit_bias")
         self._batcher.check(prompt)
         return Ticket(prompt, request, TextStream(self.tokenizer, sampling.stop), listener)
+
+    def room(self, length: int) -> int:
+        """How many tokens can follow a prompt of this length."""
+        return self._batcher.window + 1 - length
 
     def add(self, ticket: Ticket) -> None:
         """Queue a ticket for `step`."""

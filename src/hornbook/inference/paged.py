@@ -23,7 +23,7 @@ MANY = 32  # tokens of one text: from here on its keys are gathered and attended
 
 
 class PagedCache:
-    """`keys` and `values`: a tensor a layer. Zero at first, which takes no room until it is used, and finite ever after.
+    """`keys` and `values`: a tensor a layer. Zeros at first, which take no room until they are used.
 
     Values lie as (P, K, S, E). So do keys, but where our kernels read them: there sixteen keys lie side by side, in
     fp32 as (P, K, E, S), in bf16 with pairs of E together as (P, K, E/2, S, 2), for one vector to hold a part of each.

@@ -12,13 +12,14 @@ SETTINGS = ("temperature", "top_k", "top_p", "min_p")
 
 
 class Rows:
-    """`length` tokens of a text are in the cache, in the first `held` pages of `tables`; `known` of its `ids` are known,
-    the first `start` of them its prompt, and at most `most` will be. What follows them in `ids` are `guessed` more."""
+    """`length` tokens of a text are in the cache, in the first `held` pages of `tables`; `known` of its `ids` are
+    known, the first `start` of them its prompt, and at most `most` will be. Behind them in `ids` are `guessed` more."""
 
     def __init__(self, slots: int, window: int):
         self.window = window
         self.length, self.known, self.start, self.most = np.zeros((4, slots), dtype=np.int64)
-        self.held, self.guessed, self.failed, self.resting = np.zeros((4, slots), dtype=np.int64)
+        self.held, self.guessed, self.drafted = np.zeros((3, slots), dtype=np.int64)
+        self.failed, self.resting = np.zeros((2, slots), dtype=np.int64)
         self.watched, self.shaped, self.detailed, self.plain_end = np.zeros((4, slots), dtype=bool)
         self.temperature, self.top_p, self.min_p = np.zeros((3, slots))
         self.top_k = np.zeros(slots, dtype=np.int64)
@@ -42,7 +43,8 @@ class Rows:
         self.ids[slot, :start] = ticket.prompt
         self.ids[slot, start:known] = ticket.ids
         self.logprobs[slot, start:known] = ticket.logprobs
-        self.held[slot] = self.guessed[slot] = self.failed[slot] = self.resting[slot] = 0
+        for name in ("held", "guessed", "drafted", "failed", "resting"):
+            getattr(self, name)[slot] = 0
         self.hold(slot, pages)
 
     def hold(self, slot: int, pages: list[int]) -> None:
