@@ -4,7 +4,7 @@ what ends makes room for what waits."""
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from hornbook.inference.sampling import likeliest, sample
 from hornbook.inference.shaping import shape_
 from hornbook.inference.speculation import Guesser, guess, learn
 from hornbook.inference.tickets import Ticket, stops
+from hornbook.models.adapted import Adapter
 
 BUDGET = 2048  # tokens read in one step, so that no prompt keeps those who are being answered waiting for long
 ADMIT_SHARE = 8  # prompts are read when an eighth of the rows is free, so that few steps read many
@@ -33,7 +34,7 @@ class Batcher:
 
     def __init__(
         self, model, *, ends: Sequence[int], slots: int, pages: int, prefix_cache: bool = True,
-        guesser: Guesser | None = None,
+        guesser: Guesser | None = None, adapters: Mapping[str, Adapter] | None = None,
     ):  # fmt: skip
         self.ends = frozenset(ends)
         self._ends = np.asarray(sorted(self.ends))
@@ -43,7 +44,7 @@ class Batcher:
             device=weight.device, dtype=weight.dtype, windows=config.windows,
         )  # fmt: skip
         self.window = min(config.max_position_embeddings, pages * PAGE)
-        self.reader, self.guesser = Reader(model, self.cache), guesser
+        self.reader, self.guesser = Reader(model, self.cache, adapters), guesser
         self.slots, self._prefix_cache = slots, prefix_cache
         self.book = PageBook(pages)
         self.waiting: deque[Ticket] = deque()
@@ -94,7 +95,9 @@ class Batcher:
         asks_R = np.maximum(begins_R + counts_R - rows.known[:count] + 1, 0) * (counts_R > 0)
         asked_N = np.flatnonzero(np.arange(len(row_M)) >= np.repeat(firsts_R + counts_R - asks_R, counts_R))
         try:
-            logits_NV = self.reader.read(ids_M, rows.tables[:count], begins_R, counts_R, asked_N)
+            logits_NV = self.reader.read(
+                ids_M, rows.tables[:count], begins_R, counts_R, asked_N, rows.adapter[:count]
+            )
         except BaseException:
             self.reset()  # pages that can be found may not have been filled
             raise
@@ -178,7 +181,7 @@ class Batcher:
                 continue
             known = np.asarray([*ticket.prompt, *ticket.ids], dtype=np.int64)
             if self._prefix_cache:
-                ticket.keys = page_keys(known, len(known), ticket.keys)
+                ticket.keys = page_keys(known, len(known), ticket.keys, ticket.root)
             pages = self.book.known(ticket.keys[: (len(known) - 1) // PAGE])
             need = -(-len(known) // PAGE) - len(pages)
             if need + len(self.active) > self.book.free_with(pages):  # a page for each is left to grow by
@@ -200,8 +203,10 @@ class Batcher:
         more_slots, more_at, source, target = [], [], [], []
         for slot, place in zip(slots.tolist(), at.tolist(), strict=True):
             twins, self.active[slot].twins = self.active[slot].twins, []
-            length = int(self.rows.length[slot])
-            full, part = self.rows.pages(slot)[: length // PAGE], self.rows.pages(slot)[length // PAGE :]
+            if not twins:
+                continue
+            length, pages = int(self.rows.length[slot]), self.rows.pages(slot)
+            full, part = pages[: length // PAGE], pages[length // PAGE :]
             for index, twin in enumerate(twins):
                 if self.book.available < len(part):
                     self.waiting.extendleft(reversed(twins[index:]))
@@ -215,6 +220,8 @@ class Batcher:
                 more_slots.append(len(self.active))
                 more_at.append(place)
                 self.active.append(twin)
+        if not more_slots:
+            return slots, at
         if source:
             self.cache.copy(source, target)
         return np.concatenate([slots, more_slots]).astype(np.int64), np.concatenate([at, more_at]).astype(np.int64)
@@ -327,7 +334,7 @@ class Batcher:
             ticket, tables = self.active[slot], self.rows.tables[slot]
             named, full = len(ticket.keys), length // PAGE
             if named < full:
-                ticket.keys = page_keys(self.rows.ids[slot], length, ticket.keys)
+                ticket.keys = page_keys(self.rows.ids[slot], length, ticket.keys, ticket.root)
             for page in range(full):
                 self.book.name(int(tables[page]), ticket.keys[page])
 
@@ -347,4 +354,5 @@ class Batcher:
 
 
 def _equal(ticket: Ticket, leader: Ticket) -> bool:
-    return ticket.fresh and leader.fresh and ticket.prompt == leader.prompt
+    alike = ticket.fresh and leader.fresh and ticket.adapter == leader.adapter
+    return alike and ticket.prompt == leader.prompt

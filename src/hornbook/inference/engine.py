@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -18,6 +18,7 @@ from hornbook.inference.scoring import score
 from hornbook.inference.speculation import Drafter, Lookup, check_draft
 from hornbook.inference.text import TextStream
 from hornbook.inference.tickets import Listener, Ticket
+from hornbook.models.adapted import Adapter
 from hornbook.models.device import memory_for, release_memory
 from hornbook.models.layers import lay_side_by_side
 from hornbook.models.transformer import Transformer
@@ -36,19 +37,20 @@ class Engine:
     requests are answered at a time, of together at most `tokens` tokens (a quarter of the memory's worth, if that is
     less than `slots` windows). With `keeps_memory` the cache of keys and values stays between calls, for who calls
     again and again. With `guessed` so many tokens are looked up in the text itself, or asked of a small model, the
-    `draft`, and tried at once, with the same answers. Not for several threads: give one thread the engine and queue for
-    it.
+    `draft`, and tried at once, with the same answers. Requests may ask for one of the `adapters` by name. Not for
+    several threads: give one thread the engine and queue for it.
     """
 
     def __init__(
         self, model: Transformer, tokenizer: Tokenizer, *, slots: int = 256, tokens: int | None = None,
         frozen: bool = False, keeps_memory: bool = False, prefix_cache: bool = True, guessed: int = 0,
-        draft: Transformer | None = None,
+        draft: Transformer | None = None, adapters: Mapping[str, Adapter] | None = None,
     ):  # fmt: skip
         if tokenizer.vocab_size > model.config.vocab_size:
             what = f"the tokenizer has {tokenizer.vocab_size:,} tokens and the model {model.config.vocab_size:,}"
             raise InputError(what, where="the model", fix="use the tokenizer that the model was made with")
         self.tokenizer, self._trained = tokenizer, model
+        self._adapters = {name: number for number, name in enumerate(adapters or (), 1)}
         self._frozen, self._keeps_memory = frozen, keeps_memory or frozen
         kept = model.model.embed_tokens.weight.dtype
         dtype = model.compute_dtype or kept
@@ -61,7 +63,7 @@ class Engine:
         guesser = partial(Drafter, draft, guessed, pages) if draft is not None else partial(Lookup, guessed)
         self._make = lambda: Batcher(
             self.model, ends=tokenizer.ends, slots=slots, pages=pages, prefix_cache=prefix_cache,
-            guesser=guesser() if guessed else None,
+            guesser=guesser() if guessed else None, adapters=adapters,
         )
         self._made: Batcher | None = None
 
@@ -117,7 +119,13 @@ class Engine:
         _check_ids(sampling.stop_ids, size, "stop_ids")
         _check_ids(list(sampling.logit_bias), size, "logit_bias")
         self._batcher.check(prompt)
-        return Ticket(prompt, request, TextStream(self.tokenizer, sampling.stop), listener)
+        ticket = Ticket(prompt, request, TextStream(self.tokenizer, sampling.stop), listener)
+        if request.adapter is not None:
+            if request.adapter not in self._adapters:
+                what, there = f"there is no adapter {request.adapter!r}", ", ".join(self._adapters) or "none"
+                raise InputError(what, where="adapter", fix=f"those loaded are: {there}")
+            ticket.adapter, ticket.root = self._adapters[request.adapter], request.adapter.encode()
+        return ticket
 
     def room(self, length: int) -> int:
         """How many tokens can follow a prompt of this length."""

@@ -17,12 +17,12 @@ PAGE = 16  # tokens
 Key = bytes
 
 
-def page_keys(tokens: np.ndarray, upto: int, keys: Sequence[Key] = ()) -> list[Key]:
-    """A key for each full page of the first `upto` tokens: of what lies in it and in all before it. `keys` are those
-    of the first pages, where they are known."""
+def page_keys(tokens: np.ndarray, upto: int, keys: Sequence[Key] = (), root: Key = b"") -> list[Key]:
+    """A key for each full page of the first `upto` tokens: of what lies in it and in all before it, and of `root`.
+    `keys` are those of the first pages, where they are known."""
     found = list(keys[: upto // PAGE])
     for page in range(len(found), upto // PAGE):
-        before = found[-1] if found else b""
+        before = found[-1] if found else root
         words = tokens[page * PAGE : (page + 1) * PAGE].astype(np.int64).tobytes()
         found.append(hashlib.blake2b(before + words, digest_size=16).digest())
     return found

@@ -2,34 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from hornbook.inference.paged import PagedCache, Pass
+from hornbook.models.adapted import Adapter, Turn, adapted
 from hornbook.models.transformer import Transformer
 
 FEW = 64  # tokens: what native blocks are made for
 
 
 class Reader:
-    """Reads for `model` into `cache`; `refresh` when the weights have changed."""
+    """Reads for `model` into `cache`, each text by the adapter it asks for; `refresh` when the weights have changed."""
 
-    def __init__(self, model: Transformer, cache: PagedCache):
-        self.model, self.cache = model, cache
-        self._native = None
+    def __init__(self, model: Transformer, cache: PagedCache, adapters: Mapping[str, Adapter] | None = None):
+        self.model, self.cache, self._turn = model, cache, Turn()
+        if adapters:
+            self._adapted, self._turn = adapted(model, adapters)
 
     def refresh(self) -> None:
         """Take over the weights as they are now."""
 
     def read(
-        self, ids_M: np.ndarray, tables_RP: np.ndarray, begins_R: np.ndarray, counts_R: np.ndarray, asked_N: np.ndarray
-    ) -> Tensor:
+        self, ids_M: np.ndarray, tables_RP: np.ndarray, begins_R: np.ndarray, counts_R: np.ndarray,
+        asked_N: np.ndarray, adapters_R: np.ndarray | None = None,
+    ) -> Tensor:  # fmt: skip
         """logits_NV after the tokens `asked_N` of the M new ones, which lie text by text; text r gets `counts_R[r]`
-        from place `begins_R[r]` on."""
+        from place `begins_R[r]` on, by the adapter of number `adapters_R[r]`, 0 for none."""
         step = Pass(self.cache, tables_RP, begins_R, counts_R)
         device = self.cache.device
         ids_1M, positions_1M = (torch.from_numpy(x.astype(np.int64)).to(device)[None] for x in (ids_M, step.places))
         places_N = None if len(asked_N) == len(ids_M) else torch.from_numpy(asked_N).to(device)
-        x_ND = self.model.hidden(ids_1M, positions_1M, cache=step, places_N=places_N)
+        model = self.model
+        if adapters_R is not None and adapters_R.any():
+            model, self._turn.places_N = self._adapted, places_N
+            self._turn.adapter_M = torch.from_numpy(np.repeat(adapters_R, counts_R)).to(device)
+        x_ND = model.hidden(ids_1M, positions_1M, cache=step, places_N=places_N)
         return self.model.logits(x_ND[0] if x_ND.ndim == 3 else x_ND)

@@ -89,6 +89,7 @@ class Request:
     the `tools` that may be called.
 
     `guide` makes what says token by token which may come next (`inference/guide.py`): a new one for each answer.
+    `adapter` is the name of one of the engine's adapters.
     Raises InputError unless exactly one of `ids` and `messages` is given and not empty.
     """
 
@@ -97,6 +98,7 @@ class Request:
     sampling: Sampling = field(default_factory=Sampling)
     guide: Callable[[], Guide] | None = None
     tools: Sequence[dict] = ()
+    adapter: str | None = None
 
     def __post_init__(self) -> None:
         if (self.ids is None) == (self.messages is None):

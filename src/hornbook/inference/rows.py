@@ -19,7 +19,7 @@ class Rows:
         self.window = window
         self.length, self.known, self.start, self.most = np.zeros((4, slots), dtype=np.int64)
         self.held, self.guessed, self.drafted = np.zeros((3, slots), dtype=np.int64)
-        self.failed, self.resting = np.zeros((2, slots), dtype=np.int64)
+        self.failed, self.resting, self.adapter = np.zeros((3, slots), dtype=np.int64)
         self.watched, self.shaped, self.detailed, self.plain_end = np.zeros((4, slots), dtype=bool)
         self.temperature, self.top_p, self.min_p = np.zeros((3, slots))
         self.top_k = np.zeros(slots, dtype=np.int64)
@@ -37,6 +37,7 @@ class Rows:
         self.most[slot] = min(start + sampling.max_tokens, self.window + 1)
         self.watched[slot], self.shaped[slot], self.detailed[slot] = ticket.watched, ticket.shaped, ticket.detailed
         self.plain_end[slot] = not sampling.stop_ids and not sampling.ignore_end
+        self.adapter[slot] = ticket.adapter
         self.seed[slot] = sampling.seed % (1 << 64)
         for name in SETTINGS:
             getattr(self, name)[slot] = getattr(sampling, name)

@@ -67,7 +67,7 @@ def _drawn(scores_RV: Tensor, settings: RowSettings) -> Tensor:
 
 
 def _by_kernel(logits_RV: Tensor, settings: RowSettings) -> tuple[Tensor, Tensor]:
-    """`sample` without filters, in one pass of `models/cpp/decode.cpp`."""
+    """`sample` without filters, in one pass of `models/cpp/draw.cpp`."""
     temperature_R, uniform_R = (
         torch.from_numpy(values).float() for values in (settings.temperature, uniforms(settings.seed, settings.step))
     )

@@ -18,7 +18,8 @@ class Ticket:
     """One request on its way: waiting, then in a row, then with its completion.
 
     `ids` and `logprobs` are what it has said, while it stands in no row. `twins` are requests with the same prompt that
-    wait for this one to have read it.
+    wait for this one to have read it. `adapter` is the number of its adapter, 0 for none, and `root` what the keys of
+    its pages begin with: what one adapter makes of a text is not what another does.
     """
 
     def __init__(self, prompt: Sequence[int], request: Request, text: TextStream, listener: Listener | None):
@@ -31,6 +32,7 @@ class Ticket:
         self.keys: list[Key] = []
         self.twins: list[Ticket] = []
         self.cached = 0
+        self.adapter, self.root = 0, b""
         self._told = 0
         sampling = request.sampling
         # Who listens, or may be stopped by what is said, is followed token by token; the rest is read when it is done.

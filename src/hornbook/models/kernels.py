@@ -47,7 +47,7 @@ SIGNATURES = {
     "attention": "PPPPPPPnnnnn", "attention_back": "PPPPPPPPPPPnnnnn",
     "linear": "PPPnnn", "linear_back": "PPPPPnnnb", "orthogonal": "Pnnnfff",
     "head": "PPPPPPPPnnnb",
-    "extend": "PPPPPPPnnnnn", "draw": "PPPPPnn",
+    "draw": "PPPPPnn",
 }  # fmt: skip
 C_TYPES = {"P": ctypes.c_void_p, "f": ctypes.c_float, "n": ctypes.c_int64, "b": ctypes.c_int}
 SUFFIXES = {torch.float32: "f32", torch.bfloat16: "bf16"}

@@ -1,4 +1,4 @@
-"""The kernels of decoding against the same in plain torch."""
+"""The kernel that draws, against the same in plain torch."""
 
 from __future__ import annotations
 

@@ -1,60 +1,11 @@
-// One token more for many texts at once: attention of one query over what was read, and the choice of the next token.
-//
-// Each text is as long as it is: nothing is padded to the longest and masked. Texts are independent of each other, so
-// whichever thread takes one, and whatever stands beside it, the bits are the same.
+// The choice of the next token for many texts at once. Rows are independent of each other, so whichever thread takes one,
+// and whatever stands beside it, the bits are the same.
 #include <algorithm>
 #include <vector>
 
 #include "numbers.hpp"
 
 namespace {
-
-struct Shape {
-    int64_t rows, queries, keys, width, room;  // R, H, K, E, places in a slot
-};
-
-// q: (R, H, E), k and v: (R, K, E), written to place `length` of the slots (R, K, room, E).  o: (R, H, E).
-template <class T>
-void extend(const T *q, const T *k, const T *v, T *k_slots, T *v_slots, const int64_t *length, T *o, Shape s) {
-    const int64_t groups = s.queries / s.keys, E = s.width;
-    const float scale = 1.0f / std::sqrt(float(E));
-#pragma omp parallel
-    {
-        std::vector<float> weights(s.room), query(E), sums(E);
-        float *p = weights.data(), *x = query.data(), *out = sums.data();
-#pragma omp for schedule(dynamic, 8)
-        for (int64_t item = 0; item < s.rows * s.keys; item++) {
-            const int64_t places = length[item / s.keys] + 1;
-            T *past_k = k_slots + item * s.room * E, *past_v = v_slots + item * s.room * E;
-            std::copy_n(k + item * E, E, past_k + (places - 1) * E);
-            std::copy_n(v + item * E, E, past_v + (places - 1) * E);
-            for (int64_t head = item * groups; head < (item + 1) * groups; head++) {
-                for (int64_t e = 0; e < E; e++) x[e] = up(q[head * E + e]) * scale, out[e] = 0.0f;
-                float highest = -INFINITY, sum = 0.0f;
-                for (int64_t t = 0; t < places; t++) {
-                    const T *key = past_k + t * E;
-                    float dot = 0.0f;
-#pragma omp simd reduction(+ : dot)
-                    for (int64_t e = 0; e < E; e++) dot += x[e] * up(key[e]);
-                    p[t] = dot;
-                    highest = dot > highest ? dot : highest;
-                }
-#pragma omp simd reduction(+ : sum)
-                for (int64_t t = 0; t < places; t++) {
-                    p[t] = exponential(p[t] - highest);
-                    sum += p[t];
-                }
-                for (int64_t t = 0; t < places; t++) {
-                    const T *value = past_v + t * E;
-                    const float weight = p[t];
-#pragma omp simd
-                    for (int64_t e = 0; e < E; e++) out[e] += weight * up(value[e]);
-                }
-                for (int64_t e = 0; e < E; e++) put(o[head * E + e], out[e] / sum);
-            }
-        }
-    }
-}
 
 constexpr int64_t PART = 64;  // probabilities are summed in parts, and only the part in which the draw falls is searched
 
@@ -116,10 +67,6 @@ void draw(const T *scores, const float *temperature, const float *uniform, int64
 }  // namespace
 
 #define FOR_EACH_TYPE(T, type)                                                                                          \
-    extern "C" void extend_##type(const T *q, const T *k, const T *v, T *k_slots, T *v_slots, const int64_t *length,     \
-                                  T *o, int64_t rows, int64_t queries, int64_t keys, int64_t width, int64_t room) {      \
-        extend(q, k, v, k_slots, v_slots, length, o, {rows, queries, keys, width, room});                               \
-    }                                                                                                                   \
     extern "C" void draw_##type(const T *scores, const float *temperature, const float *uniform, int64_t *ids,           \
                                 float *logprobs, int64_t rows, int64_t width) {                                         \
         draw(scores, temperature, uniform, ids, logprobs, rows, width);                                                 \
