@@ -241,3 +241,13 @@ def test_the_command_line_knows_the_same_kinds():
     from hornbook.cli.deployed import Bits
 
     assert get_args(Bits) == KINDS
+
+
+@pytest.mark.parametrize("inputs", [24, 40, 96, 200])
+def test_int8_of_any_width(inputs: int) -> None:
+    """torch's product for few rows is wrong, or worse, where the inputs do not fill its vectors."""
+    made = WAYS["int8"].of(linear(96, inputs))
+    for rows in (1, 3, 15, 40):
+        x = torch.randn(rows, inputs, generator=torch.Generator().manual_seed(rows)).bfloat16()
+        expected = x.float() @ made.dequantised(torch.float32).T
+        assert torch.allclose(made(x).float(), expected, rtol=0.03, atol=0.2)

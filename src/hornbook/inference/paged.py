@@ -17,7 +17,7 @@ from torch import Tensor
 
 from hornbook.inference.pages import PAGE
 from hornbook.models.attention import BLOCK, attend, attention_mask
-from hornbook.models.kernels import SIGNATURES, call, has_kernels
+from hornbook.models.kernels import call, has_kernels
 
 MANY = 32  # tokens of one text: from here on its keys are gathered and attended to by products
 
@@ -95,7 +95,7 @@ class Pass:
         """o_BHTE for B = 1, T = M: see `models.transformer.Cache`."""
         q_MHE, k_MKE, v_MKE = (x[0].transpose(0, 1) for x in (q_BHTE, k_BKTE, v_BKTE))
         window = self.cache.windows[layer]
-        by_kernel = "paged" in SIGNATURES and self.cache.turned and window is None and q_MHE.dtype == self.cache.dtype
+        by_kernel = self.cache.turned and window is None and q_MHE.dtype == self.cache.dtype
         if by_kernel and self._few_M is None:
             return self._by_kernel(layer, q_MHE, k_MKE, v_MKE, self.rows, self.places).transpose(0, 1)[None]
         self.cache.write(layer, k_MKE, v_MKE, self._page_M, self._place_M)

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from hornbook.inference.native import NativeBlocks, covers
 from hornbook.inference.paged import PagedCache, Pass
 from hornbook.models.adapted import Adapter, Turn, adapted
 from hornbook.models.transformer import Transformer
@@ -22,9 +23,12 @@ class Reader:
         self.model, self.cache, self._turn = model, cache, Turn()
         if adapters:
             self._adapted, self._turn = adapted(model, adapters)
+        self._native = NativeBlocks(model, cache) if covers(model, cache) else None
 
     def refresh(self) -> None:
         """Take over the weights as they are now."""
+        if self._native is not None:
+            self._native.refresh()
 
     def read(
         self, ids_M: np.ndarray, tables_RP: np.ndarray, begins_R: np.ndarray, counts_R: np.ndarray,
@@ -35,6 +39,9 @@ class Reader:
         step = Pass(self.cache, tables_RP, begins_R, counts_R)
         device = self.cache.device
         ids_1M, positions_1M = (torch.from_numpy(x.astype(np.int64)).to(device)[None] for x in (ids_M, step.places))
+        if self._native is not None and len(ids_M) <= FEW and (adapters_R is None or not adapters_R.any()):
+            x_1MD, rotation = self.model.embedded(ids_1M, positions_1M)
+            return self._native.run(x_1MD[0].float(), rotation, step, asked_N)
         places_N = None if len(asked_N) == len(ids_M) else torch.from_numpy(asked_N).to(device)
         model = self.model
         if adapters_R is not None and adapters_R.any():

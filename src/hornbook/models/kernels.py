@@ -48,9 +48,11 @@ SIGNATURES = {
     "linear": "PPPnnn", "linear_back": "PPPPPnnnb", "orthogonal": "Pnnnfff",
     "head": "PPPPPPPPnnnb",
     "draw": "PPPPPnn",
+    "pack": "PPnn", "few": "PPPPPPnnn", "paged": "PPPPPPPPPnnnnn",
 }  # fmt: skip
 C_TYPES = {"P": ctypes.c_void_p, "f": ctypes.c_float, "n": ctypes.c_int64, "b": ctypes.c_int}
-SUFFIXES = {torch.float32: "f32", torch.bfloat16: "bf16"}
+SUFFIXES = {torch.float32: "f32", torch.bfloat16: "bf16", torch.int8: "i8"}
+FLOATS = (torch.float32, torch.bfloat16)
 
 _wanted = True
 
@@ -68,7 +70,7 @@ def kernels() -> ctypes.CDLL | None:
 
 def has_kernels(x: Tensor) -> bool:
     """Whether there are kernels for tensors such as `x`."""
-    if x.device.type != "cpu" or x.dtype not in SUFFIXES or torch.compiler.is_compiling():
+    if x.device.type != "cpu" or x.dtype not in FLOATS or torch.compiler.is_compiling():
         return False
     return kernels() is not None
 

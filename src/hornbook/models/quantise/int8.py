@@ -15,6 +15,7 @@ from hornbook.models.layers import Linear
 from hornbook.models.quantise.linear import QuantisedLinear
 
 LARGEST = 127
+VECTOR = 32  # inputs: torch's product reads so many at once, and beyond the end of others
 FEW = 16  # rows: from here on it is faster to make the weights (docs/log.md)
 
 
@@ -38,6 +39,7 @@ class Int8Linear(QuantisedLinear):
         return self.codes_NK.to(dtype) * self.scales_N.to(dtype)[:, None]
 
     def product(self, x_RK: Tensor) -> Tensor | None:
-        if len(x_RK) < FEW and x_RK.dtype == torch.bfloat16 and x_RK.device.type == "cpu":
+        even = self.in_features % VECTOR == 0
+        if even and len(x_RK) < FEW and x_RK.dtype == torch.bfloat16 and x_RK.device.type == "cpu":
             return torch.ops.aten._weight_int8pack_mm(x_RK.contiguous(), self.codes_NK, self.scales_N)
         return x_RK @ self.codes_NK.to(x_RK.dtype).T * self.scales_N.to(x_RK.dtype)  # spares a pass over the weight
