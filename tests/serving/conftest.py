@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterator
 
 import pytest
-import uvicorn
 
 from hornbook.inference import Engine
 from hornbook.models import save_model
@@ -17,6 +16,7 @@ from hornbook.retrieval import Index, Passage
 from hornbook.safety import DEFAULT
 from hornbook.serving.app import create_app
 from hornbook.serving.chat import Chat
+from hornbook.serving.server import Server
 from hornbook.serving.settings import Settings
 from tests.inference.conftest import tokenizer, varied
 
@@ -41,8 +41,8 @@ def folder(tokenizer, tmp_path_factory):
 def chat(folder, tokenizer) -> Chat:
     """The deployment, its model in fp32 so that answers can be compared."""
     loaded = Chat.load(folder)
-    return Chat(Engine(varied(tokenizer.vocab_size), tokenizer, slots=8), loaded.settings, gate=loaded.gate,
-                index=loaded.index)
+    engine = Engine(varied(tokenizer.vocab_size), tokenizer, slots=8, frozen=True)
+    return Chat(engine, loaded.settings, gate=loaded.gate, index=loaded.index)
 
 
 @pytest.fixture(scope="session")
@@ -55,10 +55,8 @@ def base(chat) -> Iterator[str]:
 @contextlib.contextmanager
 def serving(app) -> Iterator[str]:
     """The app behind uvicorn on a free port of loopback."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="error"))
+    port = free_port()
+    server = Server(app, host="127.0.0.1", port=port)
     thread = threading.Thread(target=server.run)
     thread.start()
     deadline = time.monotonic() + 30
@@ -70,3 +68,9 @@ def serving(app) -> Iterator[str]:
     finally:
         server.should_exit = True
         thread.join(30)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]

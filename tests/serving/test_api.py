@@ -19,7 +19,8 @@ from hornbook.core.errors import InputError, RecipeError
 from hornbook.inference import Sampling
 from hornbook.serving.app import create_app
 from hornbook.serving.chat import Answer
-from hornbook.serving.server import check_address
+from hornbook.serving.keys import Key, Keys
+from hornbook.serving.server import check_address, keys_of
 from tests.serving.conftest import serving
 from tests.serving.test_chat import user
 
@@ -166,7 +167,7 @@ GOOD = {"model": "isle", "messages": user("Hello.")}
         ({"messages": []}, 400, "messages", "messages"),
         ({"messages": "hello"}, 400, "messages", "messages"),
         ({"messages": [{"role": "wizard", "content": "x"}]}, 400, "messages.0.role", "messages.0.role"),
-        ({"messages": [{"role": "user"}]}, 400, "messages.0.content", "messages.0.content"),
+        ({"messages": [{"role": "user"}]}, 400, "a message needs a content", "messages.0"),
         ({"messages": [{"role": "user", "content": 3}]}, 400, "messages.0.content", "messages.0.content"),
         ({"messages": user("word " * 2000)}, 400, "this model reads at most", "messages"),
         ({"temperature": "hot"}, 400, "temperature", "temperature"),
@@ -174,7 +175,12 @@ GOOD = {"model": "isle", "messages": user("Hello.")}
         ({"top_p": 0}, 400, "top_p", "top_p"),
         ({"max_tokens": 0}, 400, "max_tokens", "max_tokens"),
         ({"max_tokens": 1.5}, 400, "max_tokens", "max_tokens"),
-        ({"n": 2}, 400, "n: ", "n"),
+        ({"n": 17}, 400, "n: ", "n"),
+        ({"top_logprobs": 2}, 400, "top_logprobs needs logprobs", ""),
+        ({"logit_bias": {"x": 1}}, 400, "logit_bias", "logit_bias.x"),
+        ({"logit_bias": {"99999": 1}}, 400, "token ids lie between", None),
+        ({"stop_token_ids": [99999]}, 400, "token ids lie between", None),
+        ({"seed": 1 << 64}, 400, "seed", "seed"),
         ({"stop": ["a"] * 5}, 400, "stop", "stop"),
         ({"stream": "yes"}, 400, "stream", "stream"),
         ({"tools": [{"type": "function"}]}, 400, "Unrecognized request argument supplied: tools", "tools"),
@@ -199,7 +205,7 @@ def test_a_wrong_body_is_told_what_is_wrong(base, change, status, says, param):
         (b"[1]", {}, 400),
         (b'"\xff\xfe"', {}, 400),
         (b"[" * 200_000, {}, 400),
-        (b" " * (1 << 20) + b"{}", {}, 413),
+        (b" " * (4 << 20) + b"{}", {}, 413),
         (json.dumps(GOOD).encode(), {"Content-Type": "text/plain"}, 415),
         (json.dumps(GOOD).encode(), {"Host": "evil.example"}, 403),
     ],
@@ -212,7 +218,7 @@ def test_what_is_no_request_at_all_is_refused(base, data, headers, status):
 
 
 def test_a_body_without_a_length_is_counted_as_it_comes(base):
-    pieces = (b" " * 65_536 for _ in range(40))
+    pieces = (b" " * 65_536 for _ in range(80))
     with contextlib.suppress(httpx.WriteError):  # the server may close before we have sent it all
         assert httpx.post(f"{base}/v1/chat/completions", content=pieces,
                           headers={"Content-Type": "application/json"}).status_code == 413
@@ -240,7 +246,7 @@ def test_no_body_brings_the_server_down(connection, body, good):
 
 
 def test_with_a_key_only_who_has_it_is_answered(chat):
-    with serving(create_app(chat, key=KEY)) as base:
+    with serving(create_app(chat, keys=Keys(fixed=(Key.of(KEY, "test"),)))) as base:
         assert httpx.get(f"{base}/health").status_code == 200
         for given_key in ("", "Bearer", "Bearer wrong", f"Basic {KEY}"):
             response = httpx.get(f"{base}/v1/models", headers={"Authorization": given_key})
@@ -276,7 +282,12 @@ def test_the_chat_page_fetches_nothing_from_outside(base):
 )
 def test_addresses_it_must_not_have(host, port, key, error, says):
     with pytest.raises(error, match=says):
-        check_address(host, port, key)
+        check_address(host, port, keys_of(None, key))
+
+
+def test_any_site_may_use_it_only_with_a_key():
+    with pytest.raises(RecipeError, match="any site could use the server"):
+        check_address("127.0.0.1", 8000, None, ("*",))
 
 
 def test_a_port_in_use_is_said(base):

@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from hornbook.serving.app import create_app
+from hornbook.serving.keys import Key, Keys
 from tests.browser import browser, tab
 from tests.serving.conftest import serving
 
@@ -76,7 +77,7 @@ def test_what_the_server_refuses_is_told_and_can_be_asked_anew(tab, base):
 
 @pytest.fixture(scope="module")
 def locked(chat):
-    with serving(create_app(chat, key=KEY)) as address:
+    with serving(create_app(chat, keys=Keys(fixed=(Key.of(KEY, "test"),)))) as address:
         yield address
 
 

@@ -18,6 +18,7 @@ COMMANDS = {
     "report": ("hornbook.cli.report:report", "Write report.html, or print the figures."),
     "chat": ("hornbook.cli.chat:chat", "Talk with the model in the terminal."),
     "serve": ("hornbook.cli.serve:serve", "Serve the model: OpenAI's API and a chat page."),
+    "keys": ("hornbook.cli.keys:app", "Make, list and revoke the keys to `serve`."),
     "import": ("hornbook.cli.import_model:import_model", "Bring in a model that others trained."),
     "export": ("hornbook.cli.export:export", "Write a model for other programs: a folder, or GGUF."),
     "list": ("hornbook.cli.list:list_artifacts", "List every artifact of every run."),
@@ -84,6 +85,8 @@ class LazyGroup(TyperGroup):
 
 
 def _made(function: Any, name: str, help: str | None) -> Any:
+    if isinstance(function, typer.Typer):  # of several words
+        return typer.main.get_command(function)
     single = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     single.command(name=name, help=function.__doc__ or help)(function)
     return typer.main.get_command(single)

@@ -196,4 +196,4 @@ def _engine(folder: Path, slots: int, quantised: Kind | None) -> Engine:
         model = load_model(folder, device=device, dtype=dtype)
     else:  # of the weights as they were saved, not as bf16 rounds them
         model = quantise(load_model(folder, device=device), quantised).to(dtype)
-    return Engine(model, load_tokenizer(folder), slots=slots)
+    return Engine(model, load_tokenizer(folder), slots=slots, frozen=True)
