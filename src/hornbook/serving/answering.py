@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
 from collections.abc import AsyncIterator, Sequence
 
 from fastapi import Request as HttpRequest
@@ -30,7 +29,7 @@ class Answers:
         self._worker, self._requests, self._caller, self._seconds = worker, requests, caller, seconds
         self._heard: asyncio.Queue[Heard] = asyncio.Queue()
         self._tickets: list[Ticket] = []
-        self._taken = 0
+        self._taken = self._said = 0
         self.completions: dict[int, Completion] = {}
 
     async def __aenter__(self) -> Answers:
@@ -39,7 +38,9 @@ class Answers:
         tickets = await run_in_threadpool(
             lambda: [self._worker.ticket(*pair) for pair in zip(self._requests, listeners, strict=True)]
         )
-        self._take(sum(self._worker.most_tokens(ticket) for ticket in tickets))
+        most = sum(self._worker.most_tokens(ticket) for ticket in tickets)
+        self._caller.take_tokens(most)
+        self._taken = most
         try:
             for ticket, listener in zip(tickets, listeners, strict=True):
                 self._worker.submit(ticket, listener)
@@ -52,9 +53,9 @@ class Answers:
     async def __aexit__(self, *_: object) -> None:
         for index in range(len(self._tickets)):
             self.stop(index)
-        used = sum(done.prompt_tokens + len(done.ids) for done in self.completions.values())
-        if self._caller.tokens is not None:
-            self._caller.tokens.give_back(max(0, self._taken - used))
+        used = sum(len(ticket.prompt) for ticket in self._tickets) + self._said
+        self._caller.give_back_tokens(max(0, self._taken - used))
+        self._taken = 0
 
     def stop(self, index: int) -> None:
         """Nobody reads this one any more: the engine need not go on."""
@@ -70,6 +71,7 @@ class Answers:
                 raise ApiError(504, f"The answer took longer than {self._seconds:,.0f} seconds.") from None
             if isinstance(chunk, Exception):
                 raise chunk
+            self._said += len(chunk.ids)
             if chunk.completion is not None:
                 self.completions[index] = chunk.completion
             yield index, chunk
@@ -82,18 +84,6 @@ class Answers:
                 loop.call_soon_threadsafe(self._heard.put_nowait, (index, chunk))
 
         return heard
-
-    def _take(self, tokens: int) -> None:
-        bucket, name = self._caller.tokens, self._caller.name
-        if bucket is None:
-            return
-        if tokens > bucket.most:
-            message = f"This may take {tokens:,} tokens, and {name} may use {bucket.most:,} a minute."
-            raise ApiError(400, message, param="max_tokens", code="rate_limit_exceeded")
-        if wait := bucket.take(tokens):
-            message = f"{name} may use {bucket.most:,} tokens a minute, and this may take {tokens:,}."
-            raise ApiError(429, message, code="rate_limit_exceeded", retry_after=math.ceil(wait))
-        self._taken = tokens
 
 
 async def until_hung_up(request: HttpRequest) -> None:

@@ -17,7 +17,10 @@ from hornbook.serving.chat import Chat
 from hornbook.serving.guard import Guard, Limits
 from hornbook.serving.keys import Keys
 from hornbook.serving.openai.chat import ChatBody, ChatCompletion, ChatCompletions
+from hornbook.serving.openai.completions import CompletionBody, Completions, TextCompletion
+from hornbook.serving.openai.embeddings import EmbeddingBody, EmbeddingList, Embeddings
 from hornbook.serving.openai.models import About
+from hornbook.serving.openai.tokenise import DetokenizeBody, Detokenized, TokenizeBody, Tokenized, Tokens
 from hornbook.serving.schema import Described
 from hornbook.serving.service import ANSWER_SECONDS, QUEUE, Service
 
@@ -69,6 +72,11 @@ def create_app(
     described.get("/v1/models", about.models)
     described.get("/v1/models/{name}", about.model, fails=(404,))
     described.post("/v1/chat/completions", ChatCompletions(service).create, ChatBody, ChatCompletion, streams=True)
+    described.post("/v1/completions", Completions(service).create, CompletionBody, TextCompletion, streams=True)
+    described.post("/v1/embeddings", Embeddings(service).create, EmbeddingBody, EmbeddingList)
+    tokens = Tokens(service)
+    described.post("/tokenize", tokens.tokenize, TokenizeBody, Tokenized)
+    described.post("/detokenize", tokens.detokenize, DetokenizeBody, Detokenized)
     for path, (name, kind) in PAGES.items():
         app.get(path, include_in_schema=False)(_static(name, kind))
     return app

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+
+from hornbook.serving.errors import ApiError
 
 MINUTE = 60.0
 Clock = Callable[[], float]
@@ -53,3 +56,19 @@ class Caller:
         self.name, self.scopes, self.rates = name, scopes, rates
         self.requests = Bucket(rates.requests, clock) if rates.requests else None
         self.tokens = Bucket(rates.tokens, clock) if rates.tokens else None
+
+    def take_tokens(self, count: int) -> None:
+        """Reserve tokens. Raises ApiError (429) that says when there will be enough, or (400) when never."""
+        if self.tokens is None:
+            return
+        if count > self.tokens.most:
+            message = f"This may take {count:,} tokens, and {self.name} may use {self.tokens.most:,} a minute."
+            raise ApiError(400, message, param="max_tokens", code="rate_limit_exceeded")
+        if wait := self.tokens.take(count):
+            message = f"{self.name} may use {self.tokens.most:,} tokens a minute, and this may take {count:,}."
+            raise ApiError(429, message, code="rate_limit_exceeded", retry_after=math.ceil(wait))
+
+    def give_back_tokens(self, count: int) -> None:
+        """Those that were not needed."""
+        if self.tokens is not None:
+            self.tokens.give_back(count)

@@ -120,12 +120,12 @@ def _is_type(part: int | str) -> bool:
     return isinstance(part, str) and (part in ("str", "constrained-str") or "[" in part)
 
 
-def usage(completions: Sequence[Completion]) -> dict[str, Any]:
-    """Tokens read and sampled; none when the gate let nothing through to the model. A prompt of several answers is
-    read, and counted, once."""
-    read = max((completion.prompt_tokens for completion in completions), default=0)
-    cached = min((completion.cached_tokens for completion in completions), default=0)
-    said = sum(len(completion.ids) for completion in completions)
+def usage(*groups: Sequence[Completion]) -> dict[str, Any]:
+    """Tokens read and sampled, of the answers to each prompt; none where the gate let nothing through to the model. A
+    prompt of several answers is read, and counted, once."""
+    read = sum(max((done.prompt_tokens for done in group), default=0) for group in groups)
+    cached = sum(min((done.cached_tokens for done in group), default=0) for group in groups)
+    said = sum(len(done.ids) for group in groups for done in group)
     return {
         "prompt_tokens": read, "completion_tokens": said, "total_tokens": read + said,
         "prompt_tokens_details": {"cached_tokens": cached},
