@@ -20,6 +20,7 @@ from hornbook.serving.openai.chat import ChatBody, ChatCompletion, ChatCompletio
 from hornbook.serving.openai.completions import CompletionBody, Completions, TextCompletion
 from hornbook.serving.openai.embeddings import EmbeddingBody, EmbeddingList, Embeddings
 from hornbook.serving.openai.models import About
+from hornbook.serving.openai.responses import ResponseBody, ResponseObject, Responses
 from hornbook.serving.openai.tokenise import DetokenizeBody, Detokenized, TokenizeBody, Tokenized, Tokens
 from hornbook.serving.schema import Described
 from hornbook.serving.service import ANSWER_SECONDS, QUEUE, Service
@@ -73,6 +74,7 @@ def create_app(
     described.get("/v1/models/{name}", about.model, fails=(404,))
     described.post("/v1/chat/completions", ChatCompletions(service).create, ChatBody, ChatCompletion, streams=True)
     described.post("/v1/completions", Completions(service).create, CompletionBody, TextCompletion, streams=True)
+    described.post("/v1/responses", Responses(service).create, ResponseBody, ResponseObject, streams=True)
     described.post("/v1/embeddings", Embeddings(service).create, EmbeddingBody, EmbeddingList)
     tokens = Tokens(service)
     described.post("/tokenize", tokens.tokenize, TokenizeBody, Tokenized)

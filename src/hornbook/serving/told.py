@@ -48,7 +48,8 @@ class Told:
             text = self._decoder.decode(piece)
             self._raw, self._size = self._raw + text, begin + len(text)
             likeliest = [(self._bytes(other), value) for other, value in (top[place] if top else ())]
-            self._waiting.append((Token(piece, logprob, likeliest, begin), self._size))
+            under_way = bool(self._decoder.getstate()[0])  # the token ends within a character
+            self._waiting.append((Token(piece, logprob, likeliest, begin), self._size + under_way))
 
     def passed(self, shown: str) -> list[Token]:
         """The tokens all of whose words are among what was shown by now, `shown` being what came last."""

@@ -11,10 +11,22 @@ from hornbook.serving.told import Token, Told
 
 
 @dataclass(frozen=True)
+class CallPiece:
+    """More of the call of a tool: `name` comes with its first piece."""
+
+    index: int
+    id: str
+    name: str | None
+    arguments: str
+
+
+@dataclass(frozen=True)
 class Piece:
     """What may be shown now. `reason` comes with the last one."""
 
     content: str = ""
+    reasoning: str = ""
+    calls: Sequence[CallPiece] = ()
     tokens: Sequence[Token] = ()
     reason: str | None = None
 
@@ -41,4 +53,4 @@ class Voice:
         if self._told is not None:
             self._told.hear(chunk.ids, chunk.logprobs, chunk.top)
             tokens = self._told.passed(content)
-        return Piece(content, tokens, None if done is None else self._answer.reason)
+        return Piece(content, tokens=tokens, reason=None if done is None else self._answer.reason)
