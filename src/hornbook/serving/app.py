@@ -64,7 +64,7 @@ def create_app(
             allow_headers=["Authorization", "Content-Type"], expose_headers=["Retry-After"],
         )  # fmt: skip
     errors.install(app)
-    described = Described(app)
+    described = Described(app, service.name)
     about = About(service, lambda: app.state.draining)
     described.get("/health", about.health, fails=(503,))
     described.get("/ready", about.ready, fails=(503,))

@@ -24,8 +24,8 @@ WORDS = {
 class Described:
     """Adds endpoints to an app. They read their bodies themselves, so the description is told what these are."""
 
-    def __init__(self, app: FastAPI):
-        self._app, self._bodies = app, {}
+    def __init__(self, app: FastAPI, model: str):
+        self._app, self._model, self._bodies = app, model, {}
         made = app.openapi
 
         def openapi() -> dict[str, Any]:
@@ -51,6 +51,9 @@ class Described:
         if streams:
             given["content"] = {"text/event-stream": {"schema": {"type": "string"}}}
         schema = body.model_json_schema(ref_template="#/components/schemas/{model}")
+        named = schema["properties"].get("model", {})
+        if named.get("type") == "string":
+            named["enum"] = [self._model]
         self._bodies |= schema.pop("$defs", {}) | {body.__name__: schema}
         reference = {"$ref": f"#/components/schemas/{body.__name__}"}
         self._app.post(

@@ -27,7 +27,7 @@ from hornbook.serving.openai.common import (
     read,
     usage,
 )
-from hornbook.serving.openai.messages import Message
+from hornbook.serving.openai.messages import Messages
 from hornbook.serving.service import Service, unless_hung_up
 from hornbook.serving.speech import Speech, Streamed, several
 from hornbook.serving.told import Token
@@ -49,7 +49,7 @@ class ChatBody(SamplingBody):
     (`user`, `metadata`, `store`) are taken and not used."""
 
     model: StrictStr
-    messages: list[Message] = Field(min_length=1, max_length=1000)
+    messages: Messages
     max_tokens: Count | None = None
     max_completion_tokens: Count | None = None
     logprobs: StrictBool | None = None

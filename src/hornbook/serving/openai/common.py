@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, TypeVar
 
 import pydantic_core
@@ -21,6 +21,7 @@ Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Count = Annotated[StrictInt, Field(ge=1, le=1 << 31)]
 TokenId = Annotated[StrictInt, Field(ge=0, le=1 << 31)]
 TokenIds = Annotated[list[TokenId], Field(min_length=1, fail_fast=True)]
+ROLES = ("system", "developer", "user", "assistant", "tool")
 B = TypeVar("B", bound=BaseModel)
 
 
@@ -109,15 +110,19 @@ def parse(kind: type[B], data: bytes) -> B:
         return kind.model_validate(given)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        field = ".".join(str(part) for part in first["loc"] if not _is_type(part))[:200]
+        field = ".".join(_named(first["loc"]))[:200]
         if first["type"] == "extra_forbidden":
             raise ApiError(400, f"Unrecognized request argument supplied: {field}", param=field) from None
         raise ApiError(400, f"{field}: {first['msg'][:500]}", param=field) from None
 
 
-def _is_type(part: int | str) -> bool:
-    """Pydantic names the branch of a union it tried, such as `list[Part]`; a client need not know."""
-    return isinstance(part, str) and (part in ("str", "constrained-str") or "[" in part)
+def _named(place: Sequence[int | str]) -> Iterator[str]:
+    """The fields on the way to a place. Pydantic names the branches of unions it tried, too, such as `list[Part]`, or
+    the role of a message after its number; a client need not know."""
+    for index, part in enumerate(place):
+        of_union = isinstance(part, str) and (part in ("str", "constrained-str") or "[" in part)
+        if not of_union and not (part in ROLES and index and isinstance(place[index - 1], int)):
+            yield str(part)
 
 
 def usage(*groups: Sequence[Completion]) -> dict[str, Any]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, StrictStr, model_validator
+from pydantic import Field, StrictStr
 
 from hornbook.serving.openai.common import Strict
 
@@ -27,14 +28,25 @@ class ToolCall(Strict):
     function: FunctionCall
 
 
-class Message(Strict):
-    """One turn. `developer` is what OpenAI now calls the system. What a model thought on its way to an earlier answer
-    (`reasoning_content`) is taken and not read again, as Qwen3's template has it."""
+class Said(Strict):
+    """What somebody tells the model. `developer` is what OpenAI now calls the system."""
 
-    role: Literal["system", "developer", "user", "assistant", "tool"]
+    role: Literal["system", "developer", "user"]
+    content: StrictStr | list[Part]
+    name: StrictStr | None = None
+
+    def plain(self) -> dict[str, Any]:
+        """As the chat template takes it."""
+        return {"role": "system" if self.role == "developer" else self.role, "content": words(self.content)}
+
+
+class Answered(Strict):
+    """What the model said. What it thought on its way there (`reasoning_content`) is taken and not read again, as
+    Qwen3's template has it."""
+
+    role: Literal["assistant"]
     content: StrictStr | list[Part] | None = None
     name: StrictStr | None = None
-    tool_call_id: StrictStr | None = None
     tool_calls: list[ToolCall] | None = None
     reasoning_content: StrictStr | None = None
     reasoning: StrictStr | None = None
@@ -43,20 +55,31 @@ class Message(Strict):
     audio: None = None
     function_call: None = None
 
-    @model_validator(mode="after")
-    def _is_whole(self) -> Message:
-        if self.tool_calls and self.role != "assistant":
-            raise ValueError("only the assistant calls tools")
-        if self.content is None and not self.tool_calls and not (self.role == "assistant" and self.refusal):
-            raise ValueError("a message needs a content")
-        return self
-
     def plain(self) -> dict[str, Any]:
         """As the chat template takes it."""
-        text = self.content if isinstance(self.content, str) else "".join(part.text for part in self.content or ())
-        message: dict[str, Any] = {
-            "role": "system" if self.role == "developer" else self.role, "content": text or self.refusal or ""
-        }  # fmt: skip
+        message: dict[str, Any] = {"role": "assistant", "content": words(self.content or self.refusal or "")}
         if self.tool_calls:
             message["tool_calls"] = [call.model_dump() for call in self.tool_calls]
         return message
+
+
+class ToolResult(Strict):
+    """What a tool that was called gave."""
+
+    role: Literal["tool"]
+    content: StrictStr | list[Part]
+    tool_call_id: StrictStr | None = None
+    name: StrictStr | None = None
+
+    def plain(self) -> dict[str, Any]:
+        """As the chat template takes it."""
+        return {"role": "tool", "content": words(self.content)}
+
+
+Message = Annotated[Said | Answered | ToolResult, Field(discriminator="role")]
+Messages = Annotated[list[Message], Field(min_length=1, max_length=1000, fail_fast=True)]
+
+
+def words(content: str | Sequence[Part]) -> str:
+    """The text of a content."""
+    return content if isinstance(content, str) else "".join(part.text for part in content)

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from hornbook.serving.errors import ApiError
 from hornbook.serving.openai.common import Strict, TokenId, read
-from hornbook.serving.openai.messages import Message
+from hornbook.serving.openai.messages import Messages
 from hornbook.serving.service import Service
 
 
@@ -21,7 +21,7 @@ class TokenizeBody(Strict):
 
     model: StrictStr | None = None
     prompt: StrictStr | None = None
-    messages: Annotated[list[Message], Field(min_length=1, max_length=1000)] | None = None
+    messages: Messages | None = None
     add_special_tokens: StrictBool = True
     return_token_strs: StrictBool | None = None
 
