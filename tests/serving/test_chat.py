@@ -40,6 +40,17 @@ def test_the_page_found_is_put_before_the_question(chat, tokenizer):
     ]  # fmt: skip
 
 
+def test_a_deployment_tells_its_model_who_it_is(chat, folder, tmp_path):
+    told = chat.settings.model_copy(update={"system": "You are the island's guide."})
+    guide = Chat(chat.engine, told, gate=chat.gate, index=chat.index)
+    first = {"role": "system", "content": "You are the island's guide."}
+    assert list(guide.prepare(user("Hello."), Sampling()).request.messages) == [first, *user("Hello.")]
+    asked = guide.prepare(user("Where does Mara Tolly live?"), Sampling()).request.messages
+    assert [message["role"] for message in asked] == ["system", "system", "user"]
+    told.write(tmp_path)
+    assert Settings.read(tmp_path) == told
+
+
 def test_names_typed_small_are_spelled_as_the_pages_have_them(chat):
     said = [*user("hello"), {"role": "assistant", "content": "Hi."}, *user("where does mara tolly live?")]
     prepared = chat.prepare(said, Sampling())

@@ -23,7 +23,7 @@ def with_page(messages: Sequence[Message], title: str, text: str) -> list[Messag
 
 
 def with_passages(
-    engine: Engine, messages: Sequence[Message], hits: Sequence[Hit], sampling: Sampling
+    engine: Engine, messages: Sequence[Message], hits: Sequence[Hit], sampling: Sampling, tools: Sequence[dict] = ()
 ) -> Request | None:
     """The request with the passages found, best first, as one page under the title of the best.
 
@@ -33,7 +33,8 @@ def with_passages(
     words = " ".join(hit.text for hit in hits).split()
     least = min(len(words), LEAST_WORDS)
     while words and len(words) >= least:
-        request = Request(messages=with_page(messages, hits[0].title, " ".join(words)), sampling=sampling)
+        read = with_page(messages, hits[0].title, " ".join(words))
+        request = Request(messages=read, sampling=sampling, tools=tools)
         if fits(engine, request):
             return request
         words = words[: len(words) * 4 // 5]

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hornbook.conversations.page import PASSAGES, with_passages
 from hornbook.conversations.refusals import is_refusal
 from hornbook.conversations.values import SMALL_WORDS, cited, normalised, uncited
-from hornbook.inference import Completion, Engine, Request, Sampling
+from hornbook.inference import Completion, Engine, Guide, Request, Sampling
 from hornbook.models.device import pick_device, pick_dtype
 from hornbook.models.files import load_model
 from hornbook.models.quantise import Kind, quantise
@@ -52,8 +52,11 @@ class Chat:
         """A model's folder alone: no pages to look into, the default policy."""
         return cls(_engine(model, slots, quantised), Settings(name=name))
 
-    def prepare(self, messages: Sequence[dict], sampling: Sampling, *, open_book: bool = True) -> Prepared:
-        """The request for the engine, or the refusal in its place.
+    def prepare(
+        self, messages: Sequence[dict], sampling: Sampling, *, open_book: bool = True, tools: Sequence[dict] = (),
+        guide: Callable[[], Guide] | None = None,
+    ) -> Prepared:  # fmt: skip
+        """The request for the engine, or the refusal in its place. `tools` may be called, `guide` shapes the answer.
 
         What people wrote passes the gate; what a search finds for the last question, if it is about it, is laid before
         the conversation, or left out where the model's window has no room for it.
@@ -70,11 +73,14 @@ class Chat:
         looked = open_book and self.index is not None
         if looked:
             self._spell(gated)
-        closed = Request(messages=gated, sampling=sampling)
+        if self.settings.system:
+            gated.insert(0, {"role": "system", "content": self.settings.system})
+        closed = Request(messages=gated, sampling=sampling, tools=tools)
         self.engine.ticket(closed)
         pages = self._pages(gated) if looked else []
-        opened = with_passages(self.engine, gated, pages, sampling)
-        return Prepared(opened or closed, tuple(pages) if opened else (), looked=looked)
+        opened = with_passages(self.engine, gated, pages, sampling, tools)
+        request = replace(opened or closed, guide=guide)
+        return Prepared(request, tuple(pages) if opened else (), looked=looked)
 
     def going_on(self, text: str, sampling: Sampling) -> Prepared:
         """The request for a model that has only read: it goes on with the text. Raises InputError as `prepare`."""

@@ -22,6 +22,7 @@ class Settings(BaseModel):
     model: str = Field(default="model", description="the model's folder")
     index: str = Field(default="", description="the folder of the index of the pages; empty for none")
     policy: str = Field(default="policy.toml", description="the safety policy")
+    system: str = Field(default="", description="what the model is told before every conversation")
     temperature: float = Field(default=0.0, ge=0, le=2, description="unless the client says otherwise")
     max_tokens: int = Field(default=256, ge=1, description="of an answer, unless the client says otherwise")
 
@@ -45,4 +46,5 @@ class Settings(BaseModel):
         """Write `deploy.toml` into the folder."""
         import tomlkit
 
-        write_text(Path(folder) / FILE, tomlkit.dumps(self.model_dump()))
+        unsaid = set() if self.system else {"system"}
+        write_text(Path(folder) / FILE, tomlkit.dumps(self.model_dump(exclude=unsaid)))
