@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from hornbook.inference.memory import zeros
 from hornbook.inference.paged import PagedCache, Pass
 from hornbook.models.kernels import call, kernels
 from hornbook.models.layers import MLP, Linear, RMSNorm
@@ -22,7 +23,6 @@ from hornbook.models.rows import Rotation
 from hornbook.models.transformer import Block, Transformer
 
 SIDE = 64  # outputs that lie together, and what inputs are padded to: few.hpp's
-LARGE = 2 << 20  # bytes of a large page
 WIDEST = 1024  # heads: blocks.cpp's
 
 P, N, F = ctypes.c_void_p, ctypes.c_int64, ctypes.c_float
@@ -174,7 +174,7 @@ def _size(outputs: int, inputs: int, dtype: torch.dtype) -> int:
 
 
 def _arena(model: Transformer) -> Tensor:
-    """Memory for all packed weights, in large pages where there are such."""
+    """Memory for all packed weights."""
     size = 0
     for block in _blocks(model):
         attention, mlp = block.self_attn, block.mlp
@@ -185,10 +185,7 @@ def _arena(model: Transformer) -> Tensor:
         size += _size(len(out), out.shape[1], kind) + _size(len(down), down.shape[1], kind)
         size += _size(2 * len(_filled_up(gate)), width, kind)
     size += _size(model.config.vocab_size, model.config.hidden_size, model.lm_head.weight.dtype)
-    memory = torch.empty(size + LARGE, dtype=torch.uint8)
-    skipped = -memory.data_ptr() % LARGE
-    _library().large_pages(memory.data_ptr() + skipped, size)
-    return memory[skipped : skipped + size]
+    return zeros(size)
 
 
 @cache
@@ -196,5 +193,4 @@ def _library() -> ctypes.CDLL:
     library = kernels()
     assert library is not None
     library.blocks_bytes.restype, library.blocks_bytes.argtypes = N, [N] * 6
-    library.large_pages.restype, library.large_pages.argtypes = None, [P, N]
     return library

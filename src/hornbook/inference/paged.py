@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from hornbook.inference.memory import zeros
 from hornbook.inference.pages import PAGE
 from hornbook.models.attention import BLOCK, attend, attention_mask
 from hornbook.models.kernels import call, has_kernels
@@ -182,10 +183,6 @@ def page_bytes(layers: int, kv_heads: int, head_size: int, dtype: torch.dtype) -
 
 
 def _zeros(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Zeros that take no memory on a CPU until they are written: calloc's, which numpy asks for and torch does not."""
     if device.type != "cpu":
         return torch.zeros(shape, dtype=dtype, device=device)
-    size, line = math.prod(shape) * dtype.itemsize, 64
-    memory = np.zeros(size + line, dtype=np.uint8)
-    skipped = -memory.ctypes.data % line  # a vector that lies across two lines is read twice
-    return torch.from_numpy(memory[skipped : skipped + size]).view(dtype).view(shape)
+    return zeros(math.prod(shape) * dtype.itemsize).view(dtype).view(shape)

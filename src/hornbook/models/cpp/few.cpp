@@ -3,10 +3,6 @@
 
 #include "few.hpp"
 
-#if defined(__linux__)
-#include <sys/mman.h>
-#endif
-
 namespace {
 
 template <class Kind>
@@ -42,10 +38,3 @@ void few(const Packed &w, const float *x, float *y, void *memory, int64_t rows) 
 FOR_EACH_KIND(Floats, f32)
 FOR_EACH_KIND(Pairs16, bf16)
 FOR_EACH_KIND(Bytes, i8)
-
-// Ask for large pages: weights are read from end to end in every step, and small ones take a table's line each.
-extern "C" void large_pages(void *at, int64_t bytes) {
-#if defined(MADV_HUGEPAGE)
-    madvise(at, bytes, MADV_HUGEPAGE);
-#endif
-}

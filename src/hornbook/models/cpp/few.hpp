@@ -9,14 +9,15 @@
 #include <cstring>
 
 #include "numbers.hpp"
-#if defined(__AVX512BF16__) || defined(__AVX512VNNI__)
+#if defined(__AVX512F__)
 #include <immintrin.h>
 #endif
 
 namespace {
 
 constexpr int64_t LANES = 16, VECTORS = 4, SIDE = LANES * VECTORS;  // SIDE: outputs that lie together
-constexpr int64_t GROUP = 64;                                       // inputs that share a scale, where they are int8
+constexpr int64_t ROWS = 6;  // that are summed at once
+constexpr int64_t GROUP = 64;  // inputs that share a scale, where they are int8
 
 typedef float F16 __attribute__((vector_size(64), aligned(4), may_alias));
 typedef uint32_t U16 __attribute__((vector_size(64), aligned(4), may_alias));
@@ -27,7 +28,13 @@ inline int64_t padded(int64_t size) { return (size + SIDE - 1) / SIDE * SIDE; }
 
 // Sixteen neighbours in fp32.
 inline F16 sixteen(const float *x) { return *(const F16 *)x; }
-inline F16 sixteen(const bf16 *x) { return (F16)(__builtin_convertvector(*(const H16 *)x, U16) << 16); }
+inline F16 sixteen(const bf16 *x) {
+#if defined(__AVX512F__)  // compilers make two halves of it
+    return (F16)_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)x)), 16);
+#else
+    return (F16)(__builtin_convertvector(*(const H16 *)x, U16) << 16);
+#endif
+}
 inline F16 all(float x) { return x - F16{}; }
 
 // sum += both products of each of sixteen pairs of bf16.
@@ -49,6 +56,12 @@ inline I16 add_fours(I16 sum, U16 fours, uint32_t four) {
         sum += (I16)((fours >> (8 * byte)) & 255u) * int32_t(int8_t(four >> (8 * byte)));
     return sum;
 #endif
+}
+
+// Ask for the weights 16 KiB from here: when they are needed they have come.
+template <class T>
+inline void ahead(const T *w) {
+    for (int line = 0; line < VECTORS; line++) __builtin_prefetch(w + 64 * SIDE + line * LANES);
 }
 
 // A weight as it lies packed: N outputs of K inputs, padded with zeros to multiples of SIDE. `scales`: of int8, one an
@@ -77,7 +90,7 @@ inline Inputs inputs_in(void *memory, int64_t rows, int64_t width) {
 
 struct Floats {
     using Weight = float;
-    static constexpr int ROWS = 6, BYTES = 4;  // BYTES: of a weight
+    static constexpr int BYTES = 4;  // of a weight
 
     static void ready(const float *x, int64_t width, Inputs to, int64_t row) {
         float *out = static_cast<float *>(to.at) + row * padded(width);
@@ -90,7 +103,7 @@ struct Floats {
         const float *w = reinterpret_cast<const float *>(weights), *in = static_cast<const float *>(x.at) + row * width;
         F16 sums[R][VECTORS] = {};
         for (int64_t k = 0; k < width; k++, w += SIDE) {
-            for (int line = 0; line < VECTORS; line++) __builtin_prefetch(w + 16 * SIDE + line * LANES);
+            ahead(w);
             for (int r = 0; r < R; r++)
                 for (int v = 0; v < VECTORS; v++) sums[r][v] += sixteen(w + v * LANES) * in[r * width + k];
         }
@@ -107,7 +120,7 @@ struct Floats {
 
 struct Pairs16 {
     using Weight = bf16;
-    static constexpr int ROWS = 6, BYTES = 2;
+    static constexpr int BYTES = 2;
 
     static void ready(const float *x, int64_t width, Inputs to, int64_t row) {
         bf16 *out = static_cast<bf16 *>(to.at) + row * padded(width);
@@ -121,7 +134,7 @@ struct Pairs16 {
         const uint32_t *in = static_cast<const uint32_t *>(x.at) + row * width / 2;
         F16 sums[R][VECTORS] = {};
         for (int64_t k = 0; k < width / 2; k++, w += SIDE) {
-            for (int line = 0; line < VECTORS; line++) __builtin_prefetch(w + 16 * SIDE + line * LANES);
+            ahead(w);
             for (int r = 0; r < R; r++)
                 for (int v = 0; v < VECTORS; v++)
                     sums[r][v] = add_pairs(sums[r][v], *(const U16 *)(w + v * LANES), in[r * width / 2 + k]);
@@ -140,7 +153,7 @@ struct Pairs16 {
 // Inputs are rounded to int8 too, with a scale for each GROUP of a row, as llama.cpp's q8_0 has them.
 struct Bytes {
     using Weight = int8_t;
-    static constexpr int ROWS = 3, BYTES = 1;
+    static constexpr int BYTES = 1;
 
     static void ready(const float *x, int64_t width, Inputs to, int64_t row) {
         const int64_t whole = padded(width), groups = whole / GROUP;
@@ -165,22 +178,21 @@ struct Bytes {
         const uint32_t *w = reinterpret_cast<const uint32_t *>(weights);
         const uint32_t *in = static_cast<const uint32_t *>(x.at) + row * width / 4;
         const int64_t groups = width / GROUP;
-        F16 sums[R][VECTORS] = {};
+        std::memset(out, 0, sizeof out);
         for (int64_t group = 0; group < groups; group++) {
-            I16 whole[R][VECTORS];
+            I16 whole[R][VECTORS];  // fills the registers: what was summed so far waits in memory
             for (int r = 0; r < R; r++)
                 for (int v = 0; v < VECTORS; v++) whole[r][v] = x.lacks[(row + r) * groups + group] - I16{};
             for (int64_t k = group * GROUP / 4; k < (group + 1) * GROUP / 4; k++, w += SIDE) {
-                for (int line = 0; line < VECTORS; line++) __builtin_prefetch(w + 16 * SIDE + line * LANES);
+                ahead(w);
                 for (int r = 0; r < R; r++)
                     for (int v = 0; v < VECTORS; v++)
                         whole[r][v] = add_fours(whole[r][v], *(const U16 *)(w + v * LANES), in[r * width / 4 + k]);
             }
             for (int r = 0; r < R; r++)
                 for (int v = 0; v < VECTORS; v++)
-                    sums[r][v] += __builtin_convertvector(whole[r][v], F16) * x.scales[(row + r) * groups + group];
+                    out[r][v] += __builtin_convertvector(whole[r][v], F16) * x.scales[(row + r) * groups + group];
         }
-        std::memcpy(out, sums, sizeof sums);
     }
 
     static void pack(const int8_t *w, int64_t outputs, int64_t inputs, int64_t first, char *to) {
@@ -212,17 +224,15 @@ inline void some_rows(const Packed &w, Inputs x, int64_t row, int64_t first, flo
 // The same for all rows, `y` pointing at output `first` of row 0. The rows are parted evenly.
 template <class Kind>
 inline void one_side(const Packed &w, Inputs x, int64_t rows, int64_t first, float *y, int64_t step, bool add) {
-    const int64_t parts = (rows + Kind::ROWS - 1) / Kind::ROWS;
+    const int64_t parts = (rows + ROWS - 1) / ROWS;
     for (int64_t part = 0; part < parts; part++) {
         const int64_t row = rows * part / parts, count = rows * (part + 1) / parts - row;
         if (count == 1) some_rows<Kind, 1>(w, x, row, first, y, step, add);
         else if (count == 2) some_rows<Kind, 2>(w, x, row, first, y, step, add);
         else if (count == 3) some_rows<Kind, 3>(w, x, row, first, y, step, add);
-        else if constexpr (Kind::ROWS > 3) {
-            if (count == 4) some_rows<Kind, 4>(w, x, row, first, y, step, add);
-            else if (count == 5) some_rows<Kind, 5>(w, x, row, first, y, step, add);
-            else some_rows<Kind, 6>(w, x, row, first, y, step, add);
-        }
+        else if (count == 4) some_rows<Kind, 4>(w, x, row, first, y, step, add);
+        else if (count == 5) some_rows<Kind, 5>(w, x, row, first, y, step, add);
+        else some_rows<Kind, 6>(w, x, row, first, y, step, add);
     }
 }
 

@@ -26,6 +26,13 @@ inline void keep(const float *k, const float *v, T *key_page, T *value_page, int
     }
 }
 
+// Ask for a head's part of a page: pages lie anywhere, so the processor cannot tell which comes next.
+template <class T>
+inline void fetch(const T *page, int64_t E) {
+    const char *at = reinterpret_cast<const char *>(page);
+    for (int64_t line = 0; line < int64_t(PAGE * E * sizeof(T)); line += 64) __builtin_prefetch(at + line);
+}
+
 // The scores of sixteen keys for G queries.
 template <int G>
 inline void scores(const float *q, const float *keys, int64_t E, F16 (&out)[G]) {
@@ -66,8 +73,10 @@ template <int G, int V, class T>
 inline void weighted(const float *p, int64_t step, const T *values, const int32_t *table, int64_t page_size, int64_t places,
                      int64_t E, int64_t e, const float *sums, float *o) {
     F16 out[G][V] = {};
-    for (int64_t begin = 0; begin < places; begin += PAGE)
+    for (int64_t begin = 0; begin < places; begin += PAGE) {
+        if (begin + PAGE < places) fetch(values + table[begin / PAGE + 1] * page_size, E);
         gather<G, V>(p + begin, step, values + table[begin / PAGE] * page_size, std::min(PAGE, places - begin), E, e, out);
+    }
     for (int g = 0; g < G; g++)
         for (int v = 0; v < V; v++) *(F16 *)(o + g * E + e + v * LANES) = out[g][v] / sums[g];
 }
@@ -83,10 +92,8 @@ void look(const T *q, const T *keys, const T *values, const int32_t *table, int6
     std::fill_n(highest, G, -INFINITY);
     for (int64_t begin = 0; begin < step; begin += PAGE) {
         const T *page = keys + table[begin / PAGE] * page_size;
-        if (begin + PAGE < step) {
-            const char *next = reinterpret_cast<const char *>(keys + table[begin / PAGE + 1] * page_size);
-            for (int64_t at = 0; at < int64_t(PAGE * E * sizeof(T)); at += 64) __builtin_prefetch(next + at);
-        }
+        if (begin + PAGE < step) fetch(keys + table[begin / PAGE + 1] * page_size, E);
+        else fetch(values + table[0] * page_size, E);
         F16 found[G];
         scores<G>(q, page, E, found);
         for (int g = 0; g < G; g++) *(F16 *)(weights + g * step + begin) = found[g] * scale;
