@@ -28,6 +28,7 @@ from hornbook.serving.service import ANSWER_SECONDS, QUEUE, Service
 STATIC = Path(__file__).parent / "static"
 PAGES = {
     "/": ("index.html", "text/html"), "/chat.js": ("chat.js", "text/javascript"), "/chat.css": ("chat.css", "text/css"),
+    "/widget.js": ("widget.js", "text/javascript"),
 }  # fmt: skip
 HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; "
@@ -85,7 +86,11 @@ def create_app(
 
 
 def _static(name: str, kind: str) -> Any:
+    # The widget is for pages elsewhere; what they may then ask, the allowed origins say.
+    policy = "cross-origin" if name == "widget.js" else "same-origin"
+    headers = HEADERS | {"Cross-Origin-Resource-Policy": policy}
+
     async def page() -> FileResponse:
-        return FileResponse(STATIC / name, media_type=kind, headers=HEADERS)
+        return FileResponse(STATIC / name, media_type=kind, headers=headers)
 
     return page
