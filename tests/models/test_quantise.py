@@ -121,7 +121,9 @@ def test_the_engine_says_what_a_plain_pass_says(kind, tokenizer):
     for request, completion in zip(asked, Engine(made, tokenizer, slots=3).generate(asked), strict=True):
         ids = list(request.ids)
         for token in completion.ids:
-            assert int(made(torch.tensor([ids]))[0, -1].argmax()) == token
+            scores_V = made(torch.tensor([ids]))[0, -1]
+            # For few tokens at once the native blocks round the inputs of int8 products as well.
+            assert scores_V.max() - scores_V[token] <= (0.15 if kind == "int8" else 0.0) * scores_V.std()
             ids.append(token)
     half = varied(tokenizer.vocab_size, compute_dtype=torch.bfloat16)  # weights of fp32: the engine takes a copy
     assert Engine(quantise(half, kind), tokenizer).generate(asked[:1])[0].ids
