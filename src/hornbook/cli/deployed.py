@@ -9,7 +9,7 @@ from hornbook.core.errors import InputError
 
 if TYPE_CHECKING:
     from hornbook.pipeline.workspace import Workspace
-    from hornbook.serving.chat import Chat
+    from hornbook.serving.chat import Chat, Make
 
 Which = Literal["base", "sft", "rl"]
 Bits = Literal["int8", "int4", "nf4"]  # hornbook.models.quantise.KINDS, without torch
@@ -19,8 +19,11 @@ IMPORTED = "import"  # the only step of a run that `hornbook import` made
 MODELS = (*STEPS.values(), "reward", IMPORTED)  # the steps that make one
 
 
-def load_chat(where: str, which: Which | None = None, *, slots: int = 32, quantised: Bits | None = None) -> Chat:
-    """The chat of a deployment folder or of a run's newest deployment, with its model or with that of another step.
+def load_chat(
+    where: str, which: Which | None = None, *, slots: int = 32, quantised: Bits | None = None, make: Make | None = None
+) -> Chat:
+    """The chat of a deployment folder or of a run's newest deployment, with its model or with that of another step;
+    `make` puts another engine in the place of Hornbook's.
 
     A run that has no deployment yet chats with the model asked for, closed book and under the default policy; so does
     an imported model, which goes on with text as `base`.
@@ -32,16 +35,17 @@ def load_chat(where: str, which: Which | None = None, *, slots: int = 32, quanti
     if (folder / "deploy.toml").exists():
         if which is not None:
             raise InputError("a deployment folder has one model", where=where, fix="leave --model out, or name a run")
-        return Chat.load(folder, slots=slots, quantised=quantised)
+        return Chat.load(folder, slots=slots, quantised=quantised, make=make)
     from hornbook.road.artifacts import Deployment
 
     workspace = _run(where)
     if IMPORTED in workspace.steps() and which in (None, "base"):
-        return Chat.bare(_model(workspace, IMPORTED), workspace.name, slots=slots, quantised=quantised)
+        return Chat.bare(_model(workspace, IMPORTED), workspace.name, slots=slots, quantised=quantised, make=make)
     model = None if which is None else _model(workspace, STEPS[which])
     if model is None or "deploy" in workspace.steps():
-        return Chat.load(workspace.current("deploy", Deployment).path, slots=slots, model=model, quantised=quantised)
-    return Chat.bare(model, workspace.name, slots=slots, quantised=quantised)
+        deployed = workspace.current("deploy", Deployment).path
+        return Chat.load(deployed, slots=slots, model=model, quantised=quantised, make=make)
+    return Chat.bare(model, workspace.name, slots=slots, quantised=quantised, make=make)
 
 
 def model_folder(where: str) -> tuple[Path, str]:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
+from typing import Any
 
 from fastapi import Request as HttpRequest
 from starlette.concurrency import run_in_threadpool
 
 from hornbook.inference import Chunk, Completion, Request
-from hornbook.inference.tickets import Ticket
 from hornbook.serving.errors import ApiError
 from hornbook.serving.limits import Caller
+from hornbook.serving.vllm import VllmWorker
 from hornbook.serving.worker import Worker
 
 Heard = tuple[int, Chunk | Exception]
@@ -25,17 +26,17 @@ class Answers:
     what was not needed is given back. Leaving takes back those that are not done.
     """
 
-    def __init__(self, worker: Worker, requests: Sequence[Request], caller: Caller, *, seconds: float):
+    def __init__(self, worker: Worker | VllmWorker, requests: Sequence[Request], caller: Caller, *, seconds: float):
         self._worker, self._requests, self._caller, self._seconds = worker, requests, caller, seconds
         self._heard: asyncio.Queue[Heard] = asyncio.Queue()
-        self._tickets: list[Ticket] = []
+        self._tickets: list[Any] = []
         self._taken = self._said = 0
         self.completions: dict[int, Completion] = {}
 
     async def __aenter__(self) -> Answers:
         self._end = asyncio.get_running_loop().time() + self._seconds
         listeners = [self._listener(index) for index in range(len(self._requests))]
-        tickets = await run_in_threadpool(
+        tickets: list[Any] = await run_in_threadpool(
             lambda: [self._worker.ticket(*pair) for pair in zip(self._requests, listeners, strict=True)]
         )
         most = sum(self._worker.most_tokens(ticket) for ticket in tickets)

@@ -9,7 +9,6 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.responses import FileResponse
-from starlette.concurrency import run_in_threadpool
 from starlette.middleware.cors import CORSMiddleware
 
 from hornbook.serving import errors
@@ -39,21 +38,21 @@ HEADERS = {
 
 def create_app(
     chat: Chat, *, keys: Keys | None = None, limits: Limits | None = None, origins: Sequence[str] = (),
-    seconds: float = ANSWER_SECONDS, queue: int = QUEUE,
+    seconds: float = ANSWER_SECONDS, queue: int = QUEUE, vllm: str | None = None,
 ) -> FastAPI:
     """The app that serves `chat`. Its engine runs from start to stop.
 
     With `keys` whatever answers needs one. Pages of the `origins` may use it from a browser. An answer may take so
-    many `seconds`, and so many requests may stand in the `queue`. Set `state.draining` and it takes nothing new;
-    `state.under_way()` says whether anything is being answered.
+    many `seconds`, and so many requests may stand in the `queue`. With the address of a `vllm` that one samples. Set
+    `state.draining` and the app takes nothing new; `state.under_way()` says whether anything is being answered.
     """
-    service = Service(chat, seconds=seconds, queue=queue)
+    service = Service(chat, seconds=seconds, queue=queue, vllm=vllm)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        service.start()
+        await service.start()
         yield
-        await run_in_threadpool(service.stop)
+        await service.stop()
 
     app = FastAPI(title="Hornbook", lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.draining = False

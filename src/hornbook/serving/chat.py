@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from hornbook.conversations.page import PASSAGES, with_passages
@@ -21,6 +22,7 @@ from hornbook.serving.relevance import is_about
 from hornbook.serving.settings import Settings
 from hornbook.tokens.foreign import load_tokenizer
 
+Make = Callable[[Path], Engine]
 SPELLED_BY = 8  # passages by which names typed in small letters are told
 # The end of an answer that may become " (Page: The Title)": with the page at hand, ours is the one that is named.
 _CITING = re.compile(r"\s*(?:\((?:P(?:a(?:g(?:e(?::[^\n]*)?)?)?)?)?)?\Z")
@@ -34,10 +36,11 @@ class Chat:
 
     @classmethod
     def load(
-        cls, folder: Path, *, slots: int = 32, model: Path | None = None, quantised: Kind | None = None
-    ) -> Chat:
-        """All of a deployment folder, and nothing else; `model` puts another model in the place of its own, and
-        `quantised` has its weights in few bits.
+        cls, folder: Path, *, slots: int = 32, model: Path | None = None, quantised: Kind | None = None,
+        make: Make | None = None,
+    ) -> Chat:  # fmt: skip
+        """All of a deployment folder, and nothing else; `model` puts another model in the place of its own,
+        `quantised` has its weights in few bits, and `make` another engine in the place of Hornbook's.
 
         Raises InputError, RecipeError or DamagedError for what is missing, wrong or damaged.
         """
@@ -45,12 +48,15 @@ class Chat:
         settings = Settings.read(folder)
         gate = Gate(Policy.read(folder / settings.policy))
         index = Index(folder / settings.index) if settings.index else None
-        return cls(_engine(model or folder / settings.model, slots, quantised), settings, gate=gate, index=index)
+        engine = (make or partial(_engine, slots=slots, quantised=quantised))(model or folder / settings.model)
+        return cls(engine, settings, gate=gate, index=index)
 
     @classmethod
-    def bare(cls, model: Path, name: str, *, slots: int = 32, quantised: Kind | None = None) -> Chat:
+    def bare(
+        cls, model: Path, name: str, *, slots: int = 32, quantised: Kind | None = None, make: Make | None = None
+    ) -> Chat:
         """A model's folder alone: no pages to look into, the default policy."""
-        return cls(_engine(model, slots, quantised), Settings(name=name))
+        return cls((make or partial(_engine, slots=slots, quantised=quantised))(model), Settings(name=name))
 
     def prepare(
         self, messages: Sequence[dict], sampling: Sampling, *, open_book: bool = True, tools: Sequence[dict] = (),

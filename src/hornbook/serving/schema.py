@@ -12,12 +12,12 @@ from starlette.responses import JSONResponse, PlainTextResponse
 from hornbook.serving.errors import ErrorBody
 
 ALWAYS = (401, 403)  # what the guard may say to any request
-ASKED = (400, 404, 408, 413, 415, 429, 500, 503, 504)  # and what may become of a question
+ASKED = (400, 404, 408, 413, 415, 429, 500, 502, 503, 504)  # and what may become of a question
 WORDS = {
     400: "The request cannot be understood or done.", 401: "No key that is known here.", 403: "Not for this caller.",
     404: "No such model.", 408: "The body did not come in time.", 413: "The body is too large.",
     415: "The body is not declared as JSON.", 429: "Too much in a minute, or too many wait.",
-    500: "The server failed.", 503: "The server is stopping.", 504: "The answer took too long.",
+    500: "The server failed.", 502: "vLLM failed.", 503: "The server is stopping.", 504: "The answer took too long.",
 }  # fmt: skip
 
 

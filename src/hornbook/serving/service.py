@@ -6,9 +6,10 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from functools import cached_property
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 from fastapi import Request as HttpRequest
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 
 from hornbook.inference import Engine, Request
@@ -17,6 +18,7 @@ from hornbook.serving.chat import Chat
 from hornbook.serving.errors import ApiError
 from hornbook.serving.limits import Caller
 from hornbook.serving.metrics import Metrics
+from hornbook.serving.vllm import VllmWorker
 from hornbook.serving.worker import Worker
 
 T = TypeVar("T")
@@ -27,12 +29,14 @@ QUEUE = 256  # requests that wait or are being answered
 class Service:
     """One deployment in service. `start` and `stop` its thread; between them it answers."""
 
-    worker: Worker
+    worker: Worker | VllmWorker
 
-    def __init__(self, chat: Chat, *, seconds: float = ANSWER_SECONDS, queue: int = QUEUE):
+    def __init__(
+        self, chat: Chat, *, seconds: float = ANSWER_SECONDS, queue: int = QUEUE, vllm: str | None = None
+    ):
         self.chat, self.name, self.started = chat, chat.settings.name, int(time.time())
-        self.metrics = Metrics(self.name, chat.engine.figures)
-        self._seconds, self._queue = seconds, queue
+        self._metrics = Metrics(self.name, chat.engine.figures)
+        self._seconds, self._queue, self._vllm = seconds, queue, vllm
 
     @property
     def engine(self) -> Engine:
@@ -43,11 +47,21 @@ class Service:
         """The most tokens of a prompt and its answer."""
         return self.engine.room(0) - 1
 
-    def start(self) -> None:
-        self.worker = Worker(self.engine, most=self._queue, metrics=self.metrics)
+    async def start(self) -> None:
+        if self._vllm is not None:
+            self.worker = VllmWorker(cast(Any, self.engine), self._vllm, self.name, most=self._queue)
+        else:
+            self.worker = Worker(self.engine, most=self._queue, metrics=self._metrics)
 
-    def stop(self) -> None:
-        self.worker.close()
+    async def stop(self) -> None:
+        if isinstance(self.worker, VllmWorker):
+            await self.worker.close()
+        else:
+            await run_in_threadpool(self.worker.close)
+
+    async def figures(self) -> bytes:
+        """For Prometheus: the engine's and the server's; vLLM tells both itself."""
+        return await self.worker.metrics() if isinstance(self.worker, VllmWorker) else self._metrics.text()
 
     def known(self, model: str | None) -> None:
         """Raises ApiError (404) for a model that is not served."""

@@ -34,7 +34,7 @@ class About:
 
     async def metrics(self) -> Response:
         """The server's figures, in Prometheus' text form."""
-        return Response(self._service.metrics.text(), headers={"Content-Type": CONTENT_TYPE})
+        return Response(await self._service.figures(), headers={"Content-Type": CONTENT_TYPE})
 
     async def models(self) -> dict[str, Any]:
         """The one model served."""
