@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
+import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from hornbook.serving.errors import ApiError, error_body
 
 HEAD_SECONDS = 15.0  # from the connection's first byte, or none, to the end of a request's head
 WRITE_SECONDS = 60.0  # that a reader may leave the buffers full
@@ -49,6 +53,16 @@ class Connection(H11Protocol):
         if self._reader is not None:
             self._reader.cancel()
             self._reader = None
+
+    def send_400_response(self, msg: str) -> None:
+        """What was sent is no HTTP: said in OpenAI's body, if no answer has begun, and the end."""
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            body = json.dumps(error_body(ApiError(400, msg))).encode()
+            length = ("content-length", str(len(body)))
+            headers = [("content-type", "application/json"), length, ("connection", "close")]
+            for event in (h11.Response(status_code=400, headers=headers), h11.Data(data=body), h11.EndOfMessage()):
+                self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
 
     def _idle(self) -> bool:
         """Whether no request is being answered."""
