@@ -100,9 +100,8 @@ def test_nobody_else_notices(base, chat):
         listener.start()
     while any(listener.is_alive() for listener in listeners):
         for sent in NO_HTTP.values():
-            with connected(base) as peer:
-                with contextlib.suppress(ConnectionError):
-                    peer.sendall(sent)
+            with connected(base) as peer, contextlib.suppress(ConnectionError):
+                peer.sendall(sent)
         ask(base, messages=user("a" * 1_000_000))
         ask(base, model="gpt")
         with connected(base) as peer:  # asks, and goes
