@@ -114,7 +114,7 @@ class Engine:
             prompt = [int(token) for token in request.ids]
             _check_ids(prompt, size, "ids")
         else:
-            prompt = self.tokenizer.prompt(request.messages or ())
+            prompt = self.tokenizer.prompt(request.messages or (), request.tools)
         sampling = request.sampling
         _check_ids(sampling.stop_ids, size, "stop_ids")
         _check_ids(list(sampling.logit_bias), size, "logit_bias")

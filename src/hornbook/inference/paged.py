@@ -17,7 +17,7 @@ from torch import Tensor
 
 from hornbook.inference.memory import zeros
 from hornbook.inference.pages import PAGE
-from hornbook.models.attention import BLOCK, attend, attention_mask
+from hornbook.models.attention import BLOCK, Mask, attend, attention_mask
 from hornbook.models.kernels import call, has_kernels
 
 MANY = 32  # tokens of one text: from here on its keys are gathered and attended to by products
@@ -75,8 +75,8 @@ class Pass:
     """One step: text r gets `counts_R[r]` more tokens, the first of them at place `begins_R[r]`.
 
     All texts' keys and values are written before anyone looks, so that texts may share pages that this very step fills.
-    Texts with many new tokens are attended to one by one by products, those with few all at once by the kernel that
-    passes over the pages as they lie, or padded side by side where there is none.
+    Texts with many new tokens are attended to by products, beginnings of about one length together; those with few all
+    at once by the kernel that passes over the pages as they lie, or padded side by side where there is none.
     """
 
     def __init__(self, cache: PagedCache, tables_RP: np.ndarray, begins_R: np.ndarray, counts_R: np.ndarray):
@@ -85,12 +85,12 @@ class Pass:
         row_M = np.repeat(np.arange(len(counts_R), dtype=np.int32), counts_R)
         self.places = (np.arange(len(row_M)) + np.repeat(begins_R - self.firsts, counts_R)).astype(np.int32)
         self.rows, self.tables = row_M, tables_RP
-        self._page_M = self._tensor(tables_RP[row_M, self.places // PAGE])
-        self._place_M = self._tensor(self.places % PAGE)
-        self._many = np.flatnonzero(counts_R >= MANY).tolist()
-        few = np.flatnonzero((counts_R < MANY) & (counts_R > 0))
-        self._few_M = np.flatnonzero(np.isin(row_M, few)) if len(self._many) else None
-        self._few = few
+        many_R = counts_R >= MANY
+        self._few = np.flatnonzero(~many_R & (counts_R > 0))
+        self._few_M = np.flatnonzero(~many_R[row_M]) if many_R.any() else None
+        self._going_on = np.flatnonzero(many_R & (begins_R > 0)).tolist()
+        self._fresh = self._beginnings(np.flatnonzero(many_R & (begins_R == 0)))
+        self._masks: dict[tuple[int, int | None], Mask] = {}
 
     def attend(self, layer: int, q_BHTE: Tensor, k_BKTE: Tensor, v_BKTE: Tensor) -> Tensor:
         """o_BHTE for B = 1, T = M: see `models.transformer.Cache`."""
@@ -99,7 +99,7 @@ class Pass:
         by_kernel = self.cache.turned and window is None and q_MHE.dtype == self.cache.dtype
         if by_kernel and self._few_M is None:
             return self._by_kernel(layer, q_MHE, k_MKE, v_MKE, self.rows, self.places).transpose(0, 1)[None]
-        self.cache.write(layer, k_MKE, v_MKE, self._page_M, self._place_M)
+        self._write(layer, k_MKE, v_MKE)
         o_MHE = torch.empty_like(q_MHE)
         if len(self._few):
             at = slice(None) if self._few_M is None else self._tensor(self._few_M)
@@ -109,10 +109,44 @@ class Pass:
                 o_MHE[at] = self._by_kernel(layer, q, k, v, self.rows[few], self.places[few])
             else:
                 o_MHE[at] = self._side_by_side(layer, q_MHE[at], window)
-        for row in self._many:
+        for places_BT, real_BT in self._fresh:
+            q, k, v = (x[places_BT].transpose(1, 2) for x in (q_MHE, k_MKE, v_MKE))
+            o_MHE[places_BT[real_BT]] = attend(q, k, v, self._mask(q, window))[real_BT]
+        for row in self._going_on:
             at = slice(self.firsts[row], self.firsts[row] + self.counts[row])
-            o_MHE[at] = self._alone(layer, row, q_MHE[at], k_MKE[at], v_MKE[at], window)
+            o_MHE[at] = self._alone(layer, row, q_MHE[at], window)
         return o_MHE.transpose(0, 1)[None]
+
+    def _beginnings(self, rows: np.ndarray) -> list[tuple[Tensor, Tensor]]:
+        """Texts from their first token on, those together that padded to the kernel's measure are as long: where the
+        tokens of each stand, and which are not padding."""
+        lengths = -(-self.counts[rows] // BLOCK) * BLOCK
+        found = []
+        for length in np.unique(lengths):
+            group = rows[lengths == length]
+            column_1T, count_B1 = np.arange(length)[None], self.counts[group][:, None]
+            places_BT = self.firsts[group][:, None] + np.minimum(column_1T, count_B1 - 1)
+            found.append((self._tensor(places_BT), self._tensor(column_1T < count_B1).bool()))
+        return found
+
+    def _mask(self, q_BHTE: Tensor, window: int | None) -> Mask:
+        """The causal mask of a group of beginnings, the same in all layers of a window."""
+        B, _, T, E = q_BHTE.shape
+        window = None if window is None or window >= T else window
+        if (T, window) not in self._masks:
+            places_1T = torch.arange(T, device=q_BHTE.device)[None]
+            self._masks[T, window] = attention_mask(q_BHTE, B, T, E, window=window, positions_BT=places_1T)
+        return self._masks[T, window]
+
+    def _write(self, layer: int, k_MKE: Tensor, v_MKE: Tensor) -> None:
+        if not self.cache.turned or k_MKE.dtype != self.cache.dtype:
+            page_M = self._tensor(self.tables[self.rows, self.places // PAGE])
+            self.cache.write(layer, k_MKE, v_MKE, page_M, self._tensor(self.places % PAGE))
+            return
+        k_MKE, v_MKE = k_MKE.contiguous(), v_MKE.contiguous()
+        where = (torch.from_numpy(np.ascontiguousarray(x)) for x in (self.tables, self.rows, self.places))
+        kept, width = (self.cache.keys[layer], self.cache.values[layer]), self.tables.shape[1]
+        call("keep", k_MKE, v_MKE, *kept, *where, *k_MKE.shape, width)
 
     def _by_kernel(
         self, layer: int, q_MHE: Tensor, k_MKE: Tensor, v_MKE: Tensor, row_M: np.ndarray, place_M: np.ndarray
@@ -141,19 +175,9 @@ class Pass:
         o_RHTE = F.scaled_dot_product_attention(q_RHTE, k_RKLE, v_RKLE, attn_mask=seen_R1TL, enable_gqa=True)
         return o_RHTE.transpose(1, 2)[at].to(q_NHE.dtype)
 
-    def _alone(
-        self, layer: int, row: int, q_THE: Tensor, k_TKE: Tensor, v_TKE: Tensor, window: int | None
-    ) -> Tensor:
-        """One text with many new tokens; what is its beginning as any text that a model reads."""
+    def _alone(self, layer: int, row: int, q_THE: Tensor, window: int | None) -> Tensor:
+        """One text that goes on with many new tokens."""
         begin, count = int(self.begins[row]), int(self.counts[row])
-        if window is not None and window >= begin + count:
-            window = None
-        if begin == 0:
-            pad = -count % BLOCK  # the kernel's measure; what is padded nobody looks at
-            q, k, v = (F.pad(x, (0, 0, 0, 0, 0, pad)).transpose(0, 1)[None] for x in (q_THE, k_TKE, v_TKE))
-            places_1T = torch.arange(count + pad, device=q.device)[None]
-            mask = attention_mask(q, 1, count + pad, q.shape[-1], window=window, positions_BT=places_1T)
-            return attend(q, k, v, mask)[0, :count]
         pages = -(-(begin + count) // PAGE)
         k_1KLE, v_1KLE = self.cache.read(layer, self._tensor(self.tables[row : row + 1, :pages]))
         seen_1TL = self._seen(np.arange(begin, begin + count)[None], pages * PAGE, window)

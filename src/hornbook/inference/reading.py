@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from hornbook.inference.native import NativeBlocks, covers
-from hornbook.inference.paged import PagedCache, Pass
+from hornbook.inference.paged import MANY, PagedCache, Pass
 from hornbook.models.adapted import Adapter, Turn, adapted
 from hornbook.models.transformer import Transformer
 
-FEW = 64  # tokens: what native blocks are made for
+FEW = 64  # tokens: so many are read by the native blocks whosever they are; of texts that read little, any number
 
 
 class Reader:
@@ -39,7 +39,8 @@ class Reader:
         step = Pass(self.cache, tables_RP, begins_R, counts_R)
         device = self.cache.device
         ids_1M, positions_1M = (torch.from_numpy(x.astype(np.int64)).to(device)[None] for x in (ids_M, step.places))
-        if self._native is not None and len(ids_M) <= FEW and (adapters_R is None or not adapters_R.any()):
+        few = len(ids_M) <= FEW or counts_R.max() < MANY
+        if self._native is not None and few and (adapters_R is None or not adapters_R.any()):
             x_1MD, rotation = self.model.embedded(ids_1M, positions_1M)
             return self._native.run(x_1MD[0].float(), rotation, step, asked_N)
         places_N = None if len(asked_N) == len(ids_M) else torch.from_numpy(asked_N).to(device)

@@ -48,7 +48,7 @@ SIGNATURES = {
     "linear": "PPPnnn", "linear_back": "PPPPPnnnb", "orthogonal": "Pnnnfff",
     "head": "PPPPPPPPnnnb",
     "draw": "PPPPPnn",
-    "pack": "PPnn", "few": "PPPPPPnnn", "paged": "PPPPPPPPPnnnnn",
+    "pack": "PPnn", "few": "PPPPPPnnn", "paged": "PPPPPPPPPnnnnn", "keep": "PPPPPPPnnnn",
 }  # fmt: skip
 C_TYPES = {"P": ctypes.c_void_p, "f": ctypes.c_float, "n": ctypes.c_int64, "b": ctypes.c_int}
 SUFFIXES = {torch.float32: "f32", torch.bfloat16: "bf16", torch.int8: "i8"}
