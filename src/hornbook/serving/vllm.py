@@ -55,7 +55,7 @@ class VllmEngine:
     def ticket(self, request: Request) -> RemoteTicket:
         """A request made ready. Raises PromptTooLongError or InputError for one that does not fit."""
         ids = request.ids
-        prompt = list(ids) if ids is not None else self.tokenizer.prompt(request.messages or ())
+        prompt = list(ids) if ids is not None else self.tokenizer.prompt(request.messages or (), request.tools)
         if max(prompt) >= self.tokenizer.vocab_size or min(prompt) < 0:
             raise InputError(f"token ids lie between 0 and {self.tokenizer.vocab_size - 1}", where="ids")
         if len(prompt) >= self.window:

@@ -95,11 +95,12 @@ class ForeignTokenizer(LibraryTokenizer):
         if self._renderer is not None:
             self._renderer.demand_readable()
 
-    def prompt(self, messages: Sequence[dict]) -> list[int]:
-        """The conversation as the model's own template writes it, up to where it answers.
+    def prompt(self, messages: Sequence[dict], tools: Sequence[dict] = ()) -> list[int]:
+        """The conversation, and the tools that may be called, as the model's own template writes them, up to where it
+        answers.
 
         What people wrote makes no special token, here as in `encode`. Raises InputError for a model without a template,
-        for messages that are none, and for what the template refuses.
+        for messages that are none, for what the template refuses, and for tools where it knows none.
         """
         if self._renderer is None:
             raise InputError("this model has no chat template: it goes on with text", where=self._where,
@@ -108,7 +109,13 @@ class ForeignTokenizer(LibraryTokenizer):
             read_message(message, f"message {place}")
         tokens = {name: self._of(name) for name in ("bos_token", "eos_token", "unk_token", "pad_token")}
         given = {name: text for name, text in tokens.items() if text is not None}
-        text = self._renderer.render(messages=self._plain(list(messages)), add_generation_prompt=True, **given)
+        told = {"messages": self._plain(list(messages)), "add_generation_prompt": True, **given}
+        text = self._renderer.render(**told)
+        if tools:
+            without, text = text, self._renderer.render(**told, tools=self._plain(list(tools)))
+            if text == without:
+                what = "this model's chat template knows no tools"
+                raise InputError(what, where=self._where, fix="ask without tools")
         marked = self._special_words.sub(lambda found: f"{MARK}{found[0]}{MARK}", readable(text)).replace(BREAK, "")
         ids = self._marked.encode(marked, add_special_tokens=False).ids
         if not ids:
@@ -123,7 +130,7 @@ class ForeignTokenizer(LibraryTokenizer):
     def _plain(self, value: Any) -> Any:
         """What people wrote, the names of special tokens in it broken, so that the template's own can be told."""
         if isinstance(value, dict):
-            return {name: self._plain(part) for name, part in value.items()}
+            return {self._plain(name): self._plain(part) for name, part in value.items()}
         if isinstance(value, list):
             return [self._plain(part) for part in value]
         if not isinstance(value, str):

@@ -106,11 +106,13 @@ class Tokenizer:
         """The ids that end an answer."""
         return self.end_of_turn, self.end_of_document
 
-    def prompt(self, messages: Sequence[dict]) -> list[int]:
-        """The ids of a conversation, up to where the model answers. Raises InputError as `hornbook.tokens.chat`."""
+    def prompt(self, messages: Sequence[dict], tools: Sequence[dict] = ()) -> list[int]:
+        """The ids of a conversation and the tools that may be called, up to where the model answers. Raises InputError
+        as `hornbook.tokens.chat`."""
         from hornbook.tokens.chat import render
+        from hornbook.tokens.tools import with_tools
 
-        return render(self, messages, for_answer=True).ids
+        return render(self, with_tools(messages, tools), for_answer=True).ids
 
     @cached_property
     def description(self) -> Description:
