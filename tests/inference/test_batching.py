@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hornbook.core.errors import InputError
-from hornbook.inference import Chunk, Engine, Request, Sampling, batcher
+from hornbook.inference import Chunk, Engine, Request, Sampling, schedule
 from tests.inference.conftest import varied
 
 
@@ -34,7 +34,7 @@ def same(found, expected) -> None:
 
 @pytest.mark.parametrize("budget", [1, 7, 64])
 def test_prompts_read_in_portions(model, tokenizer, budget, monkeypatch):
-    monkeypatch.setattr(batcher, "BUDGET", budget)
+    monkeypatch.setattr(schedule, "BUDGET", budget)
     asked = [request(index, shared=33 * (index % 2), length=1 + 23 * index % 70) for index in range(8)]
     same(Engine(model, tokenizer, slots=4).generate(asked), alone(model, tokenizer, asked))
 
