@@ -183,9 +183,14 @@ GOOD = {"model": "isle", "messages": user("Hello.")}
         ({"seed": 1 << 64}, 400, "seed", "seed"),
         ({"stop": ["a"] * 5}, 400, "stop", "stop"),
         ({"stream": "yes"}, 400, "stream", "stream"),
-        ({"tools": [{"type": "function"}]}, 400, "Unrecognized request argument supplied: tools", "tools"),
+        ({"tools": [{"type": "function"}]}, 400, "tools.0.function: Field required", "tools.0.function"),
+        ({"tools": [{"type": "function", "function": {"name": "a b"}}]}, 400, "pattern", "tools.0.function.name"),
+        ({"tool_choice": "required"}, 400, "There are no tools to call", "tool_choice"),
+        ({"tool_choice": "perhaps"}, 400, "tool_choice", "tool_choice"),
         ({"temprature": 1}, 400, "Unrecognized request argument supplied: temprature", "temprature"),
-        ({"response_format": {"type": "json_object"}}, 400, "response_format", "response_format.type"),
+        ({"response_format": {"type": "yaml"}}, 400, "response_format", "response_format"),
+        ({"response_format": {"type": "json_schema"}}, 400, "response_format", "response_format.json_schema"),
+        ({"structured_outputs": {}}, 400, "exactly one", "structured_outputs"),
     ],
 )
 def test_a_wrong_body_is_told_what_is_wrong(base, change, status, says, param):

@@ -42,6 +42,7 @@ def words(text: str) -> Spoken:
         ('<tool_call>{"name": "look", "argum', [words('<tool_call>{"name": "look", "argum')]),
         ('<tool_call>{"name": "look"}</tool_call>', [Spoken("call", "look", {})]),
         ('<tool_call>{"name": 3}</tool_call>', [words('<tool_call>{"name": 3}</tool_call>')]),
+        ("<think>Hm.</think>It grinds.", [Spoken("reasoning", "Hm."), words("It grinds.")]),
         ("<tool> < tool_call> </think>", [words("<tool> < tool_call> </think>")]),
     ],
 )
@@ -51,6 +52,7 @@ def test_each_kind_is_told(text, expected):
 
 
 def test_without_tools_there_are_no_calls():
+    assert told(list("<think>Hm.</think>It grinds."), calls=False) == [Spoken("reasoning", "Hm."), words("It grinds.")]
     assert told(list(CALL), calls=False) == [words(CALL)]
 
 

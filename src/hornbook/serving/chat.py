@@ -18,6 +18,8 @@ from hornbook.models.quantise import Kind, quantise
 from hornbook.retrieval import Hit, Index
 from hornbook.retrieval.spelling import as_written
 from hornbook.safety import Gate, Policy
+from hornbook.serving.gated import RefusedError
+from hornbook.serving.gated import gated as through_gate
 from hornbook.serving.relevance import is_about
 from hornbook.serving.settings import Settings
 from hornbook.tokens.foreign import load_tokenizer
@@ -76,6 +78,10 @@ class Chat:
                     return Prepared(None, (), verdict.text)
                 message = {**message, "content": verdict.text}
             gated.append(message)
+        try:
+            tools = [through_gate(self.gate, tool, "input") for tool in tools]
+        except RefusedError as refusal:
+            return Prepared(None, (), str(refusal))
         looked = open_book and self.index is not None
         if looked:
             self._spell(gated)
@@ -166,15 +172,15 @@ class Answer:
         ready, self._held = self._held[:place], self._held[place:]
         return self._show(self._gate.push(ready))
 
-    def finish(self, completion: Completion) -> str:
-        """What was held back, and the page's name."""
+    def finish(self, completion: Completion, *, cites: bool = True) -> str:
+        """What was held back, and with `cites` the page's name."""
         rest = self._gate.push(uncited(self._held) if self._looked else "") + self._gate.finish()
         if self._gate.refused:
             self.reason = "content_filter"
             return self._show(rest + self._message)
         self.reason = "length" if completion.finish_reason == "length" else "stop"
         said = self.text + rest
-        if self._pages and said.strip() and not is_refusal(said):
+        if cites and self._pages and said.strip() and not is_refusal(said):
             page = _told_by(self._pages, said)
             rest = cited(said.rstrip(), page.title or page.url)[len(self.text) :]
         return self._show(rest)

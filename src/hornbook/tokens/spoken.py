@@ -75,7 +75,7 @@ class SpokenStream:
                 return
         if tag is None:
             yield Spoken(kind, self._held)
-            self._held = ""
+            self._held, self._begun = "", True
             return
         text, found, rest = self._held.partition(tag)
         if found:

@@ -16,6 +16,7 @@ from starlette.responses import Response
 from hornbook.retrieval import Hit
 from hornbook.serving.chat import Prepared
 from hornbook.serving.errors import as_api_error
+from hornbook.serving.openai import formats
 from hornbook.serving.openai.common import (
     Count,
     SamplingBody,
@@ -27,15 +28,14 @@ from hornbook.serving.openai.common import (
     read,
     usage,
 )
-from hornbook.serving.openai.messages import Messages
+from hornbook.serving.openai.formats import Format, StructuredOutputs, TextFormat
+from hornbook.serving.openai.messages import Messages, ToolCall
+from hornbook.serving.openai.tools import Mode, NamedTool, Tools, chosen
+from hornbook.serving.openai.tools import guide as calls_guide
 from hornbook.serving.service import Service, unless_hung_up
 from hornbook.serving.speech import Speech, Streamed, several
 from hornbook.serving.told import Token
-from hornbook.serving.voice import Piece, Voice
-
-
-class TextFormat(Strict):
-    type: Literal["text"]
+from hornbook.serving.voice import CallPiece, Piece, Voice
 
 
 class Extension(Strict):
@@ -54,7 +54,11 @@ class ChatBody(SamplingBody):
     max_completion_tokens: Count | None = None
     logprobs: StrictBool | None = None
     top_logprobs: Annotated[StrictInt, Field(ge=0, le=20)] | None = None
-    response_format: TextFormat | None = None
+    response_format: Format | None = None
+    structured_outputs: StructuredOutputs | None = None
+    tools: Tools | None = None
+    tool_choice: Mode | NamedTool | None = None
+    parallel_tool_calls: StrictBool | None = None
     hornbook: Extension = Extension()
     safety_identifier: StrictStr | None = None
     prompt_cache_key: StrictStr | None = None
@@ -65,7 +69,15 @@ class ChatBody(SamplingBody):
     def _fits_together(self) -> ChatBody:
         if self.top_logprobs and not self.logprobs:
             raise ValueError("top_logprobs needs logprobs")
+        asked = isinstance(self.response_format, TextFormat | None), self.structured_outputs is None, not self.tools
+        if sum(asked) < 2:
+            raise ValueError("of response_format, structured_outputs and tools only one can be followed")
         return self
+
+    @property
+    def is_structured(self) -> bool:
+        """Whether the whole answer has a form."""
+        return self.structured_outputs is not None or not isinstance(self.response_format, TextFormat | None)
 
     def plain_messages(self) -> list[dict[str, Any]]:
         return [message.plain() for message in self.messages]
@@ -75,6 +87,8 @@ class ChoiceMessage(BaseModel):
     role: Literal["assistant"]
     content: str | None
     refusal: str | None
+    reasoning_content: str | None = None
+    tool_calls: list[ToolCall] | None = None
 
 
 class Choice(BaseModel):
@@ -109,7 +123,10 @@ class ChatCompletions:
         prepared = await run_in_threadpool(self._prepared, body)
         speech = Speech(
             self._service, several(prepared, body.n or 1), request.state.caller,
-            lambda one: Voice(self._service.chat, one, detailed=bool(body.logprobs)),
+            lambda one: Voice(
+                self._service.chat, one, is_plain=body.is_structured, calls=bool(body.tools),
+                detailed=bool(body.logprobs),
+            ),
         )  # fmt: skip
         head = {"id": identifier("chatcmpl"), "created": int(time.time()), "model": self._service.name}
         if body.stream:
@@ -123,7 +140,15 @@ class ChatCompletions:
             self._service.check_size(message["content"], "messages")
         most = body.max_completion_tokens or body.max_tokens
         sampling = body.chosen(chat.settings, most, body.top_logprobs or 0)
-        return chat.prepare(messages, sampling, open_book=body.hornbook.open_book)
+        functions = [tool.function for tool in body.tools or ()]
+        tools, must = chosen(functions, body.tool_choice)
+        tokenizer = self._service.engine.tokenizer
+        if body.is_structured:
+            guide = formats.guide(tokenizer, body.structured_outputs or body.response_format)
+        else:
+            parallel = body.parallel_tool_calls is not False
+            guide = calls_guide(tokenizer, functions, must, parallel=parallel) if tools else None
+        return chat.prepare(messages, sampling, open_book=body.hornbook.open_book, tools=tools, guide=guide)
 
 
 async def _whole(speech: Speech, head: dict[str, Any], body: ChatBody, pages: Sequence[Hit]) -> Response:
@@ -138,7 +163,13 @@ async def _whole(speech: Speech, head: dict[str, Any], body: ChatBody, pages: Se
 def _choice(index: int, pieces: Sequence[Piece], body: ChatBody) -> dict[str, Any]:
     content = "".join(piece.content for piece in pieces)
     logprobs = _logprobs([token for piece in pieces for token in piece.tokens]) if body.logprobs else None
-    message = {"role": "assistant", "content": content, "refusal": None}
+    calls = [call for piece in pieces for call in piece.calls]
+    message: dict[str, Any] = {"role": "assistant", "content": content if content or not calls else None}
+    message["refusal"] = None
+    if reasoning := "".join(piece.reasoning for piece in pieces):
+        message["reasoning_content"] = reasoning
+    if calls:
+        message["tool_calls"] = [_call(call) for call in calls]
     return {"index": index, "message": message, "finish_reason": pieces[-1].reason, "logprobs": logprobs}
 
 
@@ -155,8 +186,12 @@ async def _events(
         for index in range(body.n or 1):
             yield chunk(index, {"role": "assistant", "content": ""})
         async for index, piece in speech:
+            if piece.reasoning:
+                yield chunk(index, {"reasoning_content": piece.reasoning})
             if piece.content or piece.tokens:
                 yield chunk(index, {"content": piece.content}, None, _logprobs(piece.tokens) if body.logprobs else None)
+            for call in piece.calls:
+                yield chunk(index, {"tool_calls": [{"index": call.index, **_call(call)}]})
             if piece.reason is not None:
                 yield chunk(index, {}, piece.reason, hornbook=shown(pages))
         if body.with_usage:
@@ -164,6 +199,10 @@ async def _events(
         yield "data: [DONE]\n\n"
     except Exception as error:
         yield error_event(as_api_error(error))
+
+
+def _call(call: CallPiece) -> dict[str, Any]:
+    return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
 
 
 def _logprobs(tokens: Sequence[Token]) -> dict[str, Any]:

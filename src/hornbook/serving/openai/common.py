@@ -22,6 +22,7 @@ Count = Annotated[StrictInt, Field(ge=1, le=1 << 31)]
 TokenId = Annotated[StrictInt, Field(ge=0, le=1 << 31)]
 TokenIds = Annotated[list[TokenId], Field(min_length=1, fail_fast=True)]
 ROLES = ("system", "developer", "user", "assistant", "tool")
+FORMATS = ("text", "json_object", "json_schema")
 B = TypeVar("B", bound=BaseModel)
 
 
@@ -117,11 +118,13 @@ def parse(kind: type[B], data: bytes) -> B:
 
 
 def _named(place: Sequence[int | str]) -> Iterator[str]:
-    """The fields on the way to a place. Pydantic names the branches of unions it tried, too, such as `list[Part]`, or
-    the role of a message after its number; a client need not know."""
-    for index, part in enumerate(place):
+    """The fields on the way to a place. Pydantic names the branches of unions it tried, too: a type, the role of a
+    message after its number, the type of a format after its field; a client need not know."""
+    for before, part in zip((None, *place), place, strict=False):
         of_union = isinstance(part, str) and (part in ("str", "constrained-str") or "[" in part)
-        if not of_union and not (part in ROLES and index and isinstance(place[index - 1], int)):
+        role = part in ROLES and isinstance(before, int)
+        form = part in FORMATS and before in ("response_format", "format")
+        if not (of_union or role or form):
             yield str(part)
 
 

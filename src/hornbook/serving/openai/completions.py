@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any, Literal
 
@@ -18,8 +19,10 @@ from hornbook.inference.requests import Completion, Sampling
 from hornbook.inference.requests import Request as EngineRequest
 from hornbook.serving.chat import Prepared
 from hornbook.serving.errors import as_api_error
+from hornbook.serving.openai import formats
 from hornbook.serving.openai.common import SamplingBody, TokenIds, Usage, error_event, event, identifier, read, usage
 from hornbook.serving.openai.echo import Echo, Legacy, legacy
+from hornbook.serving.openai.formats import StructuredOutputs
 from hornbook.serving.service import Service, unless_hung_up
 from hornbook.serving.speech import Speech, Streamed, several
 from hornbook.serving.voice import Piece, Voice
@@ -41,6 +44,7 @@ class CompletionBody(SamplingBody):
     echo: StrictBool | None = None
     best_of: Annotated[StrictInt, Field(ge=1, le=16)] | None = None
     suffix: None = None
+    structured_outputs: StructuredOutputs | None = None
 
     @model_validator(mode="after")
     def _fits_together(self) -> CompletionBody:
@@ -90,11 +94,11 @@ class Completions:
         body = await read(CompletionBody, request)
         self._service.known(body.model)
         sampling = body.chosen(self._service.chat.settings, body.max_tokens or DEFAULT_TOKENS, body.logprobs or 0)
-        prepared = await run_in_threadpool(lambda: [self._prepared(prompt, sampling) for prompt in body.prompts()])
+        prepared = await run_in_threadpool(self._all, body, sampling)
         echoes = [await self._echo(one, body) for one in prepared]
         count = max(body.best_of or 1, body.n or 1)
         asked = [answer for one in prepared for answer in several(one, count)] if body.max_tokens != 0 else []
-        voice = partial(Voice, self._service.chat, names_pages=False, detailed=body.logprobs is not None)
+        voice = partial(Voice, self._service.chat, is_plain=True, detailed=body.logprobs is not None)
         speech = Speech(self._service, asked, request.state.caller, voice)
         head = {
             "id": identifier("cmpl"), "object": "text_completion", "created": int(time.time()),
@@ -105,6 +109,11 @@ class Completions:
             await speech.__aenter__()
             return Streamed(speech, answer.events())
         return await unless_hung_up(request, answer.whole())
+
+    def _all(self, body: CompletionBody, sampling: Sampling) -> list[Prepared]:
+        guide = formats.guide(self._service.engine.tokenizer, body.structured_outputs)
+        prepared = [self._prepared(prompt, sampling) for prompt in body.prompts()]
+        return [replace(one, request=replace(one.request, guide=guide)) if one.request else one for one in prepared]
 
     def _prepared(self, prompt: str | list[int], sampling: Sampling) -> Prepared:
         """The prompt through the gate. Ids stay as they are, unless their text does not."""

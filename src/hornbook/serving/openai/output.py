@@ -32,13 +32,11 @@ class Output:
             yield from self._close("incomplete" if piece.reason in ("length", "content_filter") else "completed")
 
     def _call(self, call: CallPiece) -> Iterator[Event]:
-        if call.name is not None:
-            yield from self._close("completed")
-            item = {"type": "function_call", "call_id": call.id, "name": call.name, "arguments": ""}
-            yield from self._begin("fc", item)
-        if self._open is not None and call.arguments:
-            self._open["arguments"] += call.arguments
-            yield self._event("response.function_call_arguments.delta", delta=call.arguments)
+        yield from self._close("completed")
+        item = {"type": "function_call", "call_id": call.id, "name": call.name, "arguments": ""}
+        yield from self._begin("fc", item)
+        self.items[-1]["arguments"] = call.arguments
+        yield self._event("response.function_call_arguments.delta", delta=call.arguments)
 
     def _be(self, kind: str, item: dict[str, Any]) -> Iterator[Event]:
         """Have an item of this kind open."""

@@ -8,23 +8,32 @@ from typing import Annotated, Any, Literal
 
 from fastapi import Request
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, Field, StrictBool, StrictInt, StrictStr
+from pydantic import BaseModel, Field, StrictBool, StrictInt, StrictStr, model_validator
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from hornbook.inference import Completion, Sampling
 from hornbook.serving.chat import Prepared
 from hornbook.serving.errors import as_api_error
+from hornbook.serving.openai import formats
 from hornbook.serving.openai.chat import Extension, shown
 from hornbook.serving.openai.common import Count, Number, SamplingBody, Strict, error_event, event, identifier, read
 from hornbook.serving.openai.common import usage as counted
+from hornbook.serving.openai.formats import FlatFormat, TextFormat
 from hornbook.serving.openai.items import Items, as_messages
 from hornbook.serving.openai.output import Output
+from hornbook.serving.openai.tools import FlatNamedTool, FlatTools, Mode, chosen
+from hornbook.serving.openai.tools import guide as calls_guide
 from hornbook.serving.service import Service, unless_hung_up
 from hornbook.serving.speech import Speech, Streamed
 from hornbook.serving.voice import Voice
 
 FILTERED = {"length": "max_output_tokens", "content_filter": "content_filter"}
+
+
+class TextOptions(Strict):
+    format: FlatFormat | None = None
+    verbosity: None = None
 
 
 class ResponseBody(Strict):
@@ -38,6 +47,10 @@ class ResponseBody(Strict):
     top_p: Annotated[Number, Field(gt=0, le=1)] | None = None
     seed: Annotated[StrictInt, Field(ge=-(1 << 63), lt=1 << 63)] | None = None
     stream: StrictBool | None = False
+    tools: FlatTools | None = None
+    tool_choice: Mode | FlatNamedTool | None = None
+    parallel_tool_calls: StrictBool | None = None
+    text: TextOptions | None = None
     store: Literal[False] | None = None
     background: Literal[False] | None = None
     previous_response_id: None = None
@@ -49,6 +62,18 @@ class ResponseBody(Strict):
     safety_identifier: StrictStr | None = None
     prompt_cache_key: StrictStr | None = None
     hornbook: Extension = Extension()
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> ResponseBody:
+        if self.form is not None and self.tools:
+            raise ValueError("of text.format and tools only one can be followed")
+        return self
+
+    @property
+    def form(self) -> FlatFormat | None:
+        """What the whole answer must look like; None for words."""
+        given = self.text.format if self.text else None
+        return None if isinstance(given, TextFormat) else given
 
     def sampling(self, service: Service) -> Sampling:
         """How to sample, with the deployment's defaults."""
@@ -83,7 +108,10 @@ class Responses:
         self._service.known(body.model)
         prepared = await run_in_threadpool(self._prepared, body)
         chat = self._service.chat
-        speech = Speech(self._service, [prepared], request.state.caller, lambda one: Voice(chat, one))
+        speech = Speech(
+            self._service, [prepared], request.state.caller,
+            lambda one: Voice(chat, one, is_plain=body.form is not None, calls=bool(body.tools)),
+        )  # fmt: skip
         answer = _Answer(speech, body, prepared, self._service)
         if body.stream:
             await speech.__aenter__()
@@ -94,8 +122,13 @@ class Responses:
         messages = as_messages(body.input, body.instructions)
         for message in messages:
             self._service.check_size(message["content"], "input")
+        tokenizer, functions = self._service.engine.tokenizer, body.tools or []
+        tools, must = chosen(functions, body.tool_choice)
+        guide = formats.guide(tokenizer, body.form)
+        if tools:
+            guide = calls_guide(tokenizer, functions, must, parallel=body.parallel_tool_calls is not False)
         return self._service.chat.prepare(
-            messages, body.sampling(self._service), open_book=body.hornbook.open_book
+            messages, body.sampling(self._service), open_book=body.hornbook.open_book, tools=tools, guide=guide
         )
 
 
@@ -111,8 +144,10 @@ class _Answer:
             "instructions": body.instructions, "max_output_tokens": body.max_output_tokens,
             "temperature": settings.temperature if body.temperature is None else body.temperature,
             "top_p": 1.0 if body.top_p is None else body.top_p, "metadata": body.metadata or {}, "store": False,
-            "parallel_tool_calls": True, "tool_choice": "auto", "tools": [], "truncation": "disabled",
-            "text": {"format": {"type": "text"}}, "previous_response_id": None, "background": False, "usage": None,
+            "parallel_tool_calls": body.parallel_tool_calls is not False, "truncation": "disabled",
+            "tool_choice": _plain(body.tool_choice, "auto"), "text": {"format": _plain(body.form, {"type": "text"})},
+            "tools": [_plain(tool, None) | {"strict": bool(tool.strict)} for tool in body.tools or ()],
+            "previous_response_id": None, "background": False, "usage": None,
             "hornbook": shown(prepared.pages),
         }  # fmt: skip
 
@@ -153,6 +188,11 @@ class _Answer:
             "incomplete_details": {"reason": cut} if cut else None,
             "usage": _usage(list(self._speech.completions.values())),
         }  # fmt: skip
+
+
+def _plain(asked: Any, instead: Any) -> Any:
+    """What was asked, said again."""
+    return asked.model_dump(by_alias=True) if isinstance(asked, BaseModel) else asked or instead
 
 
 def _usage(completions: list[Completion]) -> dict[str, Any]:

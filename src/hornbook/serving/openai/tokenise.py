@@ -13,6 +13,7 @@ from starlette.responses import Response
 from hornbook.serving.errors import ApiError
 from hornbook.serving.openai.common import Strict, TokenId, read
 from hornbook.serving.openai.messages import Messages
+from hornbook.serving.openai.tools import Tools, chosen
 from hornbook.serving.service import Service
 
 
@@ -22,6 +23,7 @@ class TokenizeBody(Strict):
     model: StrictStr | None = None
     prompt: StrictStr | None = None
     messages: Messages | None = None
+    tools: Tools | None = None
     add_special_tokens: StrictBool = True
     return_token_strs: StrictBool | None = None
 
@@ -78,6 +80,7 @@ class Tokens:
         tokenizer = self._service.engine.tokenizer
         if body.messages is not None:
             messages: list[dict[str, Any]] = [message.plain() for message in body.messages]
-            return tokenizer.prompt(messages)
+            tools, _ = chosen([tool.function for tool in body.tools or ()], None)
+            return tokenizer.prompt(messages, tools)
         beginning = tokenizer.beginning if body.add_special_tokens else ()
         return [*beginning, *tokenizer.encode(body.prompt or "")]
