@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hornbook.tokens.spoken import Spoken, SpokenStream
+from hornbook.tokens.spoken import Spoken, SpokenStream, thought_tokens
 
 CALL = '<tool_call>\n{"name": "look", "arguments": {"at": "mill"}}\n</tool_call>'
 LOOK = Spoken("call", "look", {"at": "mill"})
@@ -54,6 +56,16 @@ def test_each_kind_is_told(text, expected):
 def test_without_tools_there_are_no_calls():
     assert told(list("<think>Hm.</think>It grinds."), calls=False) == [Spoken("reasoning", "Hm."), words("It grinds.")]
     assert told(list(CALL), calls=False) == [words(CALL)]
+
+
+@pytest.mark.parametrize(("thoughts", "words"), [("<think>a mill</think>", " it grinds"), ("\n<think>on and", ""),
+                                                 ("", "the mill"), ("", "<thin"), ("", "")])
+def test_thoughts_are_counted(tokenizer, thoughts, words):
+    def ids(text: str) -> list[int]:
+        return [token for part in re.split("(</?think>)", text)
+                for token in ([tokenizer.special[part]] if part in tokenizer.special else tokenizer.encode(part))]
+
+    assert thought_tokens(tokenizer, ids(thoughts) + ids(words)) == len(ids(thoughts))
 
 
 PIECES = st.lists(st.sampled_from(["<think>", "</think>", CALL, "<tool_call>", "</tool_call>", "<to", "ol", " ", "\n",

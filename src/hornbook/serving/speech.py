@@ -24,6 +24,7 @@ class Speech:
     def __init__(
         self, service: Service, prepared: Sequence[Prepared], caller: Caller, voice: Callable[[Prepared], Voice]
     ):
+        self.tokenizer = service.engine.tokenizer
         self._refused = {place: one.refusal for place, one in enumerate(prepared) if one.request is None}
         asked = [(place, one) for place, one in enumerate(prepared) if one.request is not None]
         self._places = [place for place, _ in asked]

@@ -7,9 +7,11 @@ The form is Hermes' and Qwen's: `<think>…</think>` first, then words, and with
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
+
+from hornbook.tokens.tokenizer import Tokenizer
 
 THINK, THOUGHT = "<think>", "</think>"
 CALL, CALLED = "<tool_call>", "</tool_call>"
@@ -102,6 +104,18 @@ class SpokenStream:
 
     def _go(self, where: Literal["thoughts", "words", "call"], rest: str) -> None:
         self._where, self._held, self._begun = where, rest, False
+
+
+def thought_tokens(tokenizer: Tokenizer, ids: Sequence[int]) -> int:
+    """How many of an answer's tokens are thoughts, their tags counted."""
+    said = b""
+    for place, token in enumerate(ids, 1):
+        said = (said + tokenizer.decode_bytes([token])).lstrip()
+        if not said.startswith(THINK.encode()[: len(said)]):
+            return 0
+        if THOUGHT.encode() in said[-len(THOUGHT) - 64 :]:
+            return place
+    return len(ids) if said.startswith(THINK.encode()) else 0
 
 
 def _read(body: str) -> Spoken | None:

@@ -155,8 +155,8 @@ async def _whole(speech: Speech, head: dict[str, Any], body: ChatBody, pages: Se
     async with speech:
         choices = [_choice(index, pieces, body) for index, pieces in (await speech.whole()).items()]
     return JSONResponse({
-        **head, "object": "chat.completion", "choices": choices, "usage": usage([*speech.completions.values()]),
-        "hornbook": shown(pages),
+        **head, "object": "chat.completion", "choices": choices, "hornbook": shown(pages),
+        "usage": usage(speech.tokenizer, [*speech.completions.values()]),
     })  # fmt: skip
 
 
@@ -195,7 +195,7 @@ async def _events(
             if piece.reason is not None:
                 yield chunk(index, {}, piece.reason, hornbook=shown(pages))
         if body.with_usage:
-            yield event({**head, "choices": [], "usage": usage([*speech.completions.values()])})
+            yield event({**head, "choices": [], "usage": usage(speech.tokenizer, [*speech.completions.values()])})
         yield "data: [DONE]\n\n"
     except Exception as error:
         yield error_event(as_api_error(error))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import pydantic_core
 from fastapi import Request
@@ -15,6 +15,8 @@ from starlette.concurrency import run_in_threadpool
 from hornbook.inference import Completion, Sampling
 from hornbook.serving.errors import ApiError, error_body
 from hornbook.serving.settings import Settings
+from hornbook.tokens.spoken import thought_tokens
+from hornbook.tokens.tokenizer import Tokenizer
 
 LARGE = 1 << 16  # bytes that are parsed away from the event loop
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
@@ -34,8 +36,8 @@ class Strict(BaseModel):
 
 class StreamOptions(Strict):
     include_usage: StrictBool = False
-    include_obfuscation: StrictBool = False
-    continuous_usage_stats: StrictBool = False
+    include_obfuscation: Literal[False] = False
+    continuous_usage_stats: Literal[False] = False
 
 
 class SamplingBody(Strict):
@@ -78,12 +80,15 @@ class SamplingBody(Strict):
     @property
     def with_usage(self) -> bool:
         """Whether a stream ends with the count of its tokens."""
-        options = self.stream_options
-        return bool(options and (options.include_usage or options.continuous_usage_stats))
+        return self.stream_options is not None and self.stream_options.include_usage
 
 
 class PromptDetails(BaseModel):
     cached_tokens: int
+
+
+class CompletionDetails(BaseModel):
+    reasoning_tokens: int
 
 
 class Usage(BaseModel):
@@ -91,6 +96,7 @@ class Usage(BaseModel):
     completion_tokens: int
     total_tokens: int
     prompt_tokens_details: PromptDetails
+    completion_tokens_details: CompletionDetails
 
 
 async def read(kind: type[B], request: Request) -> B:
@@ -128,15 +134,16 @@ def _named(place: Sequence[int | str]) -> Iterator[str]:
             yield str(part)
 
 
-def usage(*groups: Sequence[Completion]) -> dict[str, Any]:
+def usage(tokenizer: Tokenizer, *groups: Sequence[Completion]) -> dict[str, Any]:
     """Tokens read and sampled, of the answers to each prompt; none where the gate let nothing through to the model. A
     prompt of several answers is read, and counted, once."""
     read = sum(max((done.prompt_tokens for done in group), default=0) for group in groups)
     cached = sum(min((done.cached_tokens for done in group), default=0) for group in groups)
     said = sum(len(done.ids) for group in groups for done in group)
+    thought = sum(thought_tokens(tokenizer, done.ids) for group in groups for done in group)
     return {
         "prompt_tokens": read, "completion_tokens": said, "total_tokens": read + said,
-        "prompt_tokens_details": {"cached_tokens": cached},
+        "prompt_tokens_details": {"cached_tokens": cached}, "completion_tokens_details": {"reasoning_tokens": thought},
     }  # fmt: skip
 
 

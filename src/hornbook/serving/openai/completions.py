@@ -212,10 +212,11 @@ class _Answer:
 
     def _usage(self) -> dict[str, Any]:
         if self._body.max_tokens == 0:
-            return usage(*([Completion([], "", [], "length", echo.size)] for echo in self._echoes if echo))
+            read = [[Completion([], "", [], "length", echo.size)] for echo in self._echoes if echo]
+            return usage(self._speech.tokenizer, *read)
         done = self._speech.completions
         groups = [
             [done[place] for place in range(prompt * self._count, (prompt + 1) * self._count) if place in done]
             for prompt in range(len(self._echoes))
         ]
-        return usage(*groups)
+        return usage(self._speech.tokenizer, *groups)

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field, StrictBool, StrictInt, StrictStr, model_v
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from hornbook.inference import Completion, Sampling
+from hornbook.inference import Sampling
 from hornbook.serving.chat import Prepared
 from hornbook.serving.errors import as_api_error
 from hornbook.serving.openai import formats
@@ -186,7 +186,7 @@ class _Answer:
         return {
             **self._body, "status": "incomplete" if cut else "completed", "output": self._output.items,
             "incomplete_details": {"reason": cut} if cut else None,
-            "usage": _usage(list(self._speech.completions.values())),
+            "usage": _usage(counted(self._speech.tokenizer, [*self._speech.completions.values()])),
         }  # fmt: skip
 
 
@@ -195,11 +195,10 @@ def _plain(asked: Any, instead: Any) -> Any:
     return asked.model_dump(by_alias=True) if isinstance(asked, BaseModel) else asked or instead
 
 
-def _usage(completions: list[Completion]) -> dict[str, Any]:
+def _usage(told: dict[str, Any]) -> dict[str, Any]:
     """The count of tokens by the names they have here."""
-    told = counted(completions)
     return {
         "input_tokens": told["prompt_tokens"], "output_tokens": told["completion_tokens"],
         "total_tokens": told["total_tokens"], "input_tokens_details": told["prompt_tokens_details"],
-        "output_tokens_details": {"reasoning_tokens": 0},
+        "output_tokens_details": told["completion_tokens_details"],
     }  # fmt: skip
