@@ -1,0 +1,1 @@
+"""The engine and its server against their peers, and against themselves."""
