@@ -13,6 +13,9 @@ from hornbook.serving.errors import ErrorBody
 
 ALWAYS = (401, 403)  # what the guard may say to any request
 ASKED = (400, 404, 408, 413, 415, 429, 500, 502, 503, 504)  # and what may become of a question
+EVENT = {
+    "type": "object", "properties": {"event": {"type": "string"}, "data": {"type": "string"}}, "required": ["data"]
+}  # fmt: skip
 WORDS = {
     400: "The request cannot be understood or done.", 401: "No key that is known here.", 403: "Not for this caller.",
     404: "No such model.", 408: "The body did not come in time.", 413: "The body is too large.",
@@ -49,7 +52,7 @@ class Described:
         """An endpoint that reads `body` and answers with `answer`, or with events."""
         given: dict[str, Any] = {"description": "The answer.", "model": answer}
         if streams:
-            given["content"] = {"text/event-stream": {"schema": {"type": "string"}}}
+            given["content"] = {"text/event-stream": {"schema": EVENT}}
         schema = body.model_json_schema(ref_template="#/components/schemas/{model}")
         named = schema["properties"].get("model", {})
         if named.get("type") == "string":

@@ -17,6 +17,7 @@ from hornbook.serving.keys import Key, Keys
 
 LEAST_KEY = 16  # characters
 DRAIN_SECONDS = 30.0
+KEEP_SECONDS = 75  # an idle connection is kept longer than clients keep theirs: who closes first cuts no request off
 
 
 def keys_of(file: Keys | None, secret: str | None) -> Keys | None:
@@ -63,8 +64,8 @@ class Server(uvicorn.Server):
 
     def __init__(self, app: FastAPI, *, host: str, port: int, drain: float = DRAIN_SECONDS):
         super().__init__(uvicorn.Config(
-            app, host=host, port=port, http=Connection, ws="none", log_level="error", server_header=False,
-            timeout_graceful_shutdown=5, h11_max_incomplete_event_size=HEAD_BYTES,
+            app, host=host, port=port, http=Connection, ws="none", log_level="critical", server_header=False,
+            timeout_graceful_shutdown=5, timeout_keep_alive=KEEP_SECONDS, h11_max_incomplete_event_size=HEAD_BYTES,
         ))  # fmt: skip
         self._app, self._drain, self._until = app, drain, 0.0
 
