@@ -46,8 +46,8 @@ class Voice:
         self, chat: Chat, prepared: Prepared, *, is_plain: bool = False, calls: bool = False, detailed: bool = False
     ):
         pages, looked = ((), False) if is_plain else (prepared.pages, prepared.looked)
-        self._gate, self._message = chat.gate, chat.gate.policy.message
-        self._words = Answer(chat.gate, pages, self._message, looked=looked)
+        self._gate = chat.gate
+        self._words = Answer(chat.gate, pages, chat.gate.policy.message, looked=looked)
         self._thoughts = chat.gate.stream("output")
         self._spoken = None if is_plain else SpokenStream(calls=calls)
         self._told = Told(chat.engine.tokenizer) if detailed else None
@@ -83,7 +83,7 @@ class Voice:
         else:
             piece.reasoning += self._thoughts.finish()  # it thinks no more
         if self._thoughts.refused:
-            self._close(piece)
+            self._close(piece, self._thoughts.verdict.text)
         elif part.kind == "content":
             piece.content += self._words.push(part.text)
         elif part.kind == "call":
@@ -93,8 +93,8 @@ class Voice:
         try:
             gated(self._gate, part.text, "output")
             arguments = gated(self._gate, part.arguments, "output")
-        except RefusedError:
-            self._close(piece)
+        except RefusedError as refusal:
+            self._close(piece, str(refusal))
             return
         written = json.dumps(arguments, ensure_ascii=False)
         self._calls.append(CallPiece(len(self._calls), f"call_{secrets.token_hex(12)}", part.text, written))
@@ -110,7 +110,7 @@ class Voice:
             piece.calls = self._calls
             piece.reason = "tool_calls" if self._calls and piece.reason == "stop" else piece.reason
 
-    def _close(self, piece: Piece) -> None:
+    def _close(self, piece: Piece, instead: str) -> None:
         """What was thought or called is refused: the policy's words end the answer."""
         self._closed = True
-        piece.content += self._message
+        piece.content += instead
