@@ -157,9 +157,10 @@ class Engine:
             self._made.cancel(ticket)
 
     def reset(self) -> None:
-        """Forget every ticket, done or not, and give the memory of the cache back."""
+        """Forget every ticket, done or not, and what was read; give the memory of the cache back, unless it is kept."""
         self._batcher.reset()
-        self._release()
+        if not self._keeps_memory:
+            self._release()
 
     @torch.no_grad()
     def refresh(self) -> None:
