@@ -1,6 +1,7 @@
 // Attention over keys and values in pages: see inference/paged.py for how they lie.
 #pragma once
 
+#include <type_traits>
 #include <vector>
 
 #include "few.hpp"
@@ -33,35 +34,48 @@ inline void fetch(const T *page, int64_t E) {
     for (int64_t line = 0; line < int64_t(PAGE * E * sizeof(T)); line += 64) __builtin_prefetch(at + line);
 }
 
-// The scores of sixteen keys for G queries.
-template <int G>
-inline void scores(const float *q, const float *keys, int64_t E, F16 (&out)[G]) {
-    F16 even[G] = {}, odd[G] = {};
-    for (int64_t e = 0; e < E; e += 2) {
-        const F16 first = sixteen(keys + e * PAGE), second = sixteen(keys + (e + 1) * PAGE);
-        for (int g = 0; g < G; g++) even[g] += first * q[g * E + e], odd[g] += second * q[g * E + e + 1];
-    }
-    for (int g = 0; g < G; g++) out[g] = even[g] + odd[g];
-}
-
-template <int G>
-inline void scores(const bf16 *q, const bf16 *keys, int64_t E, F16 (&out)[G]) {
-    const uint32_t *pairs = reinterpret_cast<const uint32_t *>(q), *k = reinterpret_cast<const uint32_t *>(keys);
-    F16 even[G] = {}, odd[G] = {};
-    for (int64_t p = 0; p < E / 2; p += 2) {
-        const U16 first = *(const U16 *)(k + p * PAGE), second = *(const U16 *)(k + (p + 1) * PAGE);
-        for (int g = 0; g < G; g++) {
-            even[g] = add_pairs(even[g], first, pairs[g * E / 2 + p]);
-            odd[g] = add_pairs(odd[g], second, pairs[g * E / 2 + p + 1]);
+// The scores of G queries with the keys of N pages; what lies `ahead` is asked for, line by line. Several pages at once
+// keep the processor busy while one sum waits for itself, and more of the memory's requests under way.
+template <int G, int N>
+inline void scores(const float *q, const float *const *pages, const float *const *ahead, int64_t E, F16 (&out)[N][G]) {
+    F16 sums[N][G] = {};
+    for (int64_t e = 0; e < E; e++)
+        for (int n = 0; n < N; n++) {
+            __builtin_prefetch(ahead[n] + e * PAGE);
+            const F16 key = sixteen(pages[n] + e * PAGE);
+            for (int g = 0; g < G; g++) sums[n][g] += key * q[g * E + e];
         }
-    }
-    for (int g = 0; g < G; g++) out[g] = even[g] + odd[g];
+    std::memcpy(out, sums, sizeof sums);
 }
 
-// out[g] += p[g] times the values of a page, for `count` places and V vectors of a head from `e` on.
-template <int G, int V, class T>
-inline void gather(const float *p, int64_t step, const T *values, int64_t count, int64_t E, int64_t e, F16 (&out)[G][V]) {
-    for (int64_t place = 0; place < count; place++) {
+template <int G, int N>
+inline void scores(const bf16 *q, const bf16 *const *pages, const bf16 *const *ahead, int64_t E, F16 (&out)[N][G]) {
+    const uint32_t *pairs = reinterpret_cast<const uint32_t *>(q);
+    F16 sums[N][G] = {};
+    for (int64_t p = 0; p < E / 2; p++)
+        for (int n = 0; n < N; n++) {
+            __builtin_prefetch(ahead[n] + p * 2 * PAGE);
+            const U16 key = *(const U16 *)(pages[n] + p * 2 * PAGE);
+            for (int g = 0; g < G; g++) sums[n][g] = add_pairs(sums[n][g], key, pairs[g * E / 2 + p]);
+        }
+    std::memcpy(out, sums, sizeof sums);
+}
+
+// Two neighbours' values as sixteen pairs.
+inline U16 paired(const bf16 *x, const bf16 *next) {
+#if defined(__AVX512F__)
+    const auto low = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)x));
+    const auto high = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)next));
+    return (U16)_mm512_or_si512(low, _mm512_slli_epi32(high, 16));
+#else
+    return __builtin_convertvector(*(const H16 *)x, U16) | __builtin_convertvector(*(const H16 *)next, U16) << 16;
+#endif
+}
+
+// out[g] += p[g] times the values of a page, V vectors of a head from `e` on. In bf16 two places at a time.
+template <int G, int V>
+inline void gather(const float *p, int64_t step, const float *values, int64_t E, int64_t e, F16 (&out)[G][V]) {
+    for (int64_t place = 0; place < PAGE; place++) {
         F16 value[V];
         for (int v = 0; v < V; v++) value[v] = sixteen(values + place * E + e + v * LANES);
         for (int g = 0; g < G; g++)
@@ -69,20 +83,34 @@ inline void gather(const float *p, int64_t step, const T *values, int64_t count,
     }
 }
 
+template <int G, int V>
+inline void gather(const bf16 *p, int64_t step, const bf16 *values, int64_t E, int64_t e, F16 (&out)[G][V]) {
+    for (int64_t place = 0; place < PAGE; place += 2)
+        for (int v = 0; v < V; v++) {
+            const bf16 *at = values + place * E + e + v * LANES;
+            const U16 both = paired(at, at + E);
+            for (int g = 0; g < G; g++) {
+                uint32_t two;
+                std::memcpy(&two, p + g * step + place, sizeof two);
+                out[g][v] = add_pairs(out[g][v], both, two);
+            }
+        }
+}
+
 template <int G, int V, class T>
-inline void weighted(const float *p, int64_t step, const T *values, const int32_t *table, int64_t page_size, int64_t places,
+inline void weighted(const T *p, int64_t step, const T *values, const int32_t *table, int64_t page_size, int64_t places,
                      int64_t E, int64_t e, const float *sums, float *o) {
     F16 out[G][V] = {};
     for (int64_t begin = 0; begin < places; begin += PAGE) {
         if (begin + PAGE < places) fetch(values + table[begin / PAGE + 1] * page_size, E);
-        gather<G, V>(p + begin, step, values + table[begin / PAGE] * page_size, std::min(PAGE, places - begin), E, e, out);
+        gather<G, V>(p + begin, step, values + table[begin / PAGE] * page_size, E, e, out);
     }
     for (int g = 0; g < G; g++)
         for (int v = 0; v < V; v++) *(F16 *)(o + g * E + e + v * LANES) = out[g][v] / sums[g];
 }
 
 // G queries of one token, which share a key head, over the first `places` places of its text.
-// keys, values: the head's part of page 0.  weights: room for G times the places, up to full pages.
+// keys, values: the head's part of page 0.  weights: room for 3/2 G times the places, up to full pages.
 template <int G, class T>
 void look(const T *q, const T *keys, const T *values, const int32_t *table, int64_t page_size, int64_t places, int64_t E,
           float *weights, float *o) {
@@ -90,14 +118,24 @@ void look(const T *q, const T *keys, const T *values, const int32_t *table, int6
     const float scale = 1.0f / std::sqrt(float(E));
     float highest[G], sums[G];
     std::fill_n(highest, G, -INFINITY);
-    for (int64_t begin = 0; begin < step; begin += PAGE) {
-        const T *page = keys + table[begin / PAGE] * page_size;
-        if (begin + PAGE < step) fetch(keys + table[begin / PAGE + 1] * page_size, E);
-        else fetch(values + table[0] * page_size, E);
-        F16 found[G];
-        scores<G>(q, page, E, found);
-        for (int g = 0; g < G; g++) *(F16 *)(weights + g * step + begin) = found[g] * scale;
-    }
+    const int64_t pages = step / PAGE;
+    auto some = [&](auto count, int64_t first) {
+        constexpr int N = decltype(count)::value;
+        const T *here[N], *ahead[N];
+        for (int n = 0; n < N; n++) {
+            here[n] = keys + table[first + n] * page_size;
+            const int64_t next = first + n + N;
+            ahead[n] = next < pages ? keys + table[next] * page_size : values + table[std::min<int64_t>(n, pages - 1)] * page_size;
+        }
+        F16 found[N][G];
+        scores<G, N>(q, here, ahead, E, found);
+        for (int n = 0; n < N; n++)
+            for (int g = 0; g < G; g++) *(F16 *)(weights + g * step + (first + n) * PAGE) = found[n][g] * scale;
+    };
+    int64_t page = 0;
+    for (; page + 4 <= pages; page += 4) some(std::integral_constant<int, 4>(), page);
+    for (; page < pages; page++) some(std::integral_constant<int, 1>(), page);
+    T *shares = reinterpret_cast<T *>(weights + (std::is_same_v<T, float> ? 0 : G * step));
     for (int g = 0; g < G; g++) {
         float *p = weights + g * step, most = -INFINITY, sum = 0.0f;
 #pragma omp simd reduction(max : most)
@@ -108,11 +146,17 @@ void look(const T *q, const T *keys, const T *values, const int32_t *table, int6
             sum += p[t];
         }
         sums[g] = sum;
+        std::fill(p + places, p + step, 0.0f);
+        T *share = shares + g * step;
+        if constexpr (!std::is_same_v<T, float>) {
+#pragma omp simd
+            for (int64_t t = 0; t < step; t++) put(share[t], p[t]);
+        }
     }
     int64_t e = 0;
     for (; e + 4 * LANES <= E; e += 4 * LANES)
-        weighted<G, 4>(weights, step, values, table, page_size, places, E, e, sums, o);
-    for (; e < E; e += LANES) weighted<G, 1>(weights, step, values, table, page_size, places, E, e, sums, o);
+        weighted<G, 4>(shares, step, values, table, page_size, places, E, e, sums, o);
+    for (; e < E; e += LANES) weighted<G, 1>(shares, step, values, table, page_size, places, E, e, sums, o);
 }
 
 // What the heads of key head `head` of one token find; q and o are the token's first head's.
@@ -120,7 +164,7 @@ template <class T>
 void look_around(const T *q, const T *keys, const T *values, const int32_t *table, int64_t place, int64_t head, Heads s,
                  std::vector<float> &room, float *o) {
     const int64_t groups = s.H / s.K, page_size = s.K * PAGE * s.E, at = head * PAGE * s.E, places = place + 1;
-    const int64_t need = 4 * ((places + PAGE - 1) / PAGE * PAGE);
+    const int64_t need = 6 * ((places + PAGE - 1) / PAGE * PAGE);
     if (int64_t(room.size()) < need) room.resize(need + need / 2);
     int64_t first = head * groups;
     const int64_t last = first + groups;
