@@ -130,17 +130,21 @@ def _transformers(kind: str, folder: Path) -> Callable[[Prompts], Pace]:
 def _llamacpp(kind: str, folder: Path) -> Callable[[Prompts], Pace]:
     import llama_cpp as llama
     import numpy as np
+    from llama_cpp._logger import set_verbose
 
     from hornbook.models.gguf.writing import write_gguf
+
+    set_verbose(False)
 
     file = folder / f"{kind}.gguf"
     if not file.exists():
         write_gguf(folder, file, kind, said={})  # type: ignore[arg-type]
-    quiet = llama.llama_log_callback(lambda level, text, data: None)
-    llama.llama_log_set(quiet, None)
     llama.llama_backend_init()
     model = llama.llama_model_load_from_file(str(file).encode(), llama.llama_model_default_params())
-    size = llama.llama_vocab_n_tokens(llama.llama_model_get_vocab(model))
+    vocabulary = None if model is None else llama.llama_model_get_vocab(model)
+    if vocabulary is None:
+        raise RuntimeError(f"llama.cpp cannot read {file}")
+    size = llama.llama_vocab_n_tokens(vocabulary)
 
     def read(context: Any, batch: Any, entries: Sequence[tuple[int, int, int, bool]]) -> None:
         """One pass over (token, position, row, whether its scores are wanted)."""
@@ -162,6 +166,8 @@ def _llamacpp(kind: str, folder: Path) -> Callable[[Prompts], Pace]:
         settings.n_batch = settings.n_ubatch = max(512, length)
         settings.n_threads = settings.n_threads_batch = THREADS
         context = llama.llama_init_from_model(model, settings)
+        if context is None:
+            raise RuntimeError("llama.cpp has no memory for so many rows")
         batch = llama.llama_batch_init(max(length, rows), 0, 1)
         began, tokens = perf_counter(), []
         for row, prompt in enumerate(prompts):
