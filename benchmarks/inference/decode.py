@@ -25,7 +25,7 @@ NAMES = (
     "decode_vs_hf_1", "decode_vs_hf_8", "decode_vs_hf_32", "decode_vs_llamacpp_f32_1", "decode_vs_llamacpp_q8_1",
     "decode_vs_llamacpp_f32_8",
 )  # fmt: skip
-ROWS, TURNS = (1, 8, 32), 7
+ROWS, TURNS = (1, 8, 32), 5
 KINDS = (
     "ours_bf16", "ours_int8", "ours_fp32", "transformers_bf16", "transformers_fp32", "llamacpp_f32", "llamacpp_q8_0",
 )  # fmt: skip

@@ -140,7 +140,7 @@ def _llamacpp(kind: str, folder: Path) -> Callable[[Prompts], Pace]:
     if not file.exists():
         write_gguf(folder, file, kind, said={})  # type: ignore[arg-type]
     llama.llama_backend_init()
-    model = llama.llama_model_load_from_file(str(file).encode(), llama.llama_model_default_params())
+    model: Any = llama.llama_model_load_from_file(str(file).encode(), llama.llama_model_default_params())
     vocabulary = None if model is None else llama.llama_model_get_vocab(model)
     if vocabulary is None:
         raise RuntimeError(f"llama.cpp cannot read {file}")
@@ -165,7 +165,7 @@ def _llamacpp(kind: str, folder: Path) -> Callable[[Prompts], Pace]:
         settings.n_ctx, settings.n_seq_max = rows * (length + NEW), rows
         settings.n_batch = settings.n_ubatch = max(512, length)
         settings.n_threads = settings.n_threads_batch = THREADS
-        context = llama.llama_init_from_model(model, settings)
+        context: Any = llama.llama_init_from_model(model, settings)
         if context is None:
             raise RuntimeError("llama.cpp has no memory for so many rows")
         batch = llama.llama_batch_init(max(length, rows), 0, 1)
