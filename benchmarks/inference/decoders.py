@@ -15,6 +15,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from time import perf_counter
@@ -128,23 +129,20 @@ def _transformers(kind: str, folder: Path) -> Callable[[Prompts], Pace]:
 
 
 def _llamacpp(kind: str, folder: Path) -> Callable[[Prompts], Pace]:
-    import llama_cpp as llama
     import numpy as np
-    from llama_cpp._logger import set_verbose
 
     from hornbook.models.gguf.writing import write_gguf
 
-    set_verbose(False)
-
+    llama: Any = import_module("llama_cpp")
+    import_module("llama_cpp._logger").set_verbose(False)
     file = folder / f"{kind}.gguf"
     if not file.exists():
         write_gguf(folder, file, kind, said={})  # type: ignore[arg-type]
     llama.llama_backend_init()
-    model: Any = llama.llama_model_load_from_file(str(file).encode(), llama.llama_model_default_params())
-    vocabulary = None if model is None else llama.llama_model_get_vocab(model)
-    if vocabulary is None:
+    model = llama.llama_model_load_from_file(str(file).encode(), llama.llama_model_default_params())
+    if model is None:
         raise RuntimeError(f"llama.cpp cannot read {file}")
-    size = llama.llama_vocab_n_tokens(vocabulary)
+    size = llama.llama_vocab_n_tokens(llama.llama_model_get_vocab(model))
 
     def read(context: Any, batch: Any, entries: Sequence[tuple[int, int, int, bool]]) -> None:
         """One pass over (token, position, row, whether its scores are wanted)."""
@@ -165,7 +163,7 @@ def _llamacpp(kind: str, folder: Path) -> Callable[[Prompts], Pace]:
         settings.n_ctx, settings.n_seq_max = rows * (length + NEW), rows
         settings.n_batch = settings.n_ubatch = max(512, length)
         settings.n_threads = settings.n_threads_batch = THREADS
-        context: Any = llama.llama_init_from_model(model, settings)
+        context = llama.llama_init_from_model(model, settings)
         if context is None:
             raise RuntimeError("llama.cpp has no memory for so many rows")
         batch = llama.llama_batch_init(max(length, rows), 0, 1)
