@@ -25,6 +25,7 @@ _FINISH = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)  # splitm
 _POWERS = np.cumprod(np.r_[np.uint64(1), np.full(BYTES + 1, _BASE, np.uint64)])
 _INVERSES = np.cumprod(np.r_[np.uint64(1), np.full(BYTES + 1, pow(_BASE, -1, 2**64), np.uint64)])
 _WORD, _PAIR, _BYTES = (np.uint64(salt) for salt in (1, 2, 3))
+_ZERO = np.zeros(1, np.uint64)
 _FOLDED = np.arange(256, dtype=np.uint8)
 _FOLDED[48:58] = 48  # every digit is one digit: which year or price it is says nothing of what a page is
 _IN_WORD = np.array([byte >= 128 or chr(byte).isalnum() or byte == 39 for byte in range(256)])
@@ -39,7 +40,7 @@ class Hashes:
     def __init__(self, data: np.ndarray):
         """`data`: uint8, at most `BYTES` long."""
         sums = np.cumsum((data.astype(np.uint64) + np.uint64(1)) * _POWERS[: len(data)], dtype=np.uint64)
-        self._sums = np.r_[np.uint64(0), sums]
+        self._sums = np.concatenate((_ZERO, sums))
 
     def of(self, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
         """uint64 for each piece from a start to its end, the same for the same bytes wherever they stand."""
@@ -61,13 +62,14 @@ def features(text: str, bits: int) -> Features:
     data = np.frombuffer(" ".join(text[:BYTES].lower().split()).encode("utf-8", "replace")[:BYTES], np.uint8)
     data = _FOLDED[data]
     hashes = Hashes(data)
-    inside = np.r_[False, _IN_WORD[data], False]
+    inside = np.zeros(len(data) + 2, bool)
+    inside[1:-1] = _IN_WORD[data]
     edges = np.flatnonzero(inside[1:] != inside[:-1])
     words = hashes.of(edges[::2], edges[1::2])
     pairs = words[:-1] * np.uint64(_BASE) + words[1:]
     starts = np.arange(max(len(data) - PIECE + 1, 0))
     pieces = hashes.of(starts, starts + PIECE)
-    every = mixed(np.r_[words ^ _WORD, pairs ^ _PAIR, pieces ^ _BYTES]) >> np.uint64(64 - bits)
+    every = mixed(np.concatenate((words ^ _WORD, pairs ^ _PAIR, pieces ^ _BYTES))) >> np.uint64(64 - bits)
     places, counts = _counted(every.astype(np.int32))
     values = 1 + np.log(counts)
     return places, values / max(np.sqrt(values @ values), 1e-9)
@@ -76,8 +78,13 @@ def features(text: str, bits: int) -> Features:
 def _counted(places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Each place once, sorted, and how often it is there (np.unique, which sorts the same, takes twice as long)."""
     places = np.sort(places)
-    first = np.flatnonzero(np.r_[True, places[1:] != places[:-1]][: len(places)])
-    return places[first].astype(np.int64), np.diff(np.r_[first, len(places)])
+    new = np.ones(len(places), bool)
+    new[1:] = places[1:] != places[:-1]
+    first = np.flatnonzero(new)
+    counts = np.empty(len(first), np.int64)
+    counts[:-1] = first[1:] - first[:-1]
+    counts[-1:] = len(places) - first[-1:]
+    return places[first].astype(np.int64), counts
 
 
 @dataclass(frozen=True)
