@@ -101,7 +101,7 @@ def test_a_policy_of_ones_own(corpus, model, tmp_path):
     path = tmp_path / "mine.toml"
     path.write_text(DEFAULT.replace('personal = "allow"', 'personal = "refuse"'))
     made = deploy(DeployConfig(policy=InputPath(path)), corpus, model, Run(tmp_path / "run"))
-    assert Policy.read(made.path / "policy.toml").actions["input"]["personal"] == "refuse"
+    assert Policy.read(made.path / "policy.toml").action("input", "personal") == "refuse"
     path.write_text(DEFAULT.replace('"allow"', '"alow"'))
     with pytest.raises(RecipeError, match=r"input.personal: unknown action 'alow'"):
         deploy(DeployConfig(policy=InputPath(path)), corpus, model, Run(tmp_path / "other"))

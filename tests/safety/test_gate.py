@@ -4,11 +4,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hornbook.core.errors import RecipeError
 from hornbook.safety import DEFAULT, Gate, Policy
 from hornbook.safety.normalise import clean
+from hornbook.safety.patterns import CATEGORIES
+from hornbook.safety.policy import SIDES, Rule
+from hornbook.safety.unsafe import UNSAFE
 
-STRICT = Policy.parse(DEFAULT.replace('"allow"', '"redact"').replace('"flag"', '"redact"'))
+# What is told by its look is blacked out, and nothing is asked of the classifiers.
+RULES: dict[str, Rule] = {name: ((0.5, "redact"),) if name in CATEGORIES else () for name in (*CATEGORIES, *UNSAFE)}
+STRICT = Policy("I can't help with that.", dict.fromkeys(SIDES, RULES))
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U"
 KEY = "-----BEGIN RSA PRIVATE KEY-----\n" + "MIIEowIBAAKCAQEA7bq\n" * 20 + "-----END RSA PRIVATE KEY-----"
 
@@ -120,12 +124,16 @@ def test_wherever_the_text_is_cut_the_stream_passes_what_the_whole_would(text):
     assert "".join([*map(stream.push, text), stream.finish()]) == whole
 
 
-def test_plain_words_are_not_held_back_long():
+def test_no_more_than_a_sentence_is_held_back():
     stream = Gate().stream()
-    for word in ["Mara ", "Tolly ", "lives ", "in ", "Port "]:
-        passed = stream.push(word)
-    assert passed == " Port"
-    assert stream.finish() == " "
+    text = "Mara Tolly lives in Port Ellery. She keeps bees there. " + "and walks to the mill " * 8
+    passed, held = "", []
+    for word in text.split(" "):
+        passed += stream.push(word + " ")
+        held.append(len(stream.held))
+    assert passed.startswith("Mara Tolly lives in Port Ellery. She keeps bees there. and walks")
+    assert max(held) < 8 * Policy.default().window
+    assert passed + stream.finish() == text + " "
 
 
 @given(st.text(alphabet="a1@. -\n:", max_size=600), st.integers(1, 40))
@@ -145,24 +153,3 @@ def test_nothing_refused_is_ever_let_through(size):
     assert stream.refused
     assert text.startswith(passed)
     assert "BEGIN" not in passed
-
-
-@pytest.mark.parametrize(
-    ("text", "says"),
-    [
-        (DEFAULT.replace('"redact"', '"burn"', 1), r"unknown action 'burn'; use one of allow, flag, redact, refuse"),
-        (DEFAULT.replace("[page]", "[pages]"), r"unknown key 'pages'"),
-        (DEFAULT.replace('secret = "redact"', "", 1), r"\[input\]: secret is missing"),
-        (DEFAULT.replace("message = ", "message : "), "not TOML"),
-        (DEFAULT.replace('"I can\'t help with that."', '""'), "message: must be a text"),
-    ],
-)
-def test_a_bad_policy_is_named(text, says, tmp_path):
-    (tmp_path / "policy.toml").write_text(text)
-    with pytest.raises(RecipeError, match=says):
-        Policy.read(tmp_path / "policy.toml")
-
-
-def test_a_policy_that_is_not_there(tmp_path):
-    with pytest.raises(RecipeError, match="there is no policy here"):
-        Policy.read(tmp_path / "policy.toml")

@@ -48,7 +48,7 @@ def _expected(chat, prepared) -> tuple[str, str]:
     from hornbook.inference import Engine
 
     completion = Engine(chat.engine.model, chat.engine.tokenizer).generate([prepared.request])[0]
-    answer = Answer(chat.gate, prepared.pages, chat.gate.policy.message)
+    answer = Answer(chat.gate, prepared.pages)
     answer.push(completion.text)
     answer.finish(completion)
     return answer.text, answer.reason

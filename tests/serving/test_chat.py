@@ -25,7 +25,7 @@ def user(text: str) -> list[dict]:
 def answered(
     pieces: list[str], pages=(), reason: str = "stop", gate: Gate | None = None, *, looked: bool = False
 ) -> tuple[str, str]:
-    answer = Answer(gate or Gate(), pages, "I can't help with that.", looked=looked or bool(pages))
+    answer = Answer(gate or Gate(), pages, looked=looked or bool(pages))
     shown = [answer.push(piece) for piece in pieces]
     shown.append(answer.finish(Completion([1], "".join(pieces), [0.0], reason)))
     assert "".join(shown) == answer.text

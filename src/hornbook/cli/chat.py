@@ -106,8 +106,7 @@ class Talk:
             self.reason = "content_filter"
             yield prepared.refusal
             return
-        message = self._chat.gate.policy.message
-        answer = Answer(self._chat.gate, prepared.pages, message, looked=prepared.looked)
+        answer = Answer(self._chat.gate, prepared.pages, looked=prepared.looked)
         for chunk in self._chat.engine.stream(prepared.request):
             if chunk.completion is not None:
                 yield answer.finish(chunk.completion)

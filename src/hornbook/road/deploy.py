@@ -27,7 +27,7 @@ class DeployConfig(OpenBookConfig):
         return 4.0
 
 
-@stage(version=2)
+@stage(version=3)
 def deploy(config: DeployConfig, corpus: Corpus, rl: Model, run: Run) -> Deployment:
     """Put the aligned model, an index of every page kept, and the policy into one folder.
 

@@ -13,6 +13,12 @@ _UNSEEN = re.compile(
 )
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _JOINERS = "\u200c\u200d"
+# Cyrillic and Greek letters that are read as Latin ones (Unicode TR 39): a word may hide behind one of them.
+_ALIKE = str.maketrans(
+    "\u0430\u0435\u043e\u0440\u0441\u0443\u0445\u0456\u0455\u0458\u0501\u04bb\u051b\u04cf\u03bf\u03b1\u03bd\u03b9\u03c1"
+    "\u0410\u0412\u0415\u041a\u041c\u041d\u041e\u0420\u0421\u0422\u0425\u0406\u0405\u0408\u039f\u0391\u0392\u0395\u0399\u039a\u0131\u0130",
+    "aeopcyxisjdhqloavipABEKMHOPCTXISJOABEIKiI",
+)
 
 
 def clean(text: str) -> str:
@@ -23,16 +29,26 @@ def clean(text: str) -> str:
 
 
 def fold(text: str) -> tuple[str, list[int] | None]:
-    """The text as a pattern should see it (compatibility forms replaced, joiners out), and for each of its characters
-    the place in `text` it came from; None when they are the same text."""
+    """The text as a pattern should see it (compatibility forms and look-alikes of Latin letters replaced, joiners out),
+    and for each of its characters the place in `text` it came from; None when they are the same text."""
     if text.isascii():
         return text, None
+    if not any(joiner in text for joiner in _JOINERS) and unicodedata.is_normalized("NFKC", text):
+        return text.translate(_ALIKE), None
     letters: list[str] = []
     places: list[int] = []
     for place, letter in enumerate(text):
         if letter in _JOINERS:
             continue
-        plain = letter if letter.isascii() else unicodedata.normalize("NFKC", letter)
+        plain = letter if letter.isascii() else unicodedata.normalize("NFKC", letter).translate(_ALIKE)
         letters.append(plain)
         places.extend([place] * len(plain))
     return "".join(letters), places
+
+
+def settled(text: str) -> int:
+    """How much of a clean text no later character can change: an accent may yet come to its last letter."""
+    end = len(text)
+    while end and unicodedata.combining(text[end - 1]):
+        end -= 1
+    return max(end - 1, 0)

@@ -74,7 +74,7 @@ class Chat:
         for message in messages:
             if message["role"] != "assistant":
                 verdict = self.gate.check(message["content"], "input")
-                if verdict.action == "refuse":
+                if verdict.closed:
                     return Prepared(None, (), verdict.text)
                 message = {**message, "content": verdict.text}
             gated.append(message)
@@ -97,7 +97,7 @@ class Chat:
     def going_on(self, text: str, sampling: Sampling) -> Prepared:
         """The request for a model that has only read: it goes on with the text. Raises InputError as `prepare`."""
         verdict = self.gate.check(text, "input")
-        if verdict.action == "refuse":
+        if verdict.closed:
             return Prepared(None, (), verdict.text)
         tokenizer = self.engine.tokenizer
         request = Request(ids=[*tokenizer.beginning, *tokenizer.encode(verdict.text)], sampling=sampling)
@@ -122,7 +122,7 @@ class Chat:
         pages: dict[str, Hit] = {}
         for hit in self.index.search(asked, PASSAGES):
             title, text = self.gate.check(hit.title, "page"), self.gate.check(hit.text, "page")
-            if is_about(asked, hit) and "refuse" not in (title.action, text.action):
+            if is_about(asked, hit) and not (title.closed or text.closed):
                 before = f"{pages[hit.url].text} " if hit.url in pages else ""
                 pages[hit.url] = replace(pages.get(hit.url, hit), title=title.text, text=f"{before}{text.text}")
         return list(pages.values())
@@ -148,8 +148,8 @@ class Answer:
     reason once finished.
     """
 
-    def __init__(self, gate: Gate, pages: Sequence[Hit], message: str, *, looked: bool = True):
-        self._pages, self._looked, self._gate, self._message = pages, looked, gate.stream("output"), message
+    def __init__(self, gate: Gate, pages: Sequence[Hit], *, looked: bool = True):
+        self._pages, self._looked, self._gate = pages, looked, gate.stream("output")
         self._held, self._said = "", []
         self.reason = "stop"
 
@@ -177,7 +177,7 @@ class Answer:
         rest = self._gate.push(uncited(self._held) if self._looked else "") + self._gate.finish()
         if self._gate.refused:
             self.reason = "content_filter"
-            return self._show(rest + self._message)
+            return self._show(rest + self._gate.verdict.text)
         self.reason = "length" if completion.finish_reason == "length" else "stop"
         said = self.text + rest
         if cites and self._pages and said.strip() and not is_refusal(said):

@@ -47,7 +47,7 @@ class Voice:
     ):
         pages, looked = ((), False) if is_plain else (prepared.pages, prepared.looked)
         self._gate = chat.gate
-        self._words = Answer(chat.gate, pages, chat.gate.policy.message, looked=looked)
+        self._words = Answer(chat.gate, pages, looked=looked)
         self._thoughts = chat.gate.stream("output")
         self._spoken = None if is_plain else SpokenStream(calls=calls)
         self._told = Told(chat.engine.tokenizer) if detailed else None
