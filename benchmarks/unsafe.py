@@ -131,6 +131,12 @@ def jailbreaks(folder: Path) -> list[str]:
     return [row["text"].replace("[INSERT PROMPT HERE]", "the question") for row in rows]
 
 
+def ordinary(folder: Path) -> list[str]:
+    """Word problems that were not learnt: questions with no harm in them."""
+    lines = _read(folder / "grade-school-math/grade_school_math/data/test.jsonl").splitlines()
+    return [json.loads(line)["question"] for line in lines]
+
+
 def near(text: str, others: Sequence[frozenset[str]]) -> bool:
     """Whether three quarters of the words of a sentence and of one of the others are the same."""
     words = bag(text)

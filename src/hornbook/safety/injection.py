@@ -61,6 +61,8 @@ _FREE = (
     r"(?:without|free (?:of|from)|no|not bound by|ignor(?:e|es|ing)|bypass(?:es|ing)?)"
     rf"{_words(3)} (?:rules|restrictions|filters?|limits|limitations|censorship|guidelines|ethics|morals|boundaries)\b"
 )
+_NOT = r"(?:does|do|is|are|need|must|should) ?(?:not|n't|n’t|never)"
+_FIRST = "tell|give|do|does|is|are|need|must|should|you|stay|remain|role|no|regardless|even"  # of orders in two words
 _FORGETS = {
     "de": (r"ignorier\w{0,3}|vergiss|vergesst|missachte\w{0,2}", r"vorherig\w{0,2}|bisherig\w{0,2}|obig\w{0,2}"
            r"|vorig\w{0,2}|früher\w{0,3}|vorangegangen\w{0,2}|deine\w?", r"anweisung\w{0,2}|regeln|vorgaben"
@@ -112,6 +114,16 @@ LOOKS: tuple[Look, ...] = (
     _made("other self", r"\byou (?:can ?not|can't|must never|must not|will never|are not allowed to|should never|never)"
           r" (?:refuse|decline|say no|reject|deny|break character|warn)\b",
           "refuse decline say reject deny break warn"),
+    _made("other self", rf"\b{_NOT}(?: \w{{1,12}}){{0,3}} (?:bound|follow|obey"
+          r"|care about|adhere to|abide by|limited by|restricted by|comply with|have)(?: \w{1,12}){0,4} (?:rules"
+          r"|restrictions|guidelines|ethics|morals?|polic(?:y|ies)|filters?|limitations|principles|constraints)\b",
+          "rules restrictions guidelines ethic moral polic filter limitations principles constraints"),
+    _made("other self", r"\b(?:no matter how|regardless of(?: \w{1,12}){0,3}|even if(?: \w{1,12}){0,3})"
+          r"(?: (?:the|how|it|they|is|are|its))? (?:illegal|unethical|immoral|harmful|offensive|dangerous|legality"
+          r"|morality|ethics)\b", "illegal unethical immoral harmful offensive dangerous legality morality ethics"),
+    _made("other self", r"\b(?:unfiltered|uncensored|amoral|unethical|jailbroken|unrestricted) "
+          r"(?:\w{1,12} ){0,2}(?:response|answer|reply|mode|ai|assistant|chatbot|language model|bot|persona)s?\b",
+          "unfiltered uncensored amoral unethical jailbroken unrestricted"),
     _made("other self", r"\b(?:stay|remain) in (?:character|the role)(?: \w{1,8}){0,2}"
           r" (?:no matter|at all times|always)",
           "character role"),
@@ -126,13 +138,16 @@ LOOKS: tuple[Look, ...] = (
 _HEADS = fold(
     r"\b(?:ignor|disregard|forget|override|bypass|reveal|print|repeat|show|output|leak|tell me|give me|pretend"
     r"|act|role-?play|imagine|behave|respond|answer|simulate|play|stay|remain|do anything|developer|jailbreak|dan"
-    r"|devmode|unfiltered|evil|always|you (?:now|will|do|have|are|must|can|should|never|operate|respond|answer)|"
+    r"|devmode|unfiltered|evil|always|no matter how|regardless of|even if|uncensored"
+    r"|amoral|unethical|jailbroken|unrestricted"
+    r"|you (?:now|will|do|have|are|must|can|should|never|operate|respond|answer)|"
+    + f"{_NOT}|"
     + "|".join(verbs for verbs, *_ in _FORGETS.values())
     + r")|忽略|无视|無視|忘记|忘記|以前|上記|これまで|前の|今まで|이전|위의|앞선|지금까지"
 )[0]
 # Beginnings of words that are not Latin, and an order of which the end may yet come.
 UNDER_WAY = re.compile(
-    rf"(?:(?:{_HEADS})[\s\S]{{0,{SPAN}}}|\b(?:tell|give|do|you|stay|remain|role)\s?\w{{0,9}}|[^\x00-\x7f]{{1,16}}"
+    rf"(?:(?:{_HEADS})[\s\S]{{0,{SPAN}}}|\b(?:{_FIRST})(?:[\s'’]\w{{0,9}}){{0,2}}|[^\x00-\x7f]{{1,16}}"
     r"|[<\[][a-z0-9_ |/<>]{0,40})\Z",
     re.IGNORECASE,
 )

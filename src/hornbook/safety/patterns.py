@@ -104,7 +104,8 @@ PATTERNS = (
     _made("bank account", "personal", r"(?<!\w)[A-Z]{2}\d{2}(?: ?[A-Z0-9]){11,30}(?!\w)", iban),
     _made("social security number", "personal", r"(?<![\w-])(?!000|666|9)\d{3}-(?!00)\d{2}-(?!0000)\d{4}(?![\w-])"),
     _made("private key", "secret",
-          r"-----BEGIN [A-Z ]{0,24}PRIVATE KEY-----[A-Za-z0-9+/=\s:,-]*?(?:-----END [A-Z ]{0,24}PRIVATE KEY-----|\Z)",
+          r"-----BEGIN [A-Z ]{0,24}PRIVATE KEY-----(?:[A-Za-z0-9+/=\s:,-]{0,16384}?"
+          r"(?:-----END [A-Z ]{0,24}PRIVATE KEY-----|\Z)|[A-Za-z0-9+/=\s:,-]{16384})",
           needs="private"),
     _made("cloud key", "secret", r"(?<!\w)(?:AKIA|ASIA)[A-Z0-9]{16}(?!\w)", needs="akia asia"),
     _made("access token", "secret",

@@ -23,6 +23,7 @@ UNSAFE = ("violence", "self-harm", "sexual", "minors", "hate", "dangerous", "cri
 WEIGHTS = Path(__file__).with_name("weights")
 BITS = 16
 LEAST = 4  # words that a sentence has at least: shorter ones are judged with the next
+LETTERS = 16  # of a word and its blank, at most, on the average of a sentence: longer ones are judged in parts
 LONGEST = 100  # letters of a word
 _WORD = re.compile(rf"[^\s。！？]{{0,{LONGEST - 1}}}[\s。！？]|[^\s。！？]{{{LONGEST}}}")
 _ENDS = re.compile(r"""(?:[.!?…][”’»"')\]*_]{0,4}\s|[\n。！？])\Z""")
@@ -59,14 +60,15 @@ def ngrams(text: str) -> Features:
 
 
 def sentences(text: str, start: int, stop: int, most: int, *, last: bool) -> Iterator[tuple[int, int]]:
-    """Where the sentences from `start` on begin and end: after a stop and a blank, a line's end, or `most` words.
+    """Where the sentences from `start` on begin and end: after a stop and a blank, a line's end, `most` words,
+    or as many letters as these hardly have.
 
     Where one ends depends on nothing that comes after it. `last`: what is left before `stop` is one too.
     """
     words = 0
     for word in _WORD.finditer(text, start, stop):
         words += word.end() - word.start() > 1
-        if words >= most or (words >= LEAST and _ENDS.search(word[0])):
+        if words >= most or word.end() - start >= most * LETTERS or (words >= LEAST and _ENDS.search(word[0])):
             yield start, word.end()
             start, words = word.end(), 0
     if last and start < stop:
