@@ -13,7 +13,7 @@ import os
 
 from benchmarks.results import parts_parser, run_parts
 
-PARTS = ("decode", "equalities", "batching", "smollm2", "streams", "clients")
+PARTS = ("decode", "equalities", "batching", "smollm2", "streams", "gate")
 
 
 def main() -> None:
