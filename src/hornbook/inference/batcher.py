@@ -33,7 +33,7 @@ class Batcher:
             config.num_hidden_layers, config.num_key_value_heads, config.head_dim, pages,
             device=weight.device, dtype=weight.dtype, windows=config.windows,
         )  # fmt: skip
-        self.ends, self._ends = frozenset(ends), np.asarray(sorted(set(ends)))
+        self.ends, self._is_end = frozenset(ends), np.isin(np.arange(config.vocab_size), list(ends))
         self.window = min(config.max_position_embeddings, pages * PAGE)
         self.reader, self.guesser = Reader(model, cache, adapters), guesser
         self.schedule = Schedule(cache, pages, slots=slots, window=self.window, ends=ends, prefix_cache=prefix_cache)
@@ -171,7 +171,7 @@ class Batcher:
         rows = self.rows
         rows.append(slots, ids, logprobs)
         self._sampled_tokens += len(slots)
-        ended = np.isin(ids, self._ends)
+        ended = self._is_end[ids]
         for place in np.flatnonzero(~rows.plain_end[slots]):
             ended[place] = int(ids[place]) in stops(self.schedule.active[slots[place]].sampling, self.ends)
         for place in np.flatnonzero(rows.detailed[slots]):

@@ -68,9 +68,9 @@ def _drawn(scores_RV: Tensor, settings: RowSettings) -> Tensor:
 
 def _by_kernel(logits_RV: Tensor, settings: RowSettings) -> tuple[Tensor, Tensor]:
     """`sample` without filters, in one pass of `models/cpp/draw.cpp`."""
-    temperature_R, uniform_R = (
-        torch.from_numpy(values).float() for values in (settings.temperature, uniforms(settings.seed, settings.step))
-    )
+    temperature, drawn = settings.temperature, bool((settings.temperature > 0).any())
+    uniform = uniforms(settings.seed, settings.step) if drawn else temperature  # what is not drawn does not look at it
+    temperature_R, uniform_R = (torch.from_numpy(values).float() for values in (temperature, uniform))
     ids_R, logprobs_R = torch.empty(len(logits_RV), dtype=torch.int64), torch.empty(len(logits_RV))
     call("draw", logits_RV, temperature_R, uniform_R, ids_R, logprobs_R, *logits_RV.shape)
     return ids_R, logprobs_R

@@ -41,6 +41,7 @@ inline void normed(const float *x, const float *w, float eps, int64_t width, flo
 inline void turned(const float *x, const float *w, float eps, const float *cos, const float *sin, int64_t E, float *out) {
     float held[1024];
     if (w) normed(x, w, eps, E, held), x = held;
+#pragma omp simd
     for (int64_t e = 0; e < E / 2; e++) {
         out[e] = x[e] * cos[e] - x[e + E / 2] * sin[e];
         out[e + E / 2] = x[e + E / 2] * cos[e + E / 2] + x[e] * sin[e + E / 2];
@@ -94,13 +95,14 @@ void blocks(const Step &s) {
                 const float *from = room.heads + m * QKV, *cos = s.cos + m * E, *sin = s.sin + m * E;
                 for (int64_t h = head * groups; h < (head + 1) * groups; h++) {
                     turned(from + h * E, layer.q_norm, s.eps, cos, sin, E, line.data());
+#pragma omp simd
                     for (int64_t e = 0; e < E; e++) put(q[(m * s.H + h) * E + e], line[e]);
                 }
                 turned(from + (s.H + head) * E, layer.k_norm, s.eps, cos, sin, E, line.data());
                 const int64_t at = s.tables[s.rows[m] * s.width + s.places[m] / PAGE] * page_size + head * PAGE * E;
                 keep(line.data(), from + (s.H + s.K + head) * E, keys + at, values + at, s.places[m] % PAGE, E);
             }
-#pragma omp for schedule(dynamic)
+#pragma omp for schedule(dynamic, heads_at_once(M, s.K))
             for (int64_t item = 0; item < M * s.K; item++) {
                 const int64_t m = item / s.K;
                 look_around(q + m * s.H * E, keys, values, s.tables + s.rows[m] * s.width, s.places[m], item % s.K, shape,

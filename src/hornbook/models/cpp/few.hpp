@@ -159,14 +159,18 @@ struct Bytes {
         const int64_t whole = padded(width), groups = whole / GROUP;
         int8_t *out = static_cast<int8_t *>(to.at) + row * whole;
         for (int64_t group = 0; group < groups; group++) {
-            const int64_t begin = group * GROUP, end = std::min(begin + GROUP, width);
-            float most = 0.0f;
-            for (int64_t k = begin; k < end; k++) most = std::max(most, std::fabs(x[k]));
+            const int64_t begin = group * GROUP, there = std::min(GROUP, width - begin);
+            float in[GROUP] = {}, most = 0.0f;
+            std::copy_n(x + begin, there, in);
+#pragma omp simd reduction(max : most)
+            for (int64_t k = 0; k < GROUP; k++) most = std::max(most, std::fabs(in[k]));
             const float by = most > 0.0f ? 127.0f / most : 0.0f;
             int32_t total = 0;
-            for (int64_t k = begin; k < begin + GROUP; k++) {
-                out[k] = k < width ? int8_t(std::rint(x[k] * by)) : int8_t(0);
-                total += out[k];
+#pragma omp simd reduction(+ : total)
+            for (int64_t k = 0; k < GROUP; k++) {
+                const int32_t code = int32_t(std::rint(in[k] * by));
+                out[begin + k] = int8_t(code);
+                total += code;
             }
             to.scales[row * groups + group] = most / 127.0f;
             to.lacks[row * groups + group] = -128 * total;

@@ -29,7 +29,7 @@ void paged(const T *q, const T *k, const T *v, T *keys, T *values, const int32_t
     {
         std::vector<float> room, found(s.H * E);
         keep_all(k, v, keys, values, tables, rows, places, M, s);
-#pragma omp for schedule(dynamic)
+#pragma omp for schedule(dynamic, heads_at_once(M, s.K))
         for (int64_t item = 0; item < M * s.K; item++) {
             const int64_t m = item / s.K, head = item % s.K, groups = s.H / s.K;
             look_around(q + m * s.H * E, keys, values, tables + rows[m] * s.width, places[m], head, s, room, found.data());

@@ -9,6 +9,7 @@
 namespace {
 
 constexpr int64_t PAGE = 16;
+constexpr int64_t AHEAD = 4;  // pages that are asked for before they are read: the processor cannot tell where they lie
 
 // H query heads of width E share K key heads; a text's pages stand in a row of `width` numbers.
 struct Heads {
@@ -21,17 +22,15 @@ inline bf16 *key_of(bf16 *page, int64_t e, int64_t place, int64_t) { return page
 // Put one key and one value, in fp32, at a place of a page.
 template <class T>
 inline void keep(const float *k, const float *v, T *key_page, T *value_page, int64_t place, int64_t E) {
-    for (int64_t e = 0; e < E; e++) {
-        put(*key_of(key_page, e, place, E), k[e]);
-        put(value_page[place * E + e], v[e]);
+    T *value = value_page + place * E;
+#pragma omp simd
+    for (int64_t e = 0; e < E; e++) put(value[e], v[e]);
+    for (int64_t first = 0; first < E; first += LANES) {
+        T some[LANES];
+#pragma omp simd
+        for (int64_t i = 0; i < LANES; i++) put(some[i], k[first + i]);
+        for (int64_t i = 0; i < LANES; i++) *key_of(key_page, first + i, place, E) = some[i];
     }
-}
-
-// Ask for a head's part of a page: pages lie anywhere, so the processor cannot tell which comes next.
-template <class T>
-inline void fetch(const T *page, int64_t E) {
-    const char *at = reinterpret_cast<const char *>(page);
-    for (int64_t line = 0; line < int64_t(PAGE * E * sizeof(T)); line += 64) __builtin_prefetch(at + line);
 }
 
 // The scores of G queries with the keys of N pages; what lies `ahead` is asked for, line by line. Several pages at once
@@ -72,10 +71,13 @@ inline U16 paired(const bf16 *x, const bf16 *next) {
 #endif
 }
 
-// out[g] += p[g] times the values of a page, V vectors of a head from `e` on. In bf16 two places at a time.
+// out[g] += p[g] times the values of a page, V vectors of a head from `e` on; those of the page `ahead` are asked for,
+// line by line. In bf16 two places at a time.
 template <int G, int V>
-inline void gather(const float *p, int64_t step, const float *values, int64_t E, int64_t e, F16 (&out)[G][V]) {
+inline void gather(const float *p, int64_t step, const float *values, const float *ahead, int64_t E, int64_t e,
+                   F16 (&out)[G][V]) {
     for (int64_t place = 0; place < PAGE; place++) {
+        for (int v = 0; v < V; v++) __builtin_prefetch(ahead + place * E + e + v * LANES);
         F16 value[V];
         for (int v = 0; v < V; v++) value[v] = sixteen(values + place * E + e + v * LANES);
         for (int g = 0; g < G; g++)
@@ -84,10 +86,12 @@ inline void gather(const float *p, int64_t step, const float *values, int64_t E,
 }
 
 template <int G, int V>
-inline void gather(const bf16 *p, int64_t step, const bf16 *values, int64_t E, int64_t e, F16 (&out)[G][V]) {
+inline void gather(const bf16 *p, int64_t step, const bf16 *values, const bf16 *ahead, int64_t E, int64_t e,
+                   F16 (&out)[G][V]) {
     for (int64_t place = 0; place < PAGE; place += 2)
         for (int v = 0; v < V; v++) {
             const bf16 *at = values + place * E + e + v * LANES;
+            __builtin_prefetch(ahead + (at - values) + v % 2 * (E - LANES));  // a line is two vectors of one place
             const U16 both = paired(at, at + E);
             for (int g = 0; g < G; g++) {
                 uint32_t two;
@@ -98,22 +102,24 @@ inline void gather(const bf16 *p, int64_t step, const bf16 *values, int64_t E, i
 }
 
 template <int G, int V, class T>
-inline void weighted(const T *p, int64_t step, const T *values, const int32_t *table, int64_t page_size, int64_t places,
-                     int64_t E, int64_t e, const float *sums, float *o) {
+inline void weighted(const T *p, int64_t step, const T *values, const T *then, const int32_t *table, int64_t page_size,
+                     int64_t pages, int64_t E, int64_t e, const float *sums, float *o) {
     F16 out[G][V] = {};
-    for (int64_t begin = 0; begin < places; begin += PAGE) {
-        if (begin + PAGE < places) fetch(values + table[begin / PAGE + 1] * page_size, E);
-        gather<G, V>(p + begin, step, values + table[begin / PAGE] * page_size, E, e, out);
+    for (int64_t page = 0; page < pages; page++) {
+        const int64_t next = page + AHEAD, first = std::min(next - pages, pages - 1);
+        const T *ahead = next < pages ? values + table[next] * page_size : then + table[first] * page_size;
+        gather<G, V>(p + page * PAGE, step, values + table[page] * page_size, ahead, E, e, out);
     }
     for (int g = 0; g < G; g++)
         for (int v = 0; v < V; v++) *(F16 *)(o + g * E + e + v * LANES) = out[g][v] / sums[g];
 }
 
 // G queries of one token, which share a key head, over the first `places` places of its text.
-// keys, values: the head's part of page 0.  weights: room for 3/2 G times the places, up to full pages.
+// keys, values: the head's part of page 0; `then`: of what is read next.
+// weights: room for 3/2 G times the places, up to full pages.
 template <int G, class T>
-void look(const T *q, const T *keys, const T *values, const int32_t *table, int64_t page_size, int64_t places, int64_t E,
-          float *weights, float *o) {
+void look(const T *q, const T *keys, const T *values, const T *then, const int32_t *table, int64_t page_size,
+          int64_t places, int64_t E, float *weights, float *o) {
     const int64_t step = (places + PAGE - 1) / PAGE * PAGE;
     const float scale = 1.0f / std::sqrt(float(E));
     float highest[G], sums[G];
@@ -155,8 +161,8 @@ void look(const T *q, const T *keys, const T *values, const int32_t *table, int6
     }
     int64_t e = 0;
     for (; e + 4 * LANES <= E; e += 4 * LANES)
-        weighted<G, 4>(shares, step, values, table, page_size, places, E, e, sums, o);
-    for (; e < E; e += LANES) weighted<G, 1>(shares, step, values, table, page_size, places, E, e, sums, o);
+        weighted<G, 4>(shares, step, values, then, table, page_size, pages, E, e, sums, o);
+    for (; e < E; e += LANES) weighted<G, 1>(shares, step, values, then, table, page_size, pages, E, e, sums, o);
 }
 
 // What the heads of key head `head` of one token find; q and o are the token's first head's.
@@ -167,15 +173,20 @@ void look_around(const T *q, const T *keys, const T *values, const int32_t *tabl
     const int64_t need = 6 * ((places + PAGE - 1) / PAGE * PAGE);
     if (int64_t(room.size()) < need) room.resize(need + need / 2);
     int64_t first = head * groups;
-    const int64_t last = first + groups;
+    const int64_t last = first + groups, E = s.E;
+    const T *k = keys + at, *v = values + at;
+    float *w = room.data();
     while (first < last) {
-        const int64_t left = last - first, E = s.E;
-        float *w = room.data();
-        if (left >= 4) look<4>(q + first * E, keys + at, values + at, table, page_size, places, E, w, o + first * E), first += 4;
-        else if (left == 3) look<3>(q + first * E, keys + at, values + at, table, page_size, places, E, w, o + first * E), first += 3;
-        else if (left == 2) look<2>(q + first * E, keys + at, values + at, table, page_size, places, E, w, o + first * E), first += 2;
-        else look<1>(q + first * E, keys + at, values + at, table, page_size, places, E, w, o + first * E), first += 1;
+        const int64_t left = last - first;
+        const T *then = left > 4 ? k : head + 1 < s.K ? k + PAGE * E : v;  // whoever reads a head reads the next as well
+        if (left >= 4) look<4>(q + first * E, k, v, then, table, page_size, places, E, w, o + first * E), first += 4;
+        else if (left == 3) look<3>(q + first * E, k, v, then, table, page_size, places, E, w, o + first * E), first += 3;
+        else if (left == 2) look<2>(q + first * E, k, v, then, table, page_size, places, E, w, o + first * E), first += 2;
+        else look<1>(q + first * E, k, v, then, table, page_size, places, E, w, o + first * E), first += 1;
     }
 }
+
+// So many heads of tokens a thread takes at a time: all of a token's, which lie together, where there are tokens enough.
+inline int64_t heads_at_once(int64_t tokens, int64_t heads) { return tokens >= 8 ? heads : 1; }
 
 }  // namespace
